@@ -1,0 +1,134 @@
+"""Directories that hold a result: a manifest, files that appear whole or not at all, and safe loading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lsdc.runtime.errors import ArtefactError
+
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` and rename it to `path` when the block ends without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; damage is an `ArtefactError` that names the file.
+
+    Raises
+    ------
+    ArtefactError
+        When the file is absent, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: cannot be read as JSON ({error}); write it again") from error
+
+
+def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None:
+    """Write the manifest that makes `folder` an artefact of `kind`; do it last."""
+    header = {"kind": kind, "schema": schema, "lsdc": version("lsdc")}
+    write_json(folder / MANIFEST, header | content)
+
+
+def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[str, Any]:
+    """Read and check the manifest of an artefact directory.
+
+    Parameters
+    ----------
+    folder : Path
+        The directory.
+    kind : str
+        What it must be (`"store"`, `"model"`).
+    schema : int
+        The newest layout this version understands.
+    made_by : str
+        The command that makes such a directory, for the error.
+
+    Raises
+    ------
+    ArtefactError
+        When the directory is absent, of another kind, or was written by a newer version.
+    """
+    if not folder.is_dir():
+        raise ArtefactError(f"{folder}: no such {kind} directory; make one with `{made_by}`")
+    if not (folder / MANIFEST).is_file():
+        raise ArtefactError(
+            f"{folder}: not a finished {kind} directory (it has no {MANIFEST}); run `{made_by}` to its end"
+        )
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
+        raise ArtefactError(f"{folder}: holds a {found!r}, not a {kind!r}; make one with `{made_by}`")
+    if not isinstance(manifest.get("schema"), int) or manifest["schema"] > schema:
+        raise ArtefactError(
+            f"{folder}: written by lsdc {manifest.get('lsdc')} with layout {manifest.get('schema')}, newer than "
+            f"this version understands ({schema}); upgrade lsdc, or make it again with `{made_by}`"
+        )
+    return manifest
+
+
+def fingerprint(value: Mapping[str, Any]) -> str:
+    """Hash a JSON-able mapping, independent of the order of its keys.
+
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, for manifests."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> None:
+    """Mark `folder` as being written with `config`, or refuse when it was begun with another one.
+
+    A run that was killed leaves its claim; the same command finds it and goes on.
+
+    Raises
+    ------
+    ArtefactError
+        When the folder holds work of another configuration, or files that are not ours.
+    """
+    mark = folder / "config.json"
+    wanted = json.loads(json.dumps(dict(config), default=str))
+    if mark.is_file():
+        found = read_json(mark)
+        if found != wanted:
+            different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+            raise ArtefactError(
+                f"{folder}: begun with another configuration ({', '.join(different)} differ); {redo()}"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtefactError(f"{folder}: exists and is not empty; {redo()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(mark, wanted)
