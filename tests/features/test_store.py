@@ -1,0 +1,80 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.store import FeatureStore
+from lsdc.features.writer import write_store
+from lsdc.runtime import ArtefactError, Problem
+from lsdc.runtime.artefact import read_json, write_json
+
+
+def rows_of(*studies, **columns):
+    table = pd.DataFrame(
+        [(study, t.condition.value, t.level.value) for study in studies for t in TARGETS],
+        columns=["study_id", "condition", "level"],
+    )
+    return table.assign(**columns)
+
+
+def small_store(path, **options):
+    rows = rows_of("a", "b", meta_depth=1.5, flag_odd=True, confidence=0.5)
+    embedding = np.arange(len(rows) * 4, dtype=np.float32).reshape(-1, 4)
+    embedding[3, 2:] = np.nan
+    crops = np.random.default_rng(0).integers(0, 255, (len(rows), 3, 3, 6, 6), dtype=np.uint8)
+    return write_store(path, rows, embedding, crops, **options), embedding, crops
+
+
+def test_what_was_written_is_read(tmp_path):
+    written, embedding, crops = small_store(tmp_path / "s", problems=[Problem("f", "bad", "mend")])
+    store = FeatureStore.open(tmp_path / "s")
+    np.testing.assert_array_equal(store.embedding, embedding)
+    np.testing.assert_array_equal(store.crops, crops)
+    assert store.numeric_names == ["meta_depth", "flag_odd", "confidence"]
+    np.testing.assert_array_equal(store.numeric()[0], [1.5, 1.0, 0.5])
+    assert store.rows.row_id[0] == "a_spinal_canal_stenosis_l1_l2"
+    assert store.rows.grade.dtype == np.int8 and store.rows.flag_odd.dtype == bool
+    assert list(store.studies.study_id) == ["a", "b"]
+    assert pd.read_csv(tmp_path / "s" / "problems.csv").reason.tolist() == ["bad"]
+    assert written.manifest["n_problems"] == 1
+
+
+def test_fingerprint_follows_configuration_and_columns(tmp_path):
+    one, *_ = small_store(tmp_path / "1", configuration={"backbone": "a", "seed": 1})
+    two, *_ = small_store(tmp_path / "2", configuration={"backbone": "a", "seed": 2})
+    three, *_ = small_store(tmp_path / "3", configuration={"backbone": "b", "seed": 1})
+    assert one.feature_fingerprint == two.feature_fingerprint != three.feature_fingerprint
+
+
+def test_unfinished_store_is_refused(tmp_path):
+    small_store(tmp_path / "s")
+    (tmp_path / "s" / "manifest.json").unlink()
+    with pytest.raises(ArtefactError, match=r"not a finished store .*lsdc-features extract"):
+        FeatureStore.open(tmp_path / "s")
+
+
+def test_newer_store_is_refused(tmp_path):
+    small_store(tmp_path / "s")
+    manifest = read_json(tmp_path / "s" / "manifest.json")
+    write_json(tmp_path / "s" / "manifest.json", manifest | {"schema": 99})
+    with pytest.raises(ArtefactError, match="newer than this version understands"):
+        FeatureStore.open(tmp_path / "s")
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "crops.npy"])
+def test_missing_part_is_named(tmp_path, name):
+    small_store(tmp_path / "s")
+    (tmp_path / "s" / name).unlink()
+    with pytest.raises(ArtefactError, match=f"damaged store, {name} is missing"):
+        FeatureStore.open(tmp_path / "s")
+
+
+def test_lengths_must_agree(tmp_path):
+    with pytest.raises(ArtefactError, match="25 rows, 3 embeddings and 25 crops"):
+        write_store(tmp_path / "s", rows_of("a"), np.zeros((3, 2), np.float32))
+
+
+def test_a_directory_in_use_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(ArtefactError, match="not empty"):
+        write_store(tmp_path, rows_of("a"), np.zeros((25, 2), np.float32))
