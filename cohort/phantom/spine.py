@@ -1,0 +1,141 @@
+"""The curve of one patient's spine and the coordinates that follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from lsdc.cohort.geometry import Array
+
+VERTEBRAE = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1", "S2", "S3", "S4")
+FIRST_LUMBAR_DISC = 3
+"""Index of L1/L2 among the discs; disc k lies between vertebrae k and k + 1."""
+
+# Means of adults, mm: heights and depths after Zhou et al. 2000 and Berry et al. 1987, pedicle widths after Zindrick
+# et al. 1987; discs after Fletcher et al. 2015.
+_HEIGHT = np.array([21.5, 22.5, 24.5, 26.0, 27.0, 27.5, 27.5, 27.0, 27.0, 22.0, 19.0, 17.0])
+_DEPTH = np.array([27.0, 28.0, 29.5, 31.0, 32.0, 33.5, 34.5, 34.5, 29.0, 20.0, 15.0, 12.0])
+_WIDTH = np.array([33.0, 36.0, 39.0, 41.0, 43.0, 45.5, 48.0, 51.0, 52.0, 44.0, 36.0, 30.0])
+_PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0, 10.0])
+_DISC = np.array([5.0, 5.5, 6.5, 8.0, 9.5, 10.5, 11.0, 10.0, 2.5, 1.5, 1.0])
+# Tilt of the disc planes from the horizontal at vertebral centres, degrees: posterior end up is positive.
+_TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 19.0, 43.0, 56.0, 46.0, 22.0])
+
+
+@dataclass(frozen=True)
+class Spine:
+    """Geometry of one spine; lengths in mm.
+
+    The curve runs along the posterior wall of the vertebral bodies. A point is (u, v, s): u towards the patient's
+    left, v backwards from the posterior wall, s along the curve headwards, 0 at the centre of L3.
+
+    Parameters
+    ----------
+    height, depth, width, pedicle : (12,) float
+        Of the vertebrae in `VERTEBRAE`.
+    centre : (12,) float
+        s of the vertebral centres.
+    disc_height, disc_centre : (11,) float
+        Disc k lies between vertebrae k and k + 1.
+    curve_s, curve_y, curve_z, curve_tilt : (n,) float
+        The curve in the sagittal plane (tilt in radians).
+    scoliosis : (3,) float
+        Amplitude (mm), wavelength (mm), phase of the sideways curve.
+    slip : (11,) float
+        How far the vertebra above disc k stands before the one below, mm.
+    """
+
+    height: Array
+    depth: Array
+    width: Array
+    pedicle: Array
+    centre: Array
+    disc_height: Array
+    disc_centre: Array
+    curve_s: Array
+    curve_y: Array
+    curve_z: Array
+    curve_tilt: Array
+    scoliosis: Array
+    slip: Array
+
+    def tilt(self, s: Array) -> Array:
+        """Tilt of the plane across the curve at s, radians."""
+        return np.interp(s, self.curve_s, self.curve_tilt)
+
+    def sideways(self, s: Array) -> Array:
+        """Displacement of the curve towards the patient's left at s, mm."""
+        amplitude, wavelength, phase = self.scoliosis
+        return amplitude * np.sin(2 * np.pi * s / wavelength + phase)
+
+    def slipped(self, s: Array) -> Array:
+        """Displacement of the vertebrae along v at s by listhesis, mm; L5 and the sacrum stay."""
+        shift = np.zeros_like(s)
+        for centre, height, slip in zip(self.disc_centre, self.disc_height, self.slip):
+            if slip:
+                shift = shift - slip / (1 + np.exp(-(s - centre) / (0.22 * height)))
+        return shift
+
+    def to_patient(self, u: Array, v: Array, s: Array) -> Array:
+        """Map spine coordinates to patient space (mm left, posterior, head); shape (..., 3)."""
+        u, v, s = np.broadcast_arrays(*(np.asarray(item, float) for item in (u, v, s)))
+        tilt, v = self.tilt(s), v + self.slipped(s)
+        y = np.interp(s, self.curve_s, self.curve_y) + v * np.cos(tilt)
+        z = np.interp(s, self.curve_s, self.curve_z) + v * np.sin(tilt)
+        return np.stack([u + self.sideways(s), y, z], axis=-1)
+
+    def from_sagittal(self, y: Array, z: Array) -> tuple[Array, Array]:
+        """Invert the curve for points of the sagittal plane: returns (v, s), each of the shape of `y`.
+
+        Newton's iteration on (p - c(s)) . t(s) = 0, whose derivative is -(1 + v dtilt/ds).
+        """
+        s = np.interp(z, self.curve_z, self.curve_s)
+        bend = np.gradient(self.curve_tilt, self.curve_s)
+        for _ in range(12):
+            tilt = self.tilt(s)
+            dy = y - np.interp(s, self.curve_s, self.curve_y)
+            dz = z - np.interp(s, self.curve_s, self.curve_z)
+            v = dy * np.cos(tilt) + dz * np.sin(tilt)
+            along = -dy * np.sin(tilt) + dz * np.cos(tilt)
+            stretch = np.clip(1 + v * np.interp(s, self.curve_s, bend), 0.35, 3)
+            s = np.clip(s + np.clip(along / stretch, -15, 15), self.curve_s[0], self.curve_s[-1])
+        return v - self.slipped(s), s
+
+
+def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: float) -> Spine:
+    """Draw one spine.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Source of chance.
+    disc_loss : (11,) float
+        Share of each disc's height that is lost.
+    slip : (11,) float
+        Listhesis per disc, mm.
+    size : float
+        Scale of the bones, about 1.
+    """
+    own = 1 + 0.02 * rng.standard_normal((4, len(_HEIGHT)))
+    height, depth, width, pedicle = (
+        size * base * k for base, k in zip((_HEIGHT, _DEPTH, _WIDTH, _PEDICLE), own)
+    )
+    disc = size * _DISC * (1 + 0.06 * rng.standard_normal(len(_DISC))) * (1 - disc_loss)
+    steps = height[:-1] / 2 + disc + height[1:] / 2
+    down = np.concatenate([[0], np.cumsum(steps)])
+    centre = down[5] - down
+    disc_centre = centre[:-1] - height[:-1] / 2 - disc / 2
+    lordosis, shift = 1 + 0.22 * rng.standard_normal(), 4 * rng.standard_normal()
+    tilt = np.deg2rad(_TILT * np.clip(lordosis, 0.45, 1.5) + shift)
+    s = np.arange(centre[-1] - 60, centre[0] + 60, 0.5)
+    angle = PchipInterpolator(centre[::-1], tilt[::-1])(np.clip(s, centre[-1], centre[0]))
+    y = np.cumsum(-np.sin(angle)) * 0.5
+    z = np.cumsum(np.cos(angle)) * 0.5
+    zero = np.argmin(np.abs(s))
+    scoliosis = np.array([abs(rng.normal(0, 2.5)), rng.uniform(200, 380), rng.uniform(0, 2 * np.pi)])
+    return Spine(
+        height, depth, width, pedicle, centre, disc, disc_centre,
+        s, y - y[zero], z - z[zero], angle, scoliosis, slip,
+    )  # fmt: skip
