@@ -179,7 +179,7 @@ def finish_store(
 
 
 def complete_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Fill absent columns with the value that means absent; `study_id`, `condition`, `level` must be there."""
+    """Fill absent columns with what means absent; `study_id`, `condition` and `level` must be there."""
     filled = rows.reset_index(drop=True).copy()
     if "row_id" not in filled:
         filled["row_id"] = filled["study_id"] + "_" + filled["condition"] + "_" + filled["level"]

@@ -1,0 +1,200 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.study import Series, Slice, Study
+from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target, View
+from lsdc.features.crops import cut_crops
+from lsdc.features.pictures import Cutter, pose_of
+from lsdc.features.spots import find_spots, neighbors
+
+
+def tissue(points):
+    """A smooth picture of the patient that is alike from no two directions."""
+    x, y, z = np.moveaxis(np.asarray(points), -1, 0)
+    return 200 + 50 * np.sin(x / 9 + 0.5) + 40 * np.cos(y / 7 + x / 23) + 60 * np.sin(z / 11 + y / 31)
+
+
+def make_slice(origin, row, column, spacing=(0.8, 0.8), shape=(160, 150), number=1, look=tissue):
+    plane = SlicePlane(tuple(origin), tuple(row), tuple(column), spacing)
+    columns, rows = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
+    points = plane.to_patient(np.stack([columns.ravel(), rows.ravel()], 1))
+    return Slice(look(points).reshape(shape).astype(np.float32), plane, number, "made")
+
+
+def sagittal(view=View.SAGITTAL_T2, xs=range(-20, 21, 4), look=tissue, **options):
+    slices = [
+        make_slice((x, -60, 60), (0, 1, 0), (0, 0, -1), number=k, look=look, **options)
+        for k, x in enumerate(xs)
+    ]
+    return Series("sag", view, tuple(slices))
+
+
+def axial(zs=range(-30, 31, 5), look=tissue):
+    slices = [make_slice((-60, -60, z), (1, 0, 0), (0, 1, 0), number=k, look=look) for k, z in enumerate(zs)]
+    return Series("ax", View.AXIAL_T2, tuple(slices))
+
+
+def study_of(*series):
+    return Study("made", series)
+
+
+def locate(study, target, patient):
+    """A perfect selector."""
+    view = target.condition.view
+    here = SimpleNamespace(
+        target=target,
+        view=view,
+        series=None,
+        slice=None,
+        point=(np.nan, np.nan),
+        patient=patient,
+        confidence=1.0,
+        located_by="network",
+        flags=frozenset(),
+    )
+    for k, series in enumerate(study.series):
+        if series.view is view:
+            here.series, here.slice = k, series.nearest(np.array(patient))
+            here.point = tuple(series.slices[here.slice].plane.to_pixel(patient)[0])
+    return here
+
+
+CANAL = Target(Condition.SPINAL_CANAL_STENOSIS, Level.L3_L4)
+LEFT = Target(Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L3_L4)
+FULL = study_of(sagittal(View.SAGITTAL_T1), sagittal(View.SAGITTAL_T2), axial())
+
+
+def test_a_target_is_found_in_all_views():
+    spots = find_spots(FULL, locate(FULL, CANAL, (1.0, 3.0, 6.0)))
+    assert set(spots) == set(View)
+    assert spots[View.SAGITTAL_T2].slice == 5 and spots[View.AXIAL_T2].slice == 7
+    for view, spot in spots.items():
+        plane = FULL.series[spot.series].slices[spot.slice].plane
+        assert np.linalg.norm(plane.to_patient(spot.point)[0] - (1, 3, 6)) == pytest.approx(
+            0 if spot.distance_mm == 0 else spot.distance_mm, abs=1.01
+        ), view
+
+
+def test_a_view_out_of_reach_is_absent():
+    spots = find_spots(FULL, locate(FULL, CANAL, (0.0, 0.0, 35.9)))
+    assert View.AXIAL_T2 in spots
+    assert View.AXIAL_T2 not in find_spots(FULL, locate(FULL, CANAL, (0.0, 0.0, 36.1)))
+
+
+def test_the_nearest_of_several_series_is_taken():
+    study = study_of(sagittal(), axial([-30, -25]), axial([2, 6]))
+    assert find_spots(study, locate(study, CANAL, (0.0, 0.0, 1.0)))[View.AXIAL_T2].series == 2
+
+
+def test_without_own_view_the_others_still_show_it():
+    study = study_of(axial())
+    crops, spots = cut_crops(study, [locate(study, CANAL, (0.0, 0.0, 0.0))], 32)
+    assert set(spots[0]) == {View.AXIAL_T2}
+    assert not crops[0, :2].any() and crops[0, 2].any()
+
+
+def test_nothing_known_gives_zeros():
+    nowhere = locate(study_of(), CANAL, (np.nan, np.nan, np.nan))
+    crops, spots = cut_crops(FULL, [nowhere], 16)
+    assert spots == [{}] and not crops.any()
+
+
+def test_a_series_without_position_shows_only_its_own_targets():
+    unplaced = replace(sagittal(), flags=frozenset({"no_position"}))
+    study = study_of(unplaced, axial())
+    assert set(find_spots(study, locate(study, CANAL, (0.0, 0.0, 0.0)))) == {View.SAGITTAL_T2}
+    assert set(find_spots(study, locate(study, LEFT, (0.0, 0.0, 0.0)))) == {View.AXIAL_T2}
+
+
+def test_neighbors_stay_in_their_block():
+    series = axial([-30, -26, -22, 0, 4, 8])
+    assert neighbors(series, 0) == (0, 0, 1)
+    assert neighbors(series, 1) == (0, 1, 2)
+    assert neighbors(series, 2) == (1, 2, 2)
+    assert neighbors(series, 3) == (3, 3, 4)
+    assert neighbors(axial([0]), 0) == (0, 0, 0)
+
+
+TURNS = {
+    "as it should be": ((-60, 60), (0, 1, 0), (0, 0, -1)),
+    "posterior at the left": ((60, 60), (0, -1, 0), (0, 0, -1)),
+    "head down": ((-60, -60), (0, 1, 0), (0, 0, 1)),
+    "lying": ((-60, 60), (0, 0, -1), (0, 1, 0)),
+    "lying the other way": ((60, -60), (0, 0, 1), (0, -1, 0)),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_sagittal_pictures_stand_upright(turn):
+    (y, z), row, column = TURNS[turn]
+    item = make_slice((0, y, z), row, column, shape=(151, 151))
+    cutter = Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2)
+    center = tuple(item.plane.to_pixel((0, 2, 3))[0])
+    picture = cutter.cut(0, center, 40, 64)
+    steps = (np.arange(64) - 31.5) * 40 / 64
+    across, down = np.meshgrid(steps, steps)
+    expected = tissue(np.stack([0 * across, 2 + across, 3 - down], -1))
+    assert np.corrcoef(expected.ravel(), picture.ravel())[0, 1] > 0.999
+    point = tuple(item.plane.to_pixel((0, 12, 8))[0])
+    np.testing.assert_allclose(
+        cutter.place(0, center, point, 40, 64), (31.5 + 10 * 1.6, 31.5 - 5 * 1.6), atol=1e-6
+    )
+
+
+def test_size_is_in_millimeters():
+    """The same square looks the same whatever the pixels are."""
+    fine = make_slice((0, -60, 60), (0, 1, 0), (0, 0, -1), spacing=(0.4, 0.5), shape=(300, 240))
+    coarse = make_slice((0, -60, 60), (0, 1, 0), (0, 0, -1), spacing=(1.0, 0.8), shape=(120, 150))
+    pictures = [
+        Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2)
+        .cut(0, tuple(item.plane.to_pixel((0, 0, 0))[0]), 50, 48)
+        .astype(float)
+        for item in (fine, coarse)
+    ]
+    assert np.abs(pictures[0] - pictures[1]).mean() < 4
+
+
+def test_outside_the_slice_is_black():
+    item = make_slice((0, -60, 60), (0, 1, 0), (0, 0, -1))
+    picture = Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2).cut(0, (0.0, 0.0), 20, 20)
+    assert not picture[:9].any() and not picture[:, :9].any() and picture[11:, 11:].any()
+    far = Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2).cut(0, (-500.0, 0.0), 20, 20)
+    assert not far.any()
+
+
+def test_a_mirrored_patient_has_swapped_crops():
+    def mirror(points):
+        return tissue(np.asarray(points) * (-1, 1, 1))
+
+    def both(look):
+        # Not symmetric about 0: mirrored sagittal slices run over the negated positions.
+        xs = np.arange(-18.0, 25.0, 4.0) if look is tissue else np.sort(-np.arange(-18.0, 25.0, 4.0))
+        shift = 0 if look is tissue else 0.8
+        slices = [
+            make_slice((-60 + shift, -60, z), (1, 0, 0), (0, 1, 0), look=look, shape=(160, 150))
+            for z in (0, 5, 10)
+        ]
+        return study_of(
+            sagittal(View.SAGITTAL_T1, xs, look),
+            sagittal(View.SAGITTAL_T2, xs, look),
+            Series("ax", View.AXIAL_T2, tuple(slices)),
+        )
+
+    study, mirrored = both(tissue), both(mirror)
+    rng = np.random.default_rng(0)
+    places = [tuple(rng.uniform((-12, -10, 2), (14, 10, 8))) for _ in TARGETS]
+    one, _ = cut_crops(study, [locate(study, t, p) for t, p in zip(TARGETS, places)], 40)
+    swapped = [locate(mirrored, t.mirrored, (-p[0], p[1], p[2])) for t, p in zip(TARGETS, places)]
+    two, _ = cut_crops(mirrored, swapped, 40)
+    sided = np.array([t.condition.side is not None for t in TARGETS])
+    assert np.abs(one[sided].astype(int) - two[sided]).max() <= 3
+
+
+def test_axial_poses_put_left_at_the_right():
+    plane = SlicePlane((0, 0, 0), (-1.0, 0, 0), (0, -1.0, 0), (1, 1))
+    assert pose_of(plane, View.AXIAL_T2) == (False, True, True)
+    assert pose_of(plane, View.AXIAL_T2, mirrored=True) == (False, False, True)
