@@ -10,8 +10,8 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lsdc.cohort.geometry import Array, SlicePlane
-from lsdc.cohort.phantom.anatomy import OUTSIDE, Anatomy
 from lsdc.cohort.phantom.body import label_body
+from lsdc.cohort.phantom.brush import OUTSIDE, Anatomy
 from lsdc.cohort.phantom.patient import Patient
 from lsdc.cohort.phantom.protocol import Contrast, SeriesPlan, Vendor
 from lsdc.cohort.phantom.tissues import N_LABELS, Tissue, spin_echo
@@ -21,8 +21,17 @@ _BODY = (np.arange(-205, 205.1, 2.0), np.arange(-170, 170.1, 4.0), np.arange(-16
 _SUBSAMPLES = 3
 _TILE = 96
 # Standard deviation of the texture of each tissue, as a share of its signal.
-_TEXTURE = {Tissue.FAT: 0.08, Tissue.MUSCLE: 0.14, Tissue.MARROW: 0.10, Tissue.CSF: 0.05, Tissue.BOWEL: 0.2,
-            Tissue.KIDNEY: 0.08, Tissue.LIVER: 0.08, Tissue.EPIDURAL_FAT: 0.06, Tissue.DISC_MATERIAL: 0.1}  # fmt: skip
+_TEXTURE = {
+    Tissue.FAT: 0.08,
+    Tissue.MUSCLE: 0.14,
+    Tissue.MARROW: 0.10,
+    Tissue.CSF: 0.05,
+    Tissue.BOWEL: 0.2,
+    Tissue.KIDNEY: 0.08,
+    Tissue.LIVER: 0.08,
+    Tissue.EPIDURAL_FAT: 0.06,
+    Tissue.DISC_MATERIAL: 0.1,
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ def _sample(volume: Volume, starts: tuple[float, ...], steps: tuple[float, ...],
 
 
 def slice_signal(signal: Signals, plane: SlicePlane, shape: tuple[int, int], thickness: float) -> Volume:
-    """Mean signal over the slice's thickness at `shape` (rows, columns) points that span the plane's image; float32."""
+    """Mean signal over the slice's thickness at the pixels of the plane; `shape` is (rows, columns)."""
     a = signal.anatomy
     corner = np.asarray(plane.origin)
     row, column, normal = np.asarray(plane.row_direction), np.asarray(plane.column_direction), plane.normal

@@ -35,7 +35,7 @@ class Habitus:
 
 def draw_habitus(rng: np.random.Generator) -> Habitus:
     """Draw the shape of one trunk."""
-    fat = float(np.clip(rng.lognormal(np.log(16), 0.5), 5, 50))
+    fat = float(np.clip(rng.lognormal(np.log(12), 0.5), 4, 45))
     return Habitus(
         float(np.clip(rng.normal(158, 16) + 0.5 * fat, 130, 200)),
         float(np.clip(rng.normal(95, 14) + 0.6 * fat, 70, 150)),
@@ -102,7 +102,7 @@ def label_body(spine: Spine, habitus: Habitus, x: Array, z: Array, y: Array, see
     across, height = np.abs(x)[:, None, None], canvas.z
     curve = np.interp(z, spine.curve_z, spine.curve_y)
     lumbar = (z > -60) & (z < 120)
-    back = max(curve[lumbar].max() + 42 * k + fat, curve[z > -135].max() + 26 + 0.5 * fat)
+    back = max(curve[lumbar].max() + 42 * k + fat, curve[z > -115].max() + 20 + 0.4 * fat)
     skin = back - (0.0012 if habitus.table else 0.0024) * np.maximum(across - 30, 0) ** 2
     half = (back + front) / 2
     trunk = (across / habitus.half_width) ** 2.6 + (np.abs(canvas.y - back + half) / (half + 4)) ** 2.8 < 1

@@ -1,6 +1,6 @@
 """Find the cuts that give the real grade shares, and print what the simulated grades then look like.
 
-    python -m lsdc.cohort.phantom.calibrate cuts --studies 1500 --seed 7
+    python -m lsdc.cohort.phantom.calibrate --studies 1500 --seed 7
 
 writes `cuts.json` beside this file.
 """
@@ -18,7 +18,7 @@ from lsdc.cohort.phantom.disease import MILD_SHARES, SEVERE_SHARES
 from lsdc.cohort.phantom.measure import perturb
 from lsdc.cohort.phantom.patient import draw_patient
 from lsdc.runtime.artefact import write_json
-from lsdc.runtime.console import run_command, table
+from lsdc.runtime.console import table
 from lsdc.runtime.engine import fan_out
 
 
@@ -83,4 +83,6 @@ def correlations(grades: Array) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_command({"cuts": Calibrate}, "lsdc.cohort.phantom.calibrate", __doc__ or "", None))
+    import tyro
+
+    tyro.cli(Calibrate).run()

@@ -9,8 +9,8 @@ from scipy.stats import norm
 
 from lsdc.cohort.geometry import Array
 
-# Mild and severe-or-worse shares per family and level of the 1,975 labelled competition studies, both sides pooled.
-# Severity 0 is the border to moderate and 1 the border to severe, so that a level's normal distribution follows.
+# Mild and severe shares per family and level of the 1,975 labelled competition studies, both sides pooled.
+# Severity 0 is the border to moderate and 1 the border to severe: a level's normal distribution follows.
 MILD_SHARES = {
     "spinal": [0.9554, 0.8967, 0.8217, 0.7508, 0.9645],
     "foraminal": [0.9643, 0.9096, 0.7700, 0.6122, 0.6416],
@@ -21,8 +21,8 @@ SEVERE_SHARES = {
     "foraminal": [0.0038, 0.0044, 0.0205, 0.0686, 0.1005],
     "subarticular": [0.0143, 0.0412, 0.0991, 0.2334, 0.0813],
 }
-# Correlation of severity between canal, left and right foramen, left and right recess of a level; higher than that of
-# the grades, which are coarse (`python -m lsdc.cohort.phantom.calibrate cuts` prints what the grades have).
+# Correlation of severity between canal, left and right foramen, left and right recess of a level; higher than
+# that of the coarse grades (`python -m lsdc.cohort.phantom.calibrate` prints what those have).
 _CONDITIONS = np.array(
     [
         [1.00, 0.46, 0.46, 0.80, 0.80],

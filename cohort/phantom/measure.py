@@ -9,14 +9,15 @@ from importlib.resources import files
 import numpy as np
 
 from lsdc.cohort.geometry import Array
-from lsdc.cohort.phantom.anatomy import FORAMEN_DEPTH, SPACING, Anatomy, foramen_range
+from lsdc.cohort.phantom.bones import FORAMEN_DEPTH, foramen_range
+from lsdc.cohort.phantom.brush import SPACING, Anatomy
 from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC, Spine
 from lsdc.cohort.phantom.tissues import Tissue
 
 MEASURES = ("canal_area_mm2", "foramen_fat_mm2", "foramen_fat_mm2", "recess_width_mm", "recess_width_mm")
 """The measure that each condition is graded by; smaller is worse."""
 READER_NOISE_SHARE, READER_NOISE = 0.12, 0.25
-"""Share of targets whose reader misjudged the measure, and the standard deviation of the error's logarithm."""
+"""Share of targets whose reader misjudged the measure, and the spread of the error's logarithm."""
 
 _SAC = (Tissue.CSF, Tissue.NERVE, Tissue.CORD)
 _OPEN = (*_SAC, Tissue.EPIDURAL_FAT, Tissue.ROOT)
@@ -28,8 +29,8 @@ def measure(anatomy: Anatomy, spine: Spine) -> Array:
     Returns
     -------
     (5, 5) float
-        Condition (competition's order) x level: mean area of the thecal sac at the disc (mm2), area of fat around the
-        root in the left and right foramen (mm2), mean width of the left and right lateral recess (mm).
+        Condition (competition's order) x level: mean area of the thecal sac at the disc (mm2), area of fat
+        around the root in the left and right foramen (mm2), mean width of the left and right recess (mm).
     """
     values = np.empty((5, 5))
     for level in range(5):
@@ -54,13 +55,14 @@ def _ordered(a: float, b: float) -> tuple[float, float]:
 def _volume(anatomy: Anatomy, plane: Array, u: tuple[float, float], tissues: tuple[Tissue, ...]) -> float:
     labels = anatomy.labels[:, plane]
     lateral = anatomy.u[:, plane]
-    wanted = np.isin(labels, tissues)
-    return float(np.count_nonzero(wanted & (lateral > u[0]) & (lateral < u[1]))) * SPACING**3
+    # Voxels at the window's edge count with the share that lies inside.
+    share = np.clip((lateral - u[0]) / SPACING + 0.5, 0, 1) * np.clip((u[1] - lateral) / SPACING + 0.5, 0, 1)
+    return float(share[np.isin(labels, tissues)].sum()) * SPACING**3
 
 
 @cache
 def cuts() -> Array:
-    """Borders of the grades: (5 conditions, 5 levels, 2) in the unit of `MEASURES`; at or below is moderate, severe."""
+    """At or below which measure a target is moderate and severe: (5 conditions, 5 levels, 2)."""
     text = files("lsdc.cohort.phantom").joinpath("cuts.json").read_text(encoding="utf-8")
     return np.array(json.loads(text)["cuts"])
 

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.geometry import Array
-from lsdc.cohort.phantom.anatomy import Anatomy, build_anatomy, foramen_range
+from lsdc.cohort.phantom.anatomy import build_anatomy
 from lsdc.cohort.phantom.body import Habitus, draw_habitus
+from lsdc.cohort.phantom.bones import foramen_range
+from lsdc.cohort.phantom.brush import Anatomy
 from lsdc.cohort.phantom.disease import Disease, draw_disease, draw_severity
 from lsdc.cohort.phantom.measure import measure
 from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC, Spine, draw_spine

@@ -154,9 +154,14 @@ def _stack(
 
 
 def _sagittal(
-    rng: np.random.Generator, spine: Spine, view: View, name: str, contrast: Contrast, shape: tuple[int, int],
+    rng: np.random.Generator,
+    spine: Spine,
+    view: View,
+    name: str,
+    contrast: Contrast,
+    shape: tuple[int, int],
     left_first: bool,
-) -> SeriesPlan:  # fmt: skip
+) -> SeriesPlan:
     n = round(_quantile(rng, _SLICES[view]))
     step = float(np.clip(74 * rng.normal(1, 0.07) / n, 2.2, 6.5))
     thickness = float(min(step, rng.choice([3.0, 3.5, 4.0, 4.5, 5.0])))
@@ -172,8 +177,18 @@ def _sagittal(
     acquired = (float(rng.uniform(0.62, 0.95)), float(rng.uniform(0.72, 1.0)))
     limit = min(1.0, 380 / max(shape))
     acquired = (acquired[0] * limit, acquired[1] * limit)
-    return SeriesPlan(view, name, contrast, tuple(planes), shape, acquired, thickness, step - thickness,
-                      int(rng.random() < 0.25), bool(rng.random() < 0.6))  # fmt: skip
+    return SeriesPlan(
+        view,
+        name,
+        contrast,
+        tuple(planes),
+        shape,
+        acquired,
+        thickness,
+        step - thickness,
+        int(rng.random() < 0.25),
+        bool(rng.random() < 0.6),
+    )
 
 
 def _axial(rng: np.random.Generator, spine: Spine, contrast: Contrast) -> list[SeriesPlan]:
@@ -220,8 +235,20 @@ def _axial(rng: np.random.Generator, spine: Spine, contrast: Contrast) -> list[S
     for group in groups:
         planes = [plane for k in group for plane in stacks[k]]
         planes = planes[::-1] if upwards else planes
-        plans.append(SeriesPlan(View.AXIAL_T2, "AX T2 TSE", contrast, tuple(planes), shape, acquired, thickness,
-                                max(step - thickness, 0.0), int(rng.random() < 0.5), bool(rng.random() < 0.3)))  # fmt: skip
+        plans.append(
+            SeriesPlan(
+                View.AXIAL_T2,
+                "AX T2 TSE",
+                contrast,
+                tuple(planes),
+                shape,
+                acquired,
+                thickness,
+                max(step - thickness, 0.0),
+                int(rng.random() < 0.5),
+                bool(rng.random() < 0.3),
+            )
+        )
     return plans
 
 

@@ -12,24 +12,26 @@ from lsdc.cohort.geometry import Array
 VERTEBRAE = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1", "S2", "S3", "S4")
 FIRST_LUMBAR_DISC = 3
 """Index of L1/L2 among the discs; disc k lies between vertebrae k and k + 1."""
+SACRUM = 8
+"""Index of S1 among the vertebrae."""
 
-# Means of adults, mm: heights and depths after Zhou et al. 2000 and Berry et al. 1987, pedicle widths after Zindrick
-# et al. 1987; discs after Fletcher et al. 2015.
+# Means of adults, mm: heights and depths after Zhou et al. 2000 and Berry et al. 1987, pedicle widths after
+# Zindrick et al. 1987; discs after Fletcher et al. 2015.
 _HEIGHT = np.array([21.5, 22.5, 24.5, 26.0, 27.0, 27.5, 27.5, 27.0, 27.0, 22.0, 19.0, 17.0])
 _DEPTH = np.array([27.0, 28.0, 29.5, 31.0, 32.0, 33.5, 34.5, 34.5, 29.0, 20.0, 15.0, 12.0])
 _WIDTH = np.array([33.0, 36.0, 39.0, 41.0, 43.0, 45.5, 48.0, 51.0, 52.0, 44.0, 36.0, 30.0])
 _PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0, 10.0])
 _DISC = np.array([5.0, 5.5, 6.5, 8.0, 9.5, 10.5, 11.0, 10.0, 2.5, 1.5, 1.0])
 # Tilt of the disc planes from the horizontal at vertebral centres, degrees: posterior end up is positive.
-_TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 19.0, 43.0, 56.0, 46.0, 22.0])
+_TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 18.0, 38.0, 46.0, 32.0, 8.0])
 
 
 @dataclass(frozen=True)
 class Spine:
     """Geometry of one spine; lengths in mm.
 
-    The curve runs along the posterior wall of the vertebral bodies. A point is (u, v, s): u towards the patient's
-    left, v backwards from the posterior wall, s along the curve headwards, 0 at the centre of L3.
+    The curve runs along the posterior wall of the vertebral bodies. A point is (u, v, s): u towards the
+    patient's left, v backwards from the posterior wall, s along the curve headwards, 0 at the centre of L3.
 
     Parameters
     ----------

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.geometry import Array
 from lsdc.cohort.phantom.acquire import acquire, build_scene, draw_flaws, signals
-from lsdc.cohort.phantom.anatomy import disc_margin
 from lsdc.cohort.phantom.dicom import series_dataset, write_series
 from lsdc.cohort.phantom.disease import N_LEVELS
 from lsdc.cohort.phantom.measure import MEASURES, read_grades
+from lsdc.cohort.phantom.narrowing import disc_margin
 from lsdc.cohort.phantom.patient import Patient, draw_patient, landmarks
 from lsdc.cohort.phantom.protocol import SeriesPlan, draw_protocol
 from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC
@@ -133,9 +133,13 @@ def _coordinates(
         x, y = plans[series_id].planes[number - 1].to_pixel(point)[0]
         rows.append(
             {
-                "study_id": study_id, "series_id": series_id, "instance_number": number,
-                "condition": target.condition.title, "level": target.level.title,
-                "x": round(float(x), 3), "y": round(float(y), 3),
+                "study_id": study_id,
+                "series_id": series_id,
+                "instance_number": number,
+                "condition": target.condition.title,
+                "level": target.level.title,
+                "x": round(float(x), 3),
+                "y": round(float(y), 3),
             }
-        )  # fmt: skip
+        )
     return rows

@@ -41,9 +41,9 @@ class Tissue(IntEnum):
 
 N_LABELS = 40
 
-# T1 ms, T2 ms, proton density at 1.5 T. Stanisz et al. 2005 (muscle, cord, blood, nerve, cartilage, kidney, liver);
-# de Bazelaire et al. 2004 (marrow, fat, kidney); Marinelli et al. 2010 (discs); CSF: Hopkins et al. 1986.
-# Fat and marrow carry the longer apparent T2 that a fast spin echo gives them (J-coupling; Henkelman et al. 1992).
+# T1 ms, T2 ms, proton density at 1.5 T. Stanisz et al. 2005 (muscle, cord, blood, nerve, cartilage, kidney,
+# liver); de Bazelaire et al. 2004 (marrow, fat, kidney); Marinelli et al. 2010 (discs); Hopkins et al. 1986
+# (CSF). Fat and marrow carry the longer apparent T2 of a fast spin echo (J-coupling; Henkelman et al. 1992).
 _RELAXATION: dict[Tissue, tuple[float, float, float]] = {
     Tissue.AIR: (1000.0, 1.0, 0.0),
     Tissue.FAT: (280.0, 120.0, 0.95),

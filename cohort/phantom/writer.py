@@ -29,8 +29,8 @@ def make(
 ) -> None:
     """Simulate a cohort; a run that was killed goes on where it stopped.
 
-    Writes `train_images/`, `train.csv`, `train_label_coordinates.csv`, `train_series_descriptions.csv`; with a test
-    part also `test_images/`, `test_series_descriptions.csv`, `sample_submission.csv`, and beside them
+    Writes `train_images/`, `train.csv`, `train_label_coordinates.csv`, `train_series_descriptions.csv`; with
+    a test part also `test_images/`, `test_series_descriptions.csv`, `sample_submission.csv`, and beside them
     `test_labels.csv`, which no other command reads by itself; `measurements.csv` for all studies.
 
     Parameters
@@ -72,8 +72,10 @@ def make(
         pass
     if (out / "measurements.csv").is_file():
         return
-    rows = {split: [StudyRows(**read_json(done[name])) for _, name, part in keys if part == split]
-            for split in ("train", "test")}  # fmt: skip
+    rows = {
+        split: [StudyRows(**read_json(done[name])) for _, name, part in keys if part == split]
+        for split in ("train", "test")
+    }
     _write_tables(out, rows["train"], rows["test"])
     shutil.rmtree(out / _WORK)
 

@@ -1,0 +1,129 @@
+"""Vertebral bodies, arches, processes and facet joints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lsdc.cohort.geometry import Array
+from lsdc.cohort.phantom.brush import OUTSIDE, Brush, on_side
+from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC, SACRUM, Spine
+from lsdc.cohort.phantom.tissues import Tissue
+
+CANAL_HALF_WIDTH = 11.4
+CANAL_DEPTH, RECESS_DEPTH, FORAMEN_DEPTH = 16.0, 7.2, 9.0
+"""Free depth behind a healthy disc in the midline, 9 mm beside it, and in the foramen, mm."""
+
+_SHELLS = ((Tissue.CORTEX, 0.0), (Tissue.MARROW, 0.9))
+
+
+def canal_depth(u: Array) -> Array:
+    """v of the back of the healthy canal (front of the flavum) at u, mm."""
+    return CANAL_DEPTH - (CANAL_DEPTH - RECESS_DEPTH) * np.minimum(np.abs(u) / 9.0, 1.25) ** 1.5
+
+
+def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
+    """Lowest and highest s of the foramina of a lumbar level: between the pedicles, mm."""
+    k = FIRST_LUMBAR_DISC + level
+    below = spine.centre[k + 1] + 0.81 * spine.height[k + 1] / 2
+    above = spine.centre[k] - 0.31 * spine.height[k] / 2
+    return below, above
+
+
+def paint_body(brush: Brush, spine: Spine, k: int) -> None:
+    """A waisted superelliptic cylinder with hollow endplates, a cortical shell and the basivertebral vein."""
+    c, h, d, w = spine.centre[k], spine.height[k] / 2, spine.depth[k] / 2, spine.width[k] / 2
+    sacral = k >= SACRUM
+
+    def radius(u: Array, v: Array, s: Array) -> Array:
+        waist = 1 - (0.02 if sacral else 0.09) * (1 - ((s - c) / h) ** 2)
+        hollow = 1.2 * np.exp(-((u / 8) ** 2))
+        back = (v + d + hollow * (v > -d)) / (d * np.where(v > -d, 1, waist))
+        return np.abs(u / (w * waist)) ** 2.4 + np.abs(back) ** 2.4
+
+    def within(u: Array, v: Array, s: Array, rim: float) -> Array:
+        r = radius(u, v, s)
+        dent = 0.0 if sacral else 1.3
+        return (r < 1 - 0.11 * rim) & (np.abs(s - c) < h - rim - dent * np.clip(1 - r, 0, 1))
+
+    def vein(u: Array, v: Array, s: Array) -> Array:
+        return (np.abs(u) + 0.55 * np.abs(v) < 6) & (np.abs(s - c) < 2.2 + 0.12 * v)
+
+    for tissue, rim in _SHELLS:
+        brush.paint(
+            tissue,
+            (-w - 1, w + 1),
+            (-2 * d - 1, 1.5),
+            (c - h, c + h),
+            lambda u, v, s, r=rim: within(u, v, s, r),
+        )
+    if not sacral:
+        brush.paint(Tissue.VEIN, (-6, 6), (-0.76 * d, 0), (c - 2.2, c + 2.2), vein)
+
+
+def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
+    """Pedicles, transverse processes, laminae, spinous process, interspinous ligament."""
+    c, h, pedicle = spine.centre[k], spine.height[k] / 2, spine.pedicle[k]
+    sacral = k >= SACRUM
+    inner = 11.0 + 0.5 * max(k - FIRST_LUMBAR_DISC, 0)
+    low, length = c - h - (0 if sacral else 3), 8.0 if sacral else 26.0
+
+    def stalk(u: Array, v: Array, s: Array, thin: float) -> Array:
+        across = (np.abs(u) - inner - pedicle / 2) / (pedicle / 2 - thin)
+        return np.abs(across) ** 4 + np.abs((s - c - 0.25 * h) / (0.56 * h - thin)) ** 2.5 < 1
+
+    def transverse(u: Array, v: Array, s: Array, thin: float) -> Array:
+        return ((s - c - 2.5) / (4.5 - thin)) ** 2 + ((v - 7.5 - 0.1 * np.abs(u)) / (3.2 - thin)) ** 2 < 1
+
+    def lamina(u: Array, v: Array, s: Array, thin: float) -> Array:
+        return np.abs(v - canal_depth(u) - 5.5 + 0.12 * (s - c)) < 2.8 - thin
+
+    def spinous(u: Array, v: Array, s: Array, thin: float) -> Array:
+        drop = s - (c - 0.25 * h) + 0.30 * (v - 20)
+        taper = 8.2 - 1.6 * np.exp(-(((v - 30) / 6) ** 2)) - thin
+        return (np.abs(u) < 3.3 - thin) & (np.abs(drop) < taper) & (v < 17 + length - thin)
+
+    for tissue, thin in _SHELLS:
+        for sign in (-1, 1):
+            side, deep = on_side(sign, inner - 1, inner + pedicle + 2), (-6, 14 if sacral else 11)
+            brush.paint(tissue, side, deep, (c - h, c + h), lambda u, v, s, t=thin: stalk(u, v, s, t))
+            if not sacral:
+                wing = (on_side(sign, 18, 42), (2, 14), (c - 4, c + 9))
+                brush.paint(tissue, *wing, lambda u, v, s, t=thin: transverse(u, v, s, t))
+        brush.paint(
+            tissue, (-17, 17), (5, 32), (low, c + 0.35 * h), lambda u, v, s, t=thin: lamina(u, v, s, t)
+        )
+        brush.paint(
+            tissue, (-4, 4), (16, 18 + length), (low - 6, c + 5), lambda u, v, s, t=thin: spinous(u, v, s, t)
+        )
+    if not sacral:
+        brush.paint(Tissue.LIGAMENT, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
+
+
+def paint_facets(brush: Brush, spine: Spine, level: int) -> None:
+    """The facet joints of a level with the fluid in their clefts, and the fat of the foramina before them."""
+    low, high = foramen_range(spine, level)
+    disc = FIRST_LUMBAR_DISC + level
+    c, h = spine.disc_centre[disc], spine.disc_height[disc] / 2
+    middle, half = (low + high) / 2, (high - low) / 2
+
+    def process(u: Array, v: Array, s: Array, thin: float) -> Array:
+        across, deep = (np.abs(u) - 17.5) / (6.5 - thin), (v - 15.5) / (6.5 - thin)
+        return across**2 + deep**2 + ((s - c) / (13 - thin)) ** 2 < 1
+
+    def cleft(u: Array, v: Array, width: float) -> Array:
+        return np.abs(np.abs(u) - 17.5 + 0.8 * (v - 15.5)) < width
+
+    def window(u: Array, v: Array, s: Array) -> Array:
+        hole = np.abs((s - middle) / half) ** 4 + np.abs((v - 4) / 5.2) ** 4 < 1
+        return hole & ((v > 0) | (np.abs(s - c) > h + 1))
+
+    joint, back = (c - 10, c + 9), (FORAMEN_DEPTH, 24.0)
+    for sign in (-1, 1):
+        side = on_side(sign, 10.5, 25.0)
+        for tissue, thin in _SHELLS:
+            brush.paint(tissue, side, back, (c - 14, c + 14), lambda u, v, s, t=thin: process(u, v, s, t))
+        brush.paint(Tissue.CORTEX, side, back, joint, lambda u, v, s: cleft(u, v, 1.5), [Tissue.MARROW])
+        hollow = (FORAMEN_DEPTH + 1.5, 21.0)
+        brush.paint(Tissue.FLUID, side, hollow, joint, lambda u, v, s: cleft(u, v, 0.6), [Tissue.CORTEX])
+        soft = [OUTSIDE, Tissue.LIGAMENT, Tissue.CORTEX]
+        brush.paint(Tissue.EPIDURAL_FAT, side, (-1.0, FORAMEN_DEPTH), (low, high), window, soft)

@@ -1,0 +1,20 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from lsdc.cohort.phantom import make
+
+
+@pytest.fixture(scope="session")
+def small_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated cohort of 12 training and 4 test studies, in the competition's layout; do not change it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    with FileLock(shared / "cohort.lock"):
+        make(shared / "cohort", studies=16, seed=5, test_fraction=0.25)
+    return shared / "cohort"

@@ -1,0 +1,96 @@
+"""The simulated cohort as others see it: files, tables, truth."""
+
+from __future__ import annotations
+
+import csv
+import filecmp
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from lsdc.cohort.phantom import make
+from lsdc.cohort.phantom.cli import main
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.runtime import ArtefactError, ConfigError
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_layout_is_the_competitions(small_cohort):
+    labels = rows(small_cohort / "train.csv")
+    assert list(labels[0]) == ["study_id", *(target.slug for target in TARGETS)]
+    assert len(labels) == 12
+    described = rows(small_cohort / "train_series_descriptions.csv")
+    for row in described:
+        files = list((small_cohort / "train_images" / row["study_id"] / row["series_id"]).iterdir())
+        assert {path.stem for path in files} == {str(k + 1) for k in range(len(files))}
+    tests = rows(small_cohort / "test_labels.csv")
+    assert {row["study_id"] for row in tests} == {p.name for p in (small_cohort / "test_images").iterdir()}
+    assert len(rows(small_cohort / "sample_submission.csv")) == 25 * 4
+    assert len(rows(small_cohort / "measurements.csv")) == 25 * 16
+
+
+def test_points_lie_in_their_pictures(small_cohort):
+    for row in rows(small_cohort / "train_label_coordinates.csv"):
+        path = (
+            small_cohort
+            / "train_images"
+            / row["study_id"]
+            / row["series_id"]
+            / f"{row['instance_number']}.dcm"
+        )
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        assert 0 < float(row["x"]) < header.Columns
+        assert 0 < float(row["y"]) < header.Rows
+
+
+def test_the_seed_decides_not_the_number_of_workers(tmp_path):
+    make(tmp_path / "one", studies=2, seed=3, workers=1)
+    make(tmp_path / "two", studies=2, seed=3, workers=2)
+    files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
+    same, different, absent = filecmp.cmpfiles(
+        tmp_path / "one", tmp_path / "two", map(str, files), shallow=False
+    )
+    assert (different, absent) == ([], [])
+    assert len(same) > 60
+
+
+def test_a_killed_run_goes_on(tmp_path, monkeypatch):
+    import lsdc.cohort.phantom.writer as writer
+
+    real, calls = writer.simulate_study, []
+
+    def dies_at_the_second(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(writer, "simulate_study", dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "out", studies=2, seed=3, workers=1)
+    make(tmp_path / "out", studies=2, seed=3, workers=1)
+    assert len(calls) == 3
+    assert len(rows(tmp_path / "out" / "train.csv")) == 2
+
+
+def test_mistakes_are_told(tmp_path, capsys):
+    with pytest.raises(ConfigError, match="studies: 0 is not at least 1"):
+        make(tmp_path / "a", studies=0)
+    with pytest.raises(ConfigError, match=r"test-fraction: 1.5 is not in \[0, 1\)"):
+        make(tmp_path / "a", studies=1, test_fraction=1.5)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(ArtefactError, match="exists and is not empty"):
+        make(tmp_path / "mine", studies=1)
+    assert main(["make", str(tmp_path / "mine")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+
+
+def test_another_configuration_is_refused(small_cohort):
+    with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ"):
+        make(small_cohort, studies=16, seed=6, test_fraction=0.25)
