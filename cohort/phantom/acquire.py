@@ -24,7 +24,7 @@ _TILE = 96
 _TEXTURE = {
     Tissue.FAT: 0.08,
     Tissue.MUSCLE: 0.14,
-    Tissue.MARROW: 0.10,
+    Tissue.MARROW: 0.15,
     Tissue.CSF: 0.05,
     Tissue.BOWEL: 0.2,
     Tissue.KIDNEY: 0.08,
@@ -66,10 +66,10 @@ def build_scene(patient: Patient, rng: np.random.Generator) -> Scene:
     tile = rng.standard_normal((_TILE,) * 3).astype(np.float32)
     fine = gaussian_filter(tile, 1.2, mode="wrap") + 0.7 * gaussian_filter(tile, 5, mode="wrap") * 8
     fine /= fine.std()
-    long = gaussian_filter(np.roll(tile, 17, axis=0), (1.6, 3.0, 1.0), mode="wrap")
+    long = gaussian_filter(np.roll(tile, 17, axis=0), (0.9, 3.0, 0.8), mode="wrap")
     long /= long.std()
-    amount = np.clip(0.3 + 0.012 * (patient.age - 40), 0.1, 1.0) * rng.uniform(0.5, 1.5)
-    streaks = np.clip((_tiled(long, body.shape) - 2.1 + 0.9 * amount) * 0.8, 0, 0.85)
+    amount = np.clip(0.35 + 0.012 * (patient.age - 40), 0.15, 1.0) * rng.uniform(0.5, 1.5)
+    streaks = np.clip((_tiled(long, body.shape) - 1.7 + 1.2 * amount) * 0.7, 0, 0.9)
     levels = np.zeros(256, np.float32)
     for tissue, value in _TEXTURE.items():
         levels[tissue] = value

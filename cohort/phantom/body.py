@@ -121,15 +121,15 @@ def label_body(spine: Spine, habitus: Habitus, x: Array, z: Array, y: Array, see
     fascia = 42 * k
     for sign in (-1, 1):
         psoas = (sign * (29 + 9 * below), -13 - 5 * below)
-        canvas.ellipse(Tissue.MUSCLE, psoas, (11 * grow, 13 * grow), z=(-np.inf, 75))
+        canvas.ellipse(Tissue.MUSCLE, psoas, (12.5 * grow, 14.5 * grow), z=(-np.inf, 75))
         canvas.ellipse(Tissue.MUSCLE, (sign * 62, 4), (17, 11), z=(-45, 90))
-        canvas.ellipse(Tissue.MUSCLE, (sign * 34 * k, 27 * k), (31 * k, 16 * k), 2.8, v=(-np.inf, fascia))
+        canvas.ellipse(Tissue.MUSCLE, (sign * 33 * k, 25 * k), (31 * k, 18 * k), 2.2, v=(-np.inf, fascia))
         canvas.ellipse(Tissue.FAT, (sign * (27 + 0.04 * height) * k, 30 * k), (1.0, 11 * k), 2)
         canvas.ellipse(Tissue.MUSCLE, (sign * 14 * k, 25 * k), (12 * k, 17 * k), 2.4, v=(-np.inf, fascia - 2))
         wing = (sign * 70, 14 - 0.3 * (height + 75))
         canvas.ellipse(Tissue.CORTEX, wing, (25, 33), z=(-np.inf, -58))
         canvas.ellipse(Tissue.MARROW, wing, (22.5, 30.5), z=(-np.inf, -60))
-    canvas.ellipse(Tissue.LIGAMENT, (0, fascia + 1), (58 * k, 1.4), 6)
+    canvas.ellipse(Tissue.LIGAMENT, (0, fascia + 0.5), (46 * k, 1.2), 6)
     _vessels(canvas)
     return canvas.labels
 
