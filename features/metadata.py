@@ -1,0 +1,179 @@
+"""Numbers per target from acquisition and geometry, by allowlist; the same for a mirrored patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.study import Series, Study
+from lsdc.cohort.vocabulary import Condition, Level, Side, Target, View
+from lsdc.features.spots import Spot
+
+if TYPE_CHECKING:
+    from lsdc.slice_selector.location import Location
+
+SHORT = {View.SAGITTAL_T1: "t1", View.SAGITTAL_T2: "t2", View.AXIAL_T2: "axial"}
+
+ACQUISITION = (
+    "repetition_time_ms",
+    "echo_time_ms",
+    "field_strength_t",
+    "slice_thickness_mm",
+    "spacing_between_slices_mm",
+    "row_spacing_mm",
+    "column_spacing_mm",
+    "rows",
+    "columns",
+    "flip_angle_deg",
+    "echo_train_length",
+    "pixel_bandwidth_hz",
+    "n_slices",
+)
+"""What is taken of each view's series."""
+
+PATIENT = ("age_years", "sex_male")
+"""What is taken of any series."""
+
+SERIES_FLAGS = (
+    "no_orientation",
+    "no_pixel_spacing",
+    "no_thickness",
+    "no_spacing_between",
+    "no_position",
+    "duplicates_dropped",
+    "split",
+    "view_guessed",
+)
+"""Flags of the series that show the target."""
+
+LOCATED_BY = ("geometry", "mean_position", "absent")
+"""Ways of locating that deserve a flag; what remains is the network."""
+
+
+def metadata_of(
+    study: Study, locations: Sequence[Location], spots: Sequence[Mapping[View, Spot]]
+) -> pd.DataFrame:
+    """Collect the numbers of every target of a study.
+
+    Lateral quantities are mirrored for right-sided targets and folded for the canal, so that a mirrored
+    patient has the same numbers on the other side.
+
+    Parameters
+    ----------
+    study : Study
+        All series.
+    locations : sequence of Location
+        One per target, in the order of TARGETS.
+    spots : sequence of dict of View to Spot
+        Where each is seen.
+
+    Returns
+    -------
+    DataFrame
+        One row per target; columns `meta_*` (float32, NaN where unknown) and `flag_*` (bool),
+        the same for every study.
+    """
+    places = {item.target: np.asarray(item.patient, float) for item in locations}
+    rows = [
+        _acquisition(study, seen)
+        | _patient(study)
+        | _in_series(study, location, seen)
+        | _geometry(location.target, places)
+        | _flags(study, location, seen)
+        for location, seen in zip(locations, spots)
+    ]
+    table = pd.DataFrame(rows)
+    flags = [name for name in table.columns if name.startswith("flag_")]
+    values = [name for name in table.columns if name.startswith("meta_")]
+    return table[values + flags].astype(dict.fromkeys(values, "float32") | dict.fromkeys(flags, "bool"))
+
+
+def _shown(study: Study, view: View, seen: Mapping[View, Spot]) -> Series | None:
+    if view in seen:
+        return study.series[seen[view].series]
+    return next(iter(study.of_view(view)), None)
+
+
+def _acquisition(study: Study, seen: Mapping[View, Spot]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for view, short in SHORT.items():
+        series = _shown(study, view, seen)
+        for name in ACQUISITION:
+            found[f"meta_{short}_{name}"] = _number(series, name)
+        found[f"meta_{short}_series"] = len(study.of_view(view))
+    return found
+
+
+def _patient(study: Study) -> dict[str, float]:
+    known = {name: [_number(series, name) for series in study.series] for name in PATIENT}
+    return {
+        f"meta_{name}": next((v for v in values if np.isfinite(v)), np.nan) for name, values in known.items()
+    }
+
+
+def _number(series: Series | None, name: str) -> float:
+    value = None if series is None else series.metadata.get(name)
+    return float(value) if isinstance(value, int | float | np.number) else np.nan
+
+
+def _in_series(study: Study, location: Location, seen: Mapping[View, Spot]) -> dict[str, float]:
+    found = {f"meta_{short}_distance_mm": np.nan for short in SHORT.values()}
+    for view, spot in seen.items():
+        found[f"meta_{SHORT[view]}_distance_mm"] = spot.distance_mm
+    fraction = np.nan
+    if location.view in seen:
+        spot = seen[location.view]
+        last = len(study.series[spot.series].slices) - 1
+        fraction = spot.slice / last if last else 0.5
+        if location.view is not View.AXIAL_T2:
+            side = location.target.condition.side
+            fraction = min(fraction, 1 - fraction) if side is None else fraction
+            fraction = 1 - fraction if side is Side.RIGHT else fraction
+    return found | {"meta_slice_fraction": fraction}
+
+
+def _geometry(target: Target, places: Mapping[Target, np.ndarray]) -> dict[str, float]:
+    levels = list(Level)
+    index = levels.index(target.level)
+    here = places[target]
+    unknown = np.full(3, np.nan)
+
+    def at(condition: Condition, offset: int = 0) -> np.ndarray:
+        if not 0 <= index + offset < len(levels):
+            return unknown
+        return places.get(Target(condition, levels[index + offset]), unknown)
+
+    above, below = at(target.condition, -1) - here, at(target.condition, +1) - here
+    canal = at(Condition.SPINAL_CANAL_STENOSIS)
+    lateral = here[0] - canal[0]
+    if target.condition.side is None:
+        pairs = [at(c) for c in Condition if c.side is not None]
+        lateral = abs(here[0] - np.mean([place[0] for place in pairs]))
+    elif target.condition.side is Side.RIGHT:
+        lateral = -lateral
+    ends = [
+        places.get(Target(Condition.SPINAL_CANAL_STENOSIS, level), unknown)
+        for level in (levels[0], levels[-1])
+    ]
+    cosine = above @ below / (np.linalg.norm(above) * np.linalg.norm(below) + 1e-9)
+    return {
+        "meta_level": float(index),
+        "meta_lateral_mm": float(lateral),
+        "meta_behind_canal_mm": float(here[1] - canal[1]),
+        "meta_above_canal_mm": float(here[2] - canal[2]),
+        "meta_to_level_above_mm": float(np.linalg.norm(above)),
+        "meta_to_level_below_mm": float(np.linalg.norm(below)),
+        "meta_bend_deg": float(180 - np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
+        "meta_lumbar_length_mm": float(np.linalg.norm(ends[0] - ends[1])),
+    }
+
+
+def _flags(study: Study, location: Location, seen: Mapping[View, Spot]) -> dict[str, bool]:
+    series = frozenset().union(*(study.series[spot.series].flags for spot in seen.values()))
+    flags = {f"flag_{short}_absent": view not in seen for view, short in SHORT.items()}
+    flags["flag_own_view_absent"] = location.series is None
+    flags |= {f"flag_located_by_{name}": location.located_by == name for name in LOCATED_BY}
+    return flags | {f"flag_{name}": name in series for name in SERIES_FLAGS}
