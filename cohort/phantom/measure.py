@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+from scipy.stats import norm
 
 from lsdc.cohort.geometry import Array
 from lsdc.cohort.phantom.bones import FORAMEN_DEPTH, foramen_range
@@ -93,3 +94,21 @@ def perturb(measures: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     misjudged = rng.random(measures.shape) < READER_NOISE_SHARE
     error = np.exp(READER_NOISE * rng.standard_normal(measures.shape))
     return misjudged, np.where(misjudged, measures * error, measures)
+
+
+def grade_probabilities(measures: Array) -> Array:
+    """What the true measures tell of the grades a reader gives: the best that any model can know.
+
+    Parameters
+    ----------
+    measures : (5, 5) float
+        From `measure`, or from the column `measured` of measurements.csv.
+
+    Returns
+    -------
+    (5, 5, 3) float
+        Probability of each grade.
+    """
+    ratio = np.log(cuts()) - np.log(np.maximum(measures, 1e-6))[..., None]
+    below = (1 - READER_NOISE_SHARE) * (ratio >= 0) + READER_NOISE_SHARE * norm.cdf(ratio / READER_NOISE)
+    return np.stack([1 - below[..., 0], below[..., 0] - below[..., 1], below[..., 1]], axis=-1)

@@ -16,7 +16,7 @@ from lsdc.cohort.phantom.acquire import build_scene, signals, slice_signal
 from lsdc.cohort.phantom.anatomy import build_anatomy
 from lsdc.cohort.phantom.calibrate import correlations
 from lsdc.cohort.phantom.disease import Disease, draw_disease, draw_severity
-from lsdc.cohort.phantom.measure import cuts, measure, perturb
+from lsdc.cohort.phantom.measure import cuts, grade_probabilities, measure, perturb, read_grades
 from lsdc.cohort.phantom.patient import draw_patient
 from lsdc.cohort.phantom.protocol import LEFT_FIRST, Contrast, draw_protocol
 from lsdc.cohort.phantom.spine import draw_spine
@@ -107,6 +107,14 @@ def test_slice_counts_and_orders_follow_the_real_ones():
     assert left_first == pytest.approx(LEFT_FIRST, abs=0.08)
     square = np.mean([plan.shape[0] == plan.shape[1] for plan in t1])
     assert 1 - square == pytest.approx(0.136, abs=0.06)
+
+
+def test_the_oracles_probabilities_are_those_of_the_reader():
+    measures = cuts().mean(axis=-1)
+    rng = np.random.default_rng(0)
+    drawn = np.stack([read_grades(measures, rng)[0] for _ in range(3000)])
+    seen = np.stack([(drawn == k).mean(axis=0) for k in range(3)], axis=-1)
+    assert_allclose(grade_probabilities(measures), seen, atol=0.03)
 
 
 @pytest.mark.slow
