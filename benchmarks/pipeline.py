@@ -3,9 +3,9 @@
     python benchmarks/pipeline.py --work /tmp/pipeline            # 240 training and 80 test studies
     python benchmarks/pipeline.py --work /tmp/small --studies 60  # a quarter of them are test studies
 
-Runs the commands as a user would, each in a process of its own, and prints the selector's table, time per stage and
-study, peak memory, and the score on the test studies beside the baselines and the oracle, which is given the
-simulator's measurements. A run that was stopped goes on; times are those of the stages that ran.
+Runs the commands as a user would, each in a process of its own, and prints the selector's table, time per stage
+and study, peak memory, and the score on the test studies beside the baselines and the oracle, which is given
+the simulator's measurements. A run that was stopped goes on; times are those of the stages that ran.
 """
 
 from __future__ import annotations
@@ -135,18 +135,18 @@ def show(result: dict[str, Any]) -> None:
     """Print the tables for people."""
     stages = result["stages"]
     table(
-        "cost", ["stage", "seconds", "per study", "MiB of the largest process"],
-        [(n, round(s["seconds"], 1), s["seconds_per_study"], round(s["peak_mib"])) for n, s in stages.items()],
-    )  # fmt: skip
+        "cost",
+        ["stage", "seconds", "per study", "MiB of the largest process"],
+        [(n, round(s["seconds"]), s["seconds_per_study"], round(s["peak_mib"])) for n, s in stages.items()],
+    )
     parts = ["total", "spinal", "foraminal", "subarticular", "any_severe"]
     order = sorted(result["scores"].items(), key=lambda item: item[1]["total"])
     table(
-        f"official score on {result['studies']['test']} test studies (lower is better)", ["predictions", *parts],
+        f"official score on {result['studies']['test']} test studies (lower is better)",
+        ["predictions", *parts],
         [(name, *(float(score[part]) for part in parts)) for name, score in order],
-    )  # fmt: skip
-    say(
-        f"the ensemble's loss is {result['share_of_prior']:.3f} of the weighted prior's (wanted: at most 0.75)"
     )
+    say(f"the ensemble's loss is {result['share_of_prior']:.3f} of the weighted prior's; 0.75 is wanted")
     say(f"distance to the oracle: {result['distance_to_oracle']:.3f}")
 
 
