@@ -3,9 +3,9 @@
     python benchmarks/pipeline.py --work /tmp/pipeline            # 240 training and 80 test studies
     python benchmarks/pipeline.py --work /tmp/small --studies 60  # a quarter of them are test studies
 
-Runs the commands as a user would, each in a process of its own, and prints the selector's table, time per stage
-and study, peak memory, and the score on the test studies beside the baselines and the oracle, which is given
-the simulator's measurements. A run that was stopped goes on; times are those of the stages that ran.
+Runs the commands as a user would, each in a process of its own, and prints the selector's table, time per
+stage and study, peak memory, and the score on the test studies beside the baselines and the oracle, which
+sees the simulator's measurements. A run that was stopped goes on; times are those of the stages that ran.
 """
 
 from __future__ import annotations

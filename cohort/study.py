@@ -54,8 +54,8 @@ class Series:
     metadata : dict
         Allowlisted acquisition values (spacing, thickness, TE, TR, field strength, age, sex …).
     flags : frozenset of str
-        What was missing or mended: `no_orientation`, `no_pixel_spacing`, `no_thickness`, `no_spacing_between`,
-        `no_position`, `duplicates_dropped`, `split`, `view_guessed`.
+        What was missing or mended: `no_orientation`, `no_pixel_spacing`, `no_thickness`,
+        `no_spacing_between`, `no_position`, `duplicates_dropped`, `split`, `view_guessed`.
     """
 
     series_id: str

@@ -167,7 +167,6 @@ def parse_row_id(row_id: str) -> tuple[str, Target]:
     match = _ROW_ID.fullmatch(row_id)
     if match is None:
         raise RowIdError(
-            f"row id {row_id!r} is not STUDY_CONDITION_LEVEL, "
-            "such as '4003253_spinal_canal_stenosis_l4_l5'"
+            f"row id {row_id!r} is not STUDY_CONDITION_LEVEL, such as '4003253_spinal_canal_stenosis_l4_l5'"
         )
     return match["study"], Target(Condition(match["condition"]), Level(match["level"]))

@@ -25,15 +25,15 @@ SEVERE_SHARES = {
 # that of the coarse grades (`python -m lsdc.cohort.phantom.calibrate` prints what those have).
 _CONDITIONS = np.array(
     [
-        [1.00, 0.46, 0.46, 0.80, 0.80],
-        [0.46, 1.00, 0.46, 0.56, 0.40],
-        [0.46, 0.46, 1.00, 0.40, 0.56],
-        [0.80, 0.56, 0.40, 1.00, 0.74],
-        [0.80, 0.40, 0.56, 0.74, 1.00],
+        [1.00, 0.46, 0.46, 0.81, 0.81],
+        [0.46, 1.00, 0.38, 0.52, 0.36],
+        [0.46, 0.38, 1.00, 0.36, 0.52],
+        [0.81, 0.52, 0.36, 1.00, 0.68],
+        [0.81, 0.36, 0.52, 0.68, 1.00],
     ]
 )
 N_LEVELS = 5
-_NEIGHBOUR, _FAR = 0.76, 0.60
+_NEIGHBOUR, _FAR = 0.72, 0.54
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _distributions() -> tuple[Array, Array]:
 
 def _levels() -> Array:
     far = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
-    return np.select([far == 0, far == 1, far == 2], [1.0, _NEIGHBOUR, _FAR], 0.5)
+    return np.select([far == 0, far == 1, far == 2], [1.0, _NEIGHBOUR, _FAR], 0.42)
 
 
 def draw_severity(rng: np.random.Generator, n: int) -> Array:

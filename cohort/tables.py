@@ -1,0 +1,176 @@
+"""The competition's tables, checked: an error names file, row and column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, RowIdError, parse_row_id
+from lsdc.runtime import TableError
+
+UNLABELED = -1
+"""Code of a blank label."""
+
+
+def read_text_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV table as text; blank cells become empty strings.
+
+    Parameters
+    ----------
+    path : Path
+        CSV, UTF-8 with or without a byte order mark.
+    columns : sequence of str
+        Columns that must be there; others are dropped.
+
+    Returns
+    -------
+    DataFrame of str, indexed by the line number in the file (the header is line 1).
+
+    Raises
+    ------
+    TableError
+        When the file is absent, not a table, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skip_blank_lines=False,
+            index_col=False,
+        )
+    except FileNotFoundError:
+        raise TableError(f"{path}: no such file") from None
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise TableError(f"{path}: cannot be read as a CSV table ({error})") from error
+    table.columns = [str(name).strip() for name in table.columns]
+    missing = [name for name in columns if name not in table]
+    if missing:
+        found = ", ".join(list(table.columns)[:8])
+        raise TableError(
+            f"{path}: no column {missing[0]!r}; found {found}{' …' if len(table.columns) > 8 else ''}"
+        )
+    table.index = pd.RangeIndex(2, len(table) + 2)
+    table = table[list(columns)].apply(lambda column: column.str.strip())
+    return table[(table != "").any(axis=1)]
+
+
+def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    # Spreadsheets turn ids into floats.
+    ids = table[column].str.replace(r"\.0+$", "", regex=True)
+    blank = ids.index[ids == ""]
+    if len(blank):
+        raise TableError(f"{path}: row {blank[0]}: empty cell in column {column!r}")
+    return ids
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    values = pd.to_numeric(table[column], errors="coerce")
+    bad = values.index[~np.isfinite(values)]
+    if len(bad):
+        raise TableError(
+            f"{path}: row {bad[0]}: {table[column][bad[0]]!r} in column {column!r} is not a finite number"
+        )
+    return values
+
+
+def _unique(path: Path, ids: pd.Series, what: str) -> None:
+    twice = ids.index[ids.duplicated()]
+    if len(twice):
+        first = ids.index[ids == ids[twice[0]]][0]
+        raise TableError(f"{path}: row {twice[0]}: {what} {ids[twice[0]]!r} was already in row {first}")
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Read train.csv.
+
+    Returns
+    -------
+    DataFrame of int8, one row per study and the 25 targets as columns
+        0 normal or mild, 1 moderate, 2 severe, -1 blank. The index is the study id, a string.
+
+    Raises
+    ------
+    TableError
+        When a column is missing, a label is unknown, or a study comes twice.
+    """
+    slugs = [target.slug for target in TARGETS]
+    table = read_text_table(path, ["study_id", *slugs])
+    ids = _identifier(path, table, "study_id")
+    _unique(path, ids, "study")
+    codes = {"": UNLABELED, "nan": UNLABELED}
+    codes |= {name.casefold(): k for k, grade in enumerate(Grade) for name in (grade.title, grade.value)}
+    labels = {}
+    for slug in slugs:
+        values = table[slug].str.casefold().map(codes)
+        bad = values.index[values.isna()]
+        if len(bad):
+            names = ", ".join(grade.title for grade in Grade)
+            raise TableError(
+                f"{path}: row {bad[0]}: unknown grade {table[slug][bad[0]]!r} in column {slug!r}; "
+                f"expected one of {names} or an empty cell"
+            )
+        labels[slug] = values.to_numpy(np.int8)
+    return pd.DataFrame(labels, index=pd.Index(ids.to_numpy(), name="study_id", dtype=str))
+
+
+def read_coordinates(path: Path) -> pd.DataFrame:
+    """Read train_label_coordinates.csv.
+
+    Returns
+    -------
+    DataFrame
+        study_id, series_id (str), instance_number (int), condition, level (slugs), x, y (pixels).
+
+    Raises
+    ------
+    TableError
+        When a column is missing, a condition or level unknown, or a number malformed.
+    """
+    names = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
+    table = read_text_table(path, names)
+    result = pd.DataFrame(index=table.index)
+    for name in ("study_id", "series_id"):
+        result[name] = _identifier(path, table, name)
+    result["instance_number"] = _numbers(path, table, "instance_number").astype(np.int64)
+    for name, words in (("condition", Condition), ("level", Level)):
+        known = {text.casefold(): word.value for word in words for text in (word.title, word.value)}
+        values = table[name].str.casefold().map(known)
+        bad = values.index[values.isna()]
+        if len(bad):
+            raise TableError(f"{path}: row {bad[0]}: unknown {name} {table[name][bad[0]]!r}")
+        result[name] = values
+    for name in ("x", "y"):
+        result[name] = _numbers(path, table, name).astype(float)
+    return result.reset_index(drop=True)
+
+
+def read_series_descriptions(path: Path) -> pd.DataFrame:
+    """Read train_ or test_series_descriptions.csv: study_id, series_id, series_description, all str."""
+    table = read_text_table(path, ["study_id", "series_id", "series_description"])
+    for name in ("study_id", "series_id"):
+        table[name] = _identifier(path, table, name)
+    _unique(path, table["study_id"] + " / " + table["series_id"], "series")
+    return table.reset_index(drop=True)
+
+
+def read_sample_submission(path: Path) -> list[str]:
+    """Read the row ids of sample_submission.csv, in its order.
+
+    Raises
+    ------
+    TableError
+        When an id is malformed or comes twice.
+    """
+    table = read_text_table(path, ["row_id"])
+    for row, row_id in table["row_id"].items():
+        try:
+            parse_row_id(row_id)
+        except RowIdError as error:
+            raise TableError(f"{path}: row {row}: {error}") from None
+    _unique(path, table["row_id"], "row id")
+    return table["row_id"].tolist()
