@@ -35,7 +35,11 @@ def cutters_of(study: Study) -> dict[int, Cutter]:
 
 
 def cut_crops(
-    study: Study, locations: Sequence[Location], px: int, cutters: dict[int, Cutter] | None = None
+    study: Study,
+    locations: Sequence[Location],
+    px: int,
+    cutters: dict[int, Cutter] | None = None,
+    field: float = 1.0,
 ) -> tuple[NDArray[np.uint8], list[dict[View, Spot]]]:
     """Cut the crops of all targets of a study.
 
@@ -49,6 +53,8 @@ def cut_crops(
         Side of a crop.
     cutters : dict of int to Cutter, optional
         From `cutters_of`, to share them.
+    field : float
+        How much more to show than CROP_MM says.
 
     Returns
     -------
@@ -64,17 +70,17 @@ def cut_crops(
     spots = [find_spots(study, location) for location in locations]
     for location, crop, found in zip(locations, crops, spots):
         for view, spot in found.items():
-            crop[VIEWS.index(view)] = _stack(study, location.target.condition, view, spot, px, cutters)
+            crop[VIEWS.index(view)] = _stack(study, location.target.condition, spot, px, cutters, field)
     return crops, spots
 
 
 def _stack(
-    study: Study, condition: Condition, view: View, spot: Spot, px: int, cutters: dict[int, Cutter]
+    study: Study, condition: Condition, spot: Spot, px: int, cutters: dict[int, Cutter], field: float
 ) -> NDArray[np.uint8]:
-    series = study.series[spot.series]
+    series, view = study.series[spot.series], cutters[spot.series].view
     mirrored = condition.side is Side.RIGHT
     patient = series.slices[spot.slice].plane.to_patient(spot.point)[0]
-    mm = CROP_MM[condition.family][view]
+    mm = CROP_MM[condition.family][view] * field
     pictures: dict[int, NDArray[np.uint8]] = {}
     around = neighbors(series, spot.slice)
     for index in set(around):

@@ -1,0 +1,161 @@
+"""`lsdc-features`: extract a store, look into it, and train the encoder that is shipped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from lsdc.runtime.console import run_command
+
+if TYPE_CHECKING:
+    from lsdc.features.extract import Extraction
+    from lsdc.features.pretrain import Pretrained
+    from lsdc.features.preview import Picture
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Turn studies into a feature store: locate the 25 targets, cut crops, embed them.
+
+    DATA is a folder in the competition's layout, or any tree of DICOM files. The same command run again
+    goes on where it stopped.
+
+    Examples:
+        lsdc-features extract cohort/ --out store/
+        lsdc-features extract new_patients/ --out new_store/ --like store/
+    """
+
+    data: Positional[Path]
+    """folder of studies"""
+    out: Path
+    """directory of the new store"""
+    like: Path | None = None
+    """a finished store whose selector, encoder and sizes to use: models fitted on it accept the new one"""
+    backbone: str = "mobilenetv3_small_100"
+    """any timm model"""
+    weights: str = "bundled"
+    """bundled, imagenet (timm's hub), random, or a safetensors file"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    workers: int | None = None
+    """processes that read studies; one per core by default"""
+    folds: int = 5
+    """folds for cross-fitting, by study"""
+    seed: int = 0
+    """for folds and everything fitted"""
+    crop_px: int = 96
+    """side of a crop in pixels"""
+    volume_slices: int = 16
+    """slices of the small volumes"""
+    volume_px: int = 128
+    """side of the small volumes in pixels"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> Extraction:
+        """Extract."""
+        from lsdc.features.extract import Extractor
+        from lsdc.features.settings import Settings
+        from lsdc.features.store import FeatureStore
+
+        settings = Settings(
+            backbone=self.backbone,
+            weights=self.weights,
+            folds=self.folds,
+            seed=self.seed,
+            crop_px=self.crop_px,
+            volume_slices=self.volume_slices,
+            volume_px=self.volume_px,
+        )
+        like = None if self.like is None else FeatureStore.open(self.like)
+        return Extractor(self.data, self.out, settings, like, self.device, self.workers).run()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Draw one study of a store: the chosen slices with the located points, and the 25 crops.
+
+    Examples:
+        lsdc-features preview store/ 4003253 --out 4003253.png
+    """
+
+    store: Positional[Path]
+    """a finished store"""
+    study: Positional[str]
+    """study id"""
+    out: Path = Path("preview.png")
+    """picture to write"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> Picture:
+        """Draw."""
+        from lsdc.features.preview import preview
+        from lsdc.features.store import FeatureStore
+
+        return preview(FeatureStore.open(self.store), self.study, self.out)
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Train an encoder on simulated studies, to regress what the simulator measured and to grade.
+
+    The same command run again goes on where it stopped.
+
+    Examples:
+        lsdc-features pretrain --out encoder.safetensors --studies 400
+    """
+
+    out: Path
+    """safetensors file to write; its card lies beside it as JSON"""
+    backbone: str = "mobilenetv3_small_100"
+    """any timm model"""
+    studies: int = 400
+    """simulated studies, a fifth of them kept for the test"""
+    epochs: int = 12
+    """passes over the crops"""
+    batch: int = 64
+    """targets per step"""
+    seed: int = 0
+    """for the cohort and the training"""
+    crop_px: int = 96
+    """side of a crop in pixels"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    workers: int | None = None
+    """processes that simulate; one per core by default"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> Pretrained:
+        """Train."""
+        from lsdc.features.pretrain import Pretraining
+
+        return Pretraining(
+            self.out,
+            self.backbone,
+            self.studies,
+            self.epochs,
+            self.batch,
+            self.seed,
+            self.crop_px,
+            self.device,
+            self.workers,
+        ).run()
+
+
+COMMANDS: dict[str, type] = {"extract": Extract, "preview": Preview, "pretrain": Pretrain}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run `lsdc-features`."""
+    return run_command(COMMANDS, "lsdc-features", "Features of lumbar spine studies.", args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
