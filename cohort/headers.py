@@ -65,7 +65,7 @@ def positive(dataset: Dataset, name: str) -> float:
 def read_plane(dataset: Dataset, view: View | None = None) -> tuple[SlicePlane, frozenset[str]]:
     """Where an image lies; what is missing is replaced and flagged.
 
-    Without orientation an axial series is taken as axial and any other as sagittal; without position the origin
+    Without orientation an axial series is taken as axial, any other as sagittal; without position the origin
     is 0 (the caller spreads such slices by their instance numbers); without spacing `FALLBACK_SPACING`.
 
     Returns

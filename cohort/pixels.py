@@ -58,7 +58,7 @@ def read_dataset(path: Path) -> Dataset:
 def read_frames(dataset: Dataset, path: Path) -> NDArray[np.float32]:
     """Decode all frames of an image.
 
-    Applies rescale slope and intercept (of each frame, in enhanced files), inverts MONOCHROME1, and leaves the
+    Applies rescale slope and intercept (per frame in enhanced files), inverts MONOCHROME1, and leaves the
     VOI alone.
 
     Returns

@@ -88,7 +88,7 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
     if not isinstance(manifest.get("schema"), int) or manifest["schema"] > schema:
         raise ArtefactError(
             f"{folder}: written by lsdc {manifest.get('lsdc')} with layout {manifest.get('schema')}, newer than "
-            f"this version understands ({schema}); upgrade lsdc, or make it again with `{made_by}`"
+            f"what this version reads ({schema}); upgrade lsdc, or make it again with `{made_by}`"
         )
     return manifest
 
@@ -123,7 +123,9 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
     if mark.is_file():
         found = read_json(mark)
         if found != wanted:
-            different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+            different = sorted(
+                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+            )
             raise ArtefactError(
                 f"{folder}: begun with another configuration ({', '.join(different)} differ); {redo()}"
             )

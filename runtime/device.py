@@ -1,0 +1,40 @@
+"""Where networks run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lsdc.runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Choose a device: CUDA, then Apple's MPS, then the CPU.
+
+    Parameters
+    ----------
+    name : str
+        `auto`, or a device that must be there: `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises
+    ------
+    ConfigError
+        When the device is unknown or not there.
+
+    >>> pick_device("cpu").type
+    'cpu'
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device: {name!r} is unknown; expected auto, cpu, cuda or mps") from None
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device.type, False):
+        raise ConfigError(f"device: {name!r} is not available on this machine; use auto or cpu")
+    return device

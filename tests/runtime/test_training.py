@@ -1,0 +1,102 @@
+"""The training loop: it learns, keeps the best, stops early, and resumes exactly."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime.device import pick_device
+from lsdc.runtime.training import Recipe, train
+
+CPU = torch.device("cpu")
+X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
+Y = X @ torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0])
+
+
+def network():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 1))
+
+
+def batches(epoch):
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(epoch))
+    return [order[k : k + 16] for k in range(0, 64, 16)]
+
+
+def loss(net, rows):
+    return nn.functional.mse_loss(net(X[rows])[:, 0], Y[rows])
+
+
+def score(net):
+    with torch.no_grad():
+        return float(nn.functional.mse_loss(net(X)[:, 0], Y))
+
+
+def fit(recipe, **more):
+    net = network()
+    history = train(net, batches, loss, recipe, steps_per_epoch=4, device=CPU, **more)
+    return net, history
+
+
+def test_it_learns_and_keeps_the_best_weights():
+    net, history = fit(Recipe(epochs=40, learning_rate=0.02), evaluate=score)
+    assert score(net) == pytest.approx(min(history.score))
+    assert score(net) < 0.1 * float(Y.var())
+
+
+def test_the_same_seed_gives_the_same_weights():
+    one, two = (fit(Recipe(epochs=3, learning_rate=0.02))[0] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters()))
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_killed_run_resumes_exactly(tmp_path, ema):
+    recipe = Recipe(epochs=6, learning_rate=0.02, ema=ema, accumulate=2)
+    whole, history = fit(recipe, evaluate=score)
+
+    def killed(epoch):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return batches(epoch)
+
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), killed, loss, recipe, steps_per_epoch=4, evaluate=score, checkpoint=path, device=CPU)
+    resumed, again = fit(recipe, evaluate=score, checkpoint=path)
+    assert again == history
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters()))
+
+
+def test_patience_stops():
+    _, history = fit(Recipe(epochs=50, learning_rate=1e-9, patience=2), evaluate=lambda net: 1.0)
+    assert len(history.score) == 3
+    assert history.best == 0
+
+
+def test_bfloat16_on_the_cpu_learns():
+    net, _ = fit(Recipe(epochs=40, learning_rate=0.02, precision="bfloat16"), evaluate=score)
+    assert score(net) < 0.2 * float(Y.var())
+
+
+def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    fit(Recipe(epochs=1, learning_rate=0.1), checkpoint=path)
+    with pytest.raises(ArtefactError, match="a checkpoint of another recipe"):
+        fit(Recipe(epochs=2, learning_rate=0.1), checkpoint=path)
+    path.write_bytes(b"PK\x03\x04 no")
+    with pytest.raises(ArtefactError, match="a damaged checkpoint"):
+        fit(Recipe(epochs=1, learning_rate=0.1), checkpoint=path)
+
+
+def test_mistakes_are_told():
+    with pytest.raises(ConfigError, match="epochs: 0 is not at least 1"):
+        Recipe(epochs=0, learning_rate=0.1)
+    with pytest.raises(ConfigError, match="precision: 'half'"):
+        Recipe(epochs=1, learning_rate=0.1, precision="half")
+    with pytest.raises(ConfigError, match="device: 'abacus' is unknown"):
+        pick_device("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="'cuda' is not available on this machine"):
+            pick_device("cuda")
