@@ -117,6 +117,8 @@ class Pretrain:
     """any timm model"""
     studies: int = 400
     """simulated studies, a fifth of them kept for the test"""
+    cohort: Path | None = None
+    """a cohort that `lsdc-phantom make` wrote, to use instead of simulating one"""
     epochs: int = 12
     """passes over the crops"""
     batch: int = 64
@@ -138,14 +140,15 @@ class Pretrain:
 
         return Pretraining(
             self.out,
-            self.backbone,
-            self.studies,
-            self.epochs,
-            self.batch,
-            self.seed,
-            self.crop_px,
-            self.device,
-            self.workers,
+            backbone=self.backbone,
+            studies=self.studies,
+            cohort=self.cohort,
+            epochs=self.epochs,
+            batch=self.batch,
+            seed=self.seed,
+            crop_px=self.crop_px,
+            device=self.device,
+            workers=self.workers,
         ).run()
 
 

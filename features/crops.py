@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Side, View
-from lsdc.features.pictures import Cutter
+from lsdc.cohort.pictures import Cutter
 from lsdc.features.spots import Spot, find_spots, neighbors
 from lsdc.features.store import NEIGHBORS, VIEWS
 

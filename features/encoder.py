@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from lsdc.features.weights_source import load_network
@@ -79,7 +79,7 @@ class Encoder:
         """Write the weights as safetensors, as they are; `build(backbone, path, …)` reads them."""
         tensors = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
         with atomic(path) as temporary:
-            save_file(tensors, temporary, {"backbone": self.backbone})
+            temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
 
     def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed pictures.
@@ -131,12 +131,13 @@ class Encoder:
 
 
 def autocast_on(device: torch.device) -> AbstractContextManager[object]:
-    """Run in bfloat16 where the hardware has instructions for it; elsewhere it costs time."""
+    """Run in bfloat16 where that is faster."""
+    return torch.autocast(device.type, torch.bfloat16) if bfloat16_pays(device) else nullcontext()
+
+
+def bfloat16_pays(device: torch.device) -> bool:
+    """Whether the hardware has instructions for bfloat16; elsewhere it costs time."""
     if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))
-    else:
-        fast = False
-    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))

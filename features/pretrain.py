@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lsdc.cohort.phantom import make
@@ -172,7 +172,7 @@ class Pretraining:
             for name, value in encoder.network.state_dict().items()
         }
         with atomic(self.out) as temporary:
-            save_file(tensors, temporary, {"backbone": self.backbone})
+            temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
 
     def _probe(
         self, encoder: Encoder, material: Material, parts: dict[str, NDArray[np.int64]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family, Level, Side, Target, View
-from lsdc.features.pictures import Cutter
+from lsdc.cohort.pictures import Cutter
 from lsdc.features.spots import Spot
 from lsdc.features.store import PREVIEWS
 

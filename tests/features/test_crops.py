@@ -8,7 +8,7 @@ from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target, View
 from lsdc.features.crops import cut_crops
-from lsdc.features.pictures import Cutter, pose_of
+from lsdc.cohort.pictures import Cutter, pose_of
 from lsdc.features.spots import find_spots, neighbors
 
 CANAL = Target(Condition.SPINAL_CANAL_STENOSIS, Level.L3_L4)

@@ -43,6 +43,11 @@ class Pose(NamedTuple):
             columns, rows = rows, columns
         return (-columns if self.flip_columns else columns), (-rows if self.flip_rows else rows)
 
+    def inverse(self, across: float, down: float) -> tuple[float, float]:
+        """Turn a displacement in the upright picture back to columns and rows of the slice."""
+        columns, rows = (-across if self.flip_columns else across), (-down if self.flip_rows else down)
+        return (rows, columns) if self.transpose else (columns, rows)
+
 
 def pose_of(plane: SlicePlane, view: View, mirrored: bool = False) -> Pose:
     """Tell from the plane's directions how to turn its pixels upright.
@@ -139,6 +144,14 @@ class Cutter:
         rows = (point[1] - center[1]) * plane.spacing[0]
         across, down = pose_of(plane, self.view).offset(columns, rows)
         return across * px / mm + (px - 1) / 2, down * px / mm + (px - 1) / 2
+
+    def unplace(
+        self, index: int, center: tuple[float, float], place: tuple[float, float], mm: float, px: int
+    ) -> tuple[float, float]:
+        """Map a pixel of that picture back to the slice; the inverse of `place`."""
+        plane = self.series.slices[index].plane
+        columns, rows = pose_of(plane, self.view).inverse(*((item - (px - 1) / 2) * mm / px for item in place))
+        return center[0] + columns / plane.spacing[1], center[1] + rows / plane.spacing[0]
 
 
 def _patch(
