@@ -9,10 +9,11 @@ from lsdc.runtime.artefact import atomic
 from lsdc.runtime.errors import ArtefactError
 
 TRUSTED = [
-    "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
-    "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
+    "lsdc.slice_selector.ranker.EnsembleRanker",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.utils._bunch.Bunch",
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBRegressor",
 ]
 """Types beyond skops' own list that a file may hold."""
 

@@ -1,0 +1,129 @@
+"""The ranker: four kinds of regressors, averaged with weights found out of fold."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import nnls
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GroupKFold
+from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from xgboost import XGBRegressor
+
+KINDS = ("forest", "svm", "mlp", "xgboost")
+
+
+class EnsembleRanker(RegressorMixin, BaseEstimator):
+    """Random forest, support vector machine, neural network and boosted trees, averaged.
+
+    The weights are non-negative, sum to 1, and minimize the squared error of predictions for rows that the
+    parts did not see.
+
+    Parameters
+    ----------
+    n_trees : int
+        Of the forest and of the boosted trees.
+    svm_rows : int
+        The SVM, whose cost grows with the square of the rows, is fitted on at most so many.
+    folds : int
+        For the out-of-fold predictions; with fewer than two groups per fold the weights are equal.
+    random_state : int, RandomState or None
+        As in scikit-learn.
+
+    Attributes
+    ----------
+    weights_ : (4,) float
+        Of the parts in the order of `KINDS`.
+    parts_ : list
+        The fitted parts.
+    scaler_ : StandardScaler
+        Of the features.
+    n_features_in_ : int
+        Number of features.
+    """
+
+    def __init__(
+        self, n_trees: int = 40, svm_rows: int = 1500, folds: int = 2, random_state: Any = None
+    ) -> None:
+        self.n_trees = n_trees
+        self.svm_rows = svm_rows
+        self.folds = folds
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit the parts and their weights.
+
+        Parameters
+        ----------
+        X : (n, d) float
+            Features.
+        y : (n,) float
+            Relevance; larger ranks higher.
+        groups : (n,) array, optional
+            Rows of one group (a study) are never on both sides of a fold.
+        """
+        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31 - 1))
+        self.scaler_ = StandardScaler().fit(X)
+        scaled = self.scaler_.transform(X)
+        names = np.arange(len(y)) if groups is None else np.asarray(groups)
+        self.weights_ = self._weigh(scaled, y, names, seed)
+        self.parts_ = self._fit_parts(scaled, y, seed)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict the relevance of rows; shape (n,)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self._predict_parts(self.parts_, self.scaler_.transform(X)) @ self.weights_
+
+    def _weigh(self, X: NDArray, y: NDArray, groups: NDArray, seed: int) -> NDArray[np.float64]:
+        equal = np.full(len(KINDS), 1 / len(KINDS))
+        if len(np.unique(groups)) < 4 * self.folds:
+            return equal
+        seen, predictions = [], []
+        for train, test in GroupKFold(self.folds).split(X, y, groups):
+            predictions.append(self._predict_parts(self._fit_parts(X[train], y[train], seed), X[test]))
+            seen.append(y[test])
+        weights, _ = nnls(np.concatenate(predictions), np.concatenate(seen))
+        return weights / weights.sum() if weights.sum() > 0 else equal
+
+    def _fit_parts(self, X: NDArray, y: NDArray, seed: int) -> list[Any]:
+        few = np.random.default_rng(seed).permutation(len(y))[: self.svm_rows]
+        forest = RandomForestRegressor(
+            self.n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed, n_jobs=1
+        )
+        network = MLPRegressor(
+            hidden_layer_sizes=(32,), alpha=1e-2, max_iter=60, early_stopping=len(y) >= 100, random_state=seed
+        )
+        boosted = XGBRegressor(
+            n_estimators=2 * self.n_trees,
+            max_depth=4,
+            learning_rate=0.1,
+            subsample=0.8,
+            colsample_bytree=0.6,
+            random_state=seed,
+            n_jobs=1,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a budget, not a failure
+            return [
+                forest.fit(X, y),
+                SVR(C=1.0, epsilon=0.05).fit(X[few], y[few]),
+                network.fit(X, y),
+                boosted.fit(X, y),
+            ]
+
+    @staticmethod
+    def _predict_parts(parts: list[Any], X: NDArray) -> NDArray[np.float64]:
+        return np.stack([np.asarray(part.predict(X), float).ravel() for part in parts], axis=1)
