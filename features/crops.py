@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdc.cohort.pictures import Cutter
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Side, View
-from lsdc.cohort.pictures import Cutter
 from lsdc.features.spots import Spot, find_spots, neighbors
 from lsdc.features.store import NEIGHBORS, VIEWS
 

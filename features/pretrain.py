@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from lsdc.cohort.phantom import make
 from lsdc.features.annotated import Material, prepare
 from lsdc.features.augment import Augment, middle
-from lsdc.features.encoder import Encoder
+from lsdc.features.encoder import Encoder, bfloat16_pays
 from lsdc.features.graders import Goals, Graders, grading_loss
 from lsdc.features.probe import linear_probe
 from lsdc.runtime import ConfigError
 from lsdc.runtime.artefact import atomic, claim, read_json, write_json
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import pick_device
-from lsdc.runtime.training import Recipe, train
+from lsdc.runtime.training import History, Recipe, train
 
 MARGIN = 4 / 3
-VALIDATION, TEST = 0.1, 0.2
+VALIDATION, TEST = 0.1, 0.25
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class Pretraining:
         parts = self._split(material)
         device = pick_device(self.device)
         encoder = Encoder.build(self.backbone, "random", device, self.seed)
-        scores = {"random": self._probe(encoder, material, parts)}
-        self._train(encoder, material, parts, device, work / "checkpoint.pt")
+        scores = {"random": self._probe(encoder, material, parts["test"])}
+        history = self._train(encoder, material, parts, device, work / "checkpoint.pt")
         self._save(encoder)
         trained = Encoder.build(self.backbone, str(self.out), device)
-        scores["trained"] = self._probe(trained, material, parts)
+        scores["trained"] = self._probe(trained, material, parts["test"])
         card = self.out.with_suffix(".json")
-        write_json(card, self._card(material, parts, scores, trained.digest))
+        write_json(card, self._card(material, parts, scores, history, trained.digest))
         _show(scores)
         shutil.rmtree(work)
         return Pretrained(self.out, card, scores)
@@ -107,11 +107,8 @@ class Pretraining:
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on."""
         kept = {key: value for key, value in asdict(self).items() if key not in ("out", "device", "workers")}
-        return kept | {
-            "augment": asdict(Augment()),
-            "margin": MARGIN,
-            "cohort": str(self.cohort or "simulated"),
-        }
+        made_by = None if self.cohort is None else read_json(self.cohort / "config.json")
+        return kept | {"augment": asdict(Augment()), "margin": MARGIN, "cohort": made_by}
 
     def _split(self, material: Material) -> dict[str, NDArray[np.int64]]:
         studies = sorted(set(material.rows["study_id"]))
@@ -127,7 +124,7 @@ class Pretraining:
         parts: dict[str, NDArray[np.int64]],
         device: torch.device,
         checkpoint: Path,
-    ) -> None:
+    ) -> History:
         goals = Goals(material, parts["train"])
         torch.manual_seed(self.seed)
         network = Graders(encoder, len(material.names)).to(device, memory_format=torch.channels_last)
@@ -153,11 +150,18 @@ class Pretraining:
                     counts.append(len(rows))
             return float(np.average(losses, weights=counts))
 
-        train(
+        history = train(
             network,
             batches,
             grading_loss,
-            Recipe(epochs=self.epochs, learning_rate=2e-3, weight_decay=0.02, ema=0.998, seed=self.seed),
+            Recipe(
+                epochs=self.epochs,
+                learning_rate=2e-3,
+                weight_decay=0.02,
+                ema=0.99,
+                precision="bfloat16" if bfloat16_pays(device) else "float32",
+                seed=self.seed,
+            ),
             steps_per_epoch=len(parts["train"]) // self.batch,
             evaluate=evaluate,
             checkpoint=checkpoint,
@@ -165,6 +169,7 @@ class Pretraining:
             device=device,
         )
         network.eval()
+        return history
 
     def _save(self, encoder: Encoder) -> None:
         tensors = {
@@ -174,28 +179,34 @@ class Pretraining:
         with atomic(self.out) as temporary:
             temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
 
-    def _probe(
-        self, encoder: Encoder, material: Material, parts: dict[str, NDArray[np.int64]]
-    ) -> dict[str, float]:
+    def _probe(self, encoder: Encoder, material: Material, test: NDArray[np.int64]) -> dict[str, float]:
         encoder.network.eval()
         start = (material.crops.shape[-1] - self.crop_px) // 2
         square = slice(start, start + self.crop_px)
         embedding = np.concatenate(
             [
-                encoder.embed(np.ascontiguousarray(material.crops[k : k + 400, ..., square, square]))
-                for k in range(0, len(material.rows), 400)
+                encoder.embed(np.ascontiguousarray(material.crops[rows, ..., square, square]))
+                for rows in np.array_split(test, max(1, len(test) // 400))
             ]
         )
-        return linear_probe(embedding, material.rows, parts["train"], parts["test"])
+        return linear_probe(embedding, material.rows.iloc[test])
 
     def _card(
         self,
         material: Material,
         parts: dict[str, NDArray[np.int64]],
         scores: dict[str, dict[str, float]],
+        history: History,
         digest: str,
     ) -> dict[str, Any]:
-        named = ("backbone", "studies", "epochs", "batch", "seed", "crop_px")
+        named = [
+            "backbone",
+            "epochs",
+            "batch",
+            "seed",
+            "crop_px",
+            *(["studies"] if self.cohort is None else []),
+        ]
         flags = [word for name in named for word in (f"--{name.replace('_', '-')}", getattr(self, name))]
         return {
             "what": "image encoder for lumbar MR crops, trained on simulated patients only",
@@ -205,6 +216,8 @@ class Pretraining:
             "recipe": self.recipe(),
             "measurements": list(material.names),
             "targets": {name: len(rows) for name, rows in parts.items()},
+            "training_loss": [round(value, 4) for value in history.loss],
+            "validation_loss": [round(value, 4) for value in history.score],
             "linear_probe_on_held_out_studies": scores,
             "limits": "simulated anatomy and contrast; check on your own studies before trusting it",
         }

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdc.cohort.pictures import Cutter
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family, Level, Side, Target, View
-from lsdc.cohort.pictures import Cutter
 from lsdc.features.spots import Spot
 from lsdc.features.store import PREVIEWS
 
