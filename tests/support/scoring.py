@@ -1,0 +1,62 @@
+"""Made-up grades and probabilities, and the official metric written a second time, in plain pandas."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+
+
+def shared(*parts):
+    """A file of ../shared, or a skip that says why."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{path} is not there; it is not part of the repository")
+    return path
+
+
+def make_grades(rng, n, blank=0.0):
+    """Random labels [study, condition, level]; a share of them blank."""
+    grades = rng.choice(3, size=(n, 5, 5), p=[0.7, 0.2, 0.1]).astype(np.int8)
+    grades[rng.random(grades.shape) < blank] = -1
+    return grades
+
+
+def make_probabilities(rng, n, grades=None, skill=0.0):
+    """Random probabilities; with `skill`, mixed with the truth."""
+    noise = rng.dirichlet(np.ones(3), size=(n, 5, 5))
+    if grades is None:
+        return noise
+    return skill * np.eye(3)[np.maximum(grades, 0)] + (1 - skill) * noise
+
+
+def plain_score(ids, grades, probabilities, any_severe_scalar=1.0):
+    """Spinal, foraminal, subarticular, any severe, total."""
+    rows = pd.DataFrame({"row_id": ids, "grade": grades.ravel()})
+    rows[["normal_mild", "moderate", "severe"]] = probabilities.reshape(-1, 3)
+    rows = rows[rows.grade >= 0].copy()
+    rows["weight"] = rows.grade.map({0: 1, 1: 2, 2: 4}).astype(float)
+    eps = np.finfo(float).eps
+    losses = []
+    for family in ("spinal", "foraminal", "subarticular"):
+        part = rows[rows.row_id.str.contains(family)]
+        chance = [
+            row[1 + ["normal_mild", "moderate", "severe"].index(name)]
+            for row, name in zip(
+                part[["grade", "normal_mild", "moderate", "severe"]].itertuples(index=False),
+                part.grade.map({0: "normal_mild", 1: "moderate", 2: "severe"}),
+            )
+        ]
+        loss = -np.log(np.clip(np.array(chance, float), eps, 1 - eps))
+        losses.append((loss * part.weight).sum() / part.weight.sum() if len(part) else np.nan)
+    canal = rows[rows.row_id.str.contains("spinal")].copy()
+    canal["study"] = canal.row_id.str.replace(r"_spinal_canal_stenosis.*", "", regex=True)
+    studies = canal.groupby("study").agg(
+        label=("grade", lambda g: int((g == 2).any())), weight=("weight", "max"), severe=("severe", "max")
+    )
+    p = studies.severe.clip(eps, 1 - eps)
+    loss = -(studies.label * np.log(p) + (1 - studies.label) * np.log(1 - p))
+    losses.append((loss * studies.weight).sum() / studies.weight.sum() if len(studies) else np.nan)
+    return [*losses, np.average(losses, weights=[1, 1, 1, any_severe_scalar])]
