@@ -175,5 +175,6 @@ def _flags(study: Study, location: Location, seen: Mapping[View, Spot]) -> dict[
     series = frozenset().union(*(study.series[spot.series].flags for spot in seen.values()))
     flags = {f"flag_{short}_absent": view not in seen for view, short in SHORT.items()}
     flags["flag_own_view_absent"] = location.series is None
+    flags["flag_out_of_stack"] = "out_of_stack" in location.flags
     flags |= {f"flag_located_by_{name}": location.located_by == name for name in LOCATED_BY}
     return flags | {f"flag_{name}": name in series for name in SERIES_FLAGS}

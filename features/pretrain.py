@@ -20,7 +20,7 @@ from lsdc.features.augment import Augment, middle
 from lsdc.features.encoder import Encoder, bfloat16_pays
 from lsdc.features.graders import Goals, Graders, grading_loss
 from lsdc.features.probe import linear_probe
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.artefact import atomic, claim, read_json, write_json
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import pick_device
@@ -82,6 +82,10 @@ class Pretraining:
         """Simulate, cut, train, score, write; goes on where an earlier run stopped."""
         if self.studies < 10 and self.cohort is None:
             raise ConfigError(f"--studies must be at least 10, not {self.studies}")
+        if self.cohort is not None and not (self.cohort / "config.json").is_file():
+            raise TableError(
+                f"{self.cohort}: no config.json of a simulated cohort; make one with `lsdc-phantom make`"
+            )
         work = self.out.with_name(f"{self.out.stem}.unfinished")
         claim(work, self.recipe(), lambda: "delete it, or give another --out")
         cohort = self.cohort

@@ -57,7 +57,7 @@ def test_newer_store_is_refused(tmp_path):
     small_store(tmp_path / "s")
     manifest = read_json(tmp_path / "s" / "manifest.json")
     write_json(tmp_path / "s" / "manifest.json", manifest | {"schema": 99})
-    with pytest.raises(ArtefactError, match="newer than this version understands"):
+    with pytest.raises(ArtefactError, match="newer than what this version reads"):
         FeatureStore.open(tmp_path / "s")
 
 
