@@ -1,0 +1,109 @@
+"""The localizer's network: one point per channel, or none."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BACKBONE = "mobilenetv3_small_100"
+STRIDE = 4
+"""Pixels of the picture per cell of a heatmap."""
+
+
+class PointNetwork(nn.Module):
+    """A timm backbone with a feature pyramid; each channel is a distribution over cells and "absent".
+
+    Parameters
+    ----------
+    channels : int
+        Number of points.
+    backbone : str
+        A timm model that offers `features_only`.
+    width : int
+        Of the pyramid.
+    """
+
+    def __init__(self, channels: int, backbone: str = BACKBONE, width: int = 48) -> None:
+        import timm
+
+        super().__init__()
+        self.backbone = timm.create_model(
+            backbone, pretrained=False, features_only=True, in_chans=1, out_indices=(1, 2, 3, 4)
+        )
+        sizes = self.backbone.feature_info.channels()
+        self.sides = nn.ModuleList(nn.Conv2d(size, width, 1) for size in sizes)
+        self.smooth = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.points = nn.Conv2d(width, channels, 1)
+        self.absent = nn.Linear(sizes[-1], channels)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Score every cell and absence.
+
+        Parameters
+        ----------
+        pictures : (n, 1, size, size) float
+            Zero mean, unit variance; size divisible by 32.
+
+        Returns
+        -------
+        (n, channels, cells * cells + 1) float
+            Logits; the last is for "absent".
+        """
+        features = self.backbone(pictures)
+        top = self.sides[-1](features[-1])
+        for side, feature in zip(reversed(list(self.sides)[:-1]), reversed(features[:-1])):
+            top = side(feature) + functional.interpolate(top, size=feature.shape[-2:], mode="nearest")
+        cells = self.points(self.smooth(top)).flatten(2)
+        absent = self.absent(features[-1].mean(dim=(2, 3)))[..., None]
+        return torch.cat([cells, absent], dim=-1)
+
+
+def normalize(pictures: Tensor) -> Tensor:
+    """Bring (n, size, size) gray values to (n, 1, size, size) with zero mean and unit variance each."""
+    pictures = pictures.float()[:, None]
+    mean = pictures.mean(dim=(2, 3), keepdim=True)
+    return (pictures - mean) / (pictures.std(dim=(2, 3), keepdim=True) + 1e-3)
+
+
+def soft_targets(points: Tensor, state: Tensor, size: int, sigma: float = 0.8) -> Tensor:
+    """The distributions that the network should give.
+
+    Parameters
+    ----------
+    points : (n, channels, 2) float
+        Column and row, px of the picture; anything where the point is not present.
+    state : (n, channels) int
+        0 unknown, 1 present, 2 absent.
+    size : int
+        Side of the picture, px.
+    sigma : float
+        Spread around the point, cells.
+
+    Returns
+    -------
+    (n, channels, cells * cells + 1) float
+        Sums to 1; zero where unknown.
+    """
+    n = size // STRIDE
+    centers = torch.arange(n, device=points.device) * STRIDE + (STRIDE - 1) / 2
+    steps = (centers - points[..., None].nan_to_num(-1e4)) / (STRIDE * sigma)
+    bell = torch.exp(-0.5 * steps**2)
+    cells = (bell[..., 1, :, None] * bell[..., 0, None, :]).flatten(-2)
+    cells = cells / cells.sum(-1, keepdim=True).clamp_min(1e-6)
+    outside = cells.sum(-1) < 0.5
+    present, absent = (state == 1) & ~outside, (state == 2) | ((state == 1) & outside)
+    return torch.cat([cells * present[..., None], absent[..., None].float()], dim=-1)
+
+
+def point_loss(network: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Cross-entropy of the known points; the batch is (pictures, points, state)."""
+    pictures, points, state = batch
+    target = soft_targets(points, state, pictures.shape[-1])
+    logits = network(pictures).float()
+    known = state > 0
+    loss = -(target * logits.log_softmax(-1)).sum(-1)
+    return (loss * known).sum() / known.sum().clamp_min(1)
