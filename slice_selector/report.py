@@ -69,7 +69,7 @@ def _rule(example: SelectorExample, k: int, same: np.ndarray) -> int:
             axial = np.nonzero(np.isfinite(example.distance[:, level]))[0]
             return int(axial[np.abs(example.distance[axial, level]).argmin()])
         return int(same[len(same) // 2])
-    return int(same[min(len(same) - 1, int(round(slice_fraction(target) * (len(same) - 1))))])
+    return int(same[min(len(same) - 1, round(slice_fraction(target) * (len(same) - 1)))])
 
 
 def _row(family: Family, steps: dict[tuple[Family, str], list[float]], errors: list[float]) -> dict[str, Any]:
