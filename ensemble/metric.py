@@ -24,9 +24,9 @@ CONDITIONS_OF: dict[Family, list[int]] = {
 
 # Indexed by grade; -1 takes the last one.
 GRADE_WEIGHTS = np.array([grade.weight for grade in Grade] + [0], float)
-_EPS = np.finfo(np.float64).eps
-_SPINAL = CONDITIONS_OF[Family.SPINAL][0]
-_SEVERE = list(Grade).index(Grade.SEVERE)
+EPS = np.finfo(np.float64).eps
+CANAL = CONDITIONS_OF[Family.SPINAL][0]
+SEVERE = list(Grade).index(Grade.SEVERE)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def study_losses(grades: Grades, probabilities: Probabilities) -> StudyLosses:
     labeled = grades >= 0
     weight = GRADE_WEIGHTS[grades]
     chance = np.take_along_axis(probabilities, np.maximum(grades, 0)[..., None], axis=-1)[..., 0]
-    loss = np.where(labeled, -weight * np.log(np.clip(chance, _EPS, 1 - _EPS)), 0.0).sum(axis=2)
+    loss = np.where(labeled, -weight * np.log(np.clip(chance, EPS, 1 - EPS)), 0.0).sum(axis=2)
     per_condition = weight.sum(axis=2)
-    severe, severe_weight = _any_severe(grades[:, _SPINAL], probabilities[:, _SPINAL, :, _SEVERE])
+    severe, severe_weight = any_severe_losses(grades[:, CANAL], probabilities[:, CANAL, :, SEVERE])
     groups = list(CONDITIONS_OF.values())
     return StudyLosses(
         np.column_stack([*(loss[:, group].sum(axis=1) for group in groups), severe]),
@@ -109,16 +109,22 @@ def study_losses(grades: Grades, probabilities: Probabilities) -> StudyLosses:
     )
 
 
-def _any_severe(
+def any_severe_losses(
     grades: Grades, severe: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted loss and weight per study of "some level of the canal is severe".
+
+    Parameters
+    ----------
+    grades : (n, 5) int8
+        Of the canal.
+    severe : (n, 5) float
+        Probability of severe.
+    """
     worst = grades.max(axis=1)
+    highest = np.clip(np.where(grades >= 0, severe, 0.0).max(axis=1), EPS, 1 - EPS)
     weight = GRADE_WEIGHTS[worst]
-    highest = np.where(grades >= 0, severe, 0.0).max(axis=1)
-    # Clipped before the complement, as the original does.
-    clipped = np.clip(highest, _EPS, 1 - _EPS)
-    chance = np.where(worst == _SEVERE, clipped, 1 - clipped)
-    return -weight * np.log(chance), weight
+    return -weight * np.log(np.where(worst == SEVERE, highest, 1 - highest)), weight
 
 
 def official_score(grades: Grades, probabilities: Probabilities, any_severe_scalar: float = 1.0) -> Scores:

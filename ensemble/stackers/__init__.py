@@ -1,0 +1,54 @@
+"""Stackers under one contract, and their way to disk and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lsdc.ensemble.stackers.contract import Stacker
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.greedy import Greedy
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import read_json, write_json
+
+STACKERS: dict[str, type[Stacker]] = {
+    stacker.name: stacker for stacker in (WeightedPrior, PlainMean, BestSingle, Greedy, Simplex)
+}
+"""All stackers by name."""
+
+
+def save_stacker(path: Path, stacker: Stacker) -> None:
+    """Write a fitted stacker as JSON."""
+    write_json(path, {"stacker": stacker.name, **stacker.state()})
+
+
+def load_stacker(path: Path) -> Stacker:
+    """Read a fitted stacker.
+
+    Raises
+    ------
+    ArtefactError
+        When the file is absent, damaged, or of a stacker that this version does not know.
+    """
+    state = read_json(path)
+    name = state.get("stacker") if isinstance(state, dict) else None
+    if name not in STACKERS:
+        raise ArtefactError(f"{path}: unknown stacker {name!r}; this version knows {', '.join(STACKERS)}")
+    try:
+        return STACKERS[name].restore(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{path}: damaged ({error!r}); fit again") from error
+
+
+__all__ = [
+    "STACKERS",
+    "BestSingle",
+    "Greedy",
+    "PlainMean",
+    "Simplex",
+    "Stacker",
+    "WeightedPrior",
+    "load_stacker",
+    "save_stacker",
+]
