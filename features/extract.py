@@ -33,6 +33,7 @@ from lsdc.runtime.console import existing, say, track
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.engine import fan_out
 from lsdc.slice_selector import SelectorConfig, SelectorExample, cross_fit_selector
+from lsdc.slice_selector.fit import folder_of
 
 STUDIES_PER_CHUNK = 16
 
@@ -165,7 +166,7 @@ class Extractor:
             folds = dict(zip(known["study_id"], (int(fold) for fold in known["fold"])))
         else:
             self._fit_selectors(cohort, folds, target)
-        return lambda study: selector_folder(target, folds.get(study, -1))
+        return lambda study: folder_of(target, folds.get(study, -1))
 
     def _fit_selectors(self, cohort: Cohort, folds: Mapping[str, int], target: Path) -> None:
         assert cohort.coordinates is not None
@@ -182,8 +183,8 @@ class Extractor:
             ):
                 pass
         with self._stage("fit selector"):
-            examples = [SelectorExample.load(task.out) for task in sorted(tasks, key=lambda t: t.out)]
-            cross_fit_selector(examples, folds, SelectorConfig(seed=self.settings.seed), target)
+            examples = [SelectorExample.load(path) for path in sorted(work.glob("*.npz"))]
+            cross_fit_selector(examples, folds, SelectorConfig(seed=self.settings.seed), target, self.workers)
 
     def _embed(self, encoder: Encoder, arrays: Arrays, n_studies: int) -> list[tuple[int, int, Path]]:
         """Embed chunk by chunk; (first study, last study + 1, file) of each."""
@@ -249,11 +250,6 @@ class Extractor:
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 2)
-
-
-def selector_folder(folder: Path, fold: int) -> Path:
-    """Where the selector that did not see a fold lies; -1 is the one fitted on all."""
-    return folder / ("all" if fold < 0 else f"fold_{fold}")
 
 
 def _open(tasks: Sequence[StudyTask]) -> list[StudyTask]:

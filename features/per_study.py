@@ -78,8 +78,10 @@ class StudyTask:
 
 
 def write_example(task: ExampleTask) -> None:
-    """Read a study and write what the selector learns from."""
+    """Read a study and write what the selector learns from; a study without an image teaches nothing."""
     study = read(task.source)
+    if not study.series:
+        return
     with atomic(task.out) as temporary:
         make_example(study, task.coordinates).save(temporary)
 

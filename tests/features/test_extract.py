@@ -54,9 +54,7 @@ def data(small_cohort, tmp_path_factory):
 def know(data, monkeypatch):
     selector = Knowing(read_coordinates(data / "train_label_coordinates.csv"))
     monkeypatch.setattr(per_study, "_selector", lambda folder: selector)
-    monkeypatch.setattr(
-        module, "cross_fit_selector", lambda examples, folds, config, out: out.mkdir(exist_ok=True)
-    )
+    monkeypatch.setattr(module, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))
 
 
 @pytest.fixture
