@@ -94,7 +94,7 @@ class AxialSearch:
             return None
         descriptors = np.array([self._describe(int(k)) for k in near])
         target = Target(Condition.LEFT_SUBARTICULAR_STENOSIS, level)
-        score = ranking.score(target, descriptors, self.offset[near], self.fraction[near], away[near])
+        score = ranking.score([target], descriptors, self.offset[near], self.fraction[near], away[near])[0]
         score = np.where(np.abs(away[near]) > ACCEPTED_MM, -np.inf, score)
         series, index = self.slices[int(near[int(score.argmax())])]
         return self._points(series, index, canal)

@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from lsdc.cohort.vocabulary import TARGETS, Family, Level, Side, Target, View
 from lsdc.runtime.estimators import load_estimator, save_estimator
 from lsdc.slice_selector.example import SelectorExample
+from lsdc.slice_selector.fallback import slice_fraction
 from lsdc.slice_selector.ranker import EnsembleRanker
 
 AXIAL_REACH = 15.0
@@ -99,21 +100,22 @@ class SliceRanking:
             result.append((example.descriptors[near], place, relevance, np.full(near.sum(), group)))
         return result
 
-    def score(self, target: Target, descriptors: NDArray, offset: NDArray, fraction: NDArray,
-              distance: NDArray) -> NDArray[np.float64]:  # fmt: skip
-        """Relevance of slices for a target; (n,), larger is better."""
-        place = geometry(target, offset, fraction, distance)
+    def score(
+        self,
+        targets: Sequence[Target],
+        descriptors: NDArray,
+        offset: NDArray,
+        fraction: NDArray,
+        distance: NDArray,
+    ) -> NDArray[np.float64]:
+        """Relevance of n slices for each target; (targets, n), larger is better."""
         if self.ranker is None or self.pca is None:
-            return self._by_geometry(target, offset, fraction, distance)
-        features = np.concatenate([np.nan_to_num(place), self.pca.transform(descriptors)], axis=1)
-        return self.ranker.predict(features)
-
-    def _by_geometry(self, target: Target, offset: NDArray, fraction: NDArray, distance: NDArray) -> NDArray:
-        if self.family is Family.SUBARTICULAR:
-            return -np.abs(distance)
-        from lsdc.slice_selector.fallback import slice_fraction
-
-        return -np.abs(fraction - slice_fraction(target))
+            if self.family is Family.SUBARTICULAR:
+                return np.stack([-np.abs(distance) for _ in targets])
+            return np.stack([-np.abs(fraction - slice_fraction(target)) for target in targets])
+        places = np.concatenate([geometry(target, offset, fraction, distance) for target in targets])
+        compressed = np.tile(self.pca.transform(descriptors), (len(targets), 1))
+        return self.ranker.predict(np.concatenate([places, compressed], axis=1)).reshape(len(targets), -1)
 
     def save(self, folder: Path) -> None:
         """Write into a folder; an unfitted ranking leaves nothing."""

@@ -98,10 +98,8 @@ class SagittalSearch:
             Canal points, mm, in whose neighborhood foramina are sought.
         """
         nowhere = np.full(len(self.offset), np.nan)
-        scores = np.array([
-            ranking.score(Target(condition, level), self.descriptors, self.offset, self.fraction, nowhere)
-            for level in Level
-        ])  # fmt: skip
+        targets = [Target(condition, level) for level in Level]
+        scores = ranking.score(targets, self.descriptors, self.offset, self.fraction, nowhere)
         candidates = np.argsort(scores.mean(axis=0))[::-1][:_CANDIDATES]
         foraminal = condition.family is Family.FORAMINAL
         first = N_LEVELS if foraminal else 0

@@ -51,45 +51,40 @@ class SliceSelector:
 
     def locate(self, study: Study) -> list[Location]:
         """Locate the 25 targets, in the competition's order; a study without pictures gives absent locations."""
-        canal, canal_index = self._canal(study)
+        t2 = fullest(study, View.SAGITTAL_T2, View.SAGITTAL_T1)
+        t1 = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
+        network = self.localizers.get("sagittal")
+        searches = {k: SagittalSearch(study, k, network) for k in {t1, t2} if k is not None}
+        canal = None
+        if t2 is not None:
+            canal = searches[t2].find(Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], None)
         axial = AxialSearch(study, self.localizers.get("axial"))
         points = canal.patient if canal else axial.spread_levels() if axial.slices else None
-        foramina = {side: self._foramina(study, side, points if canal else None) for side in Side}
+        foramina: dict[Side, Found] = {}
+        if t1 is not None:
+            for side in Side:
+                condition = Condition(f"{side}_neural_foraminal_narrowing")
+                foramina[side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], points)
         recesses = [
             None
             if points is None or not axial.slices
             else axial.find(level, point, self.rankings[Family.SUBARTICULAR])
             for level, point in zip(Level, points if points is not None else np.full((N_LEVELS, 3), np.nan))
         ]
-        own = canal_index is not None and study.series[canal_index].view is View.SAGITTAL_T2
+        own = t2 is not None and study.series[t2].view is View.SAGITTAL_T2
         result = []
         for target in TARGETS:
             level, side = list(Level).index(target.level), target.condition.side
             if target.condition.family is Family.SPINAL:
                 result.append(_sagittal(target, level, canal, own, points))
             elif target.condition.family is Family.FORAMINAL and side is not None:
-                found = foramina[side]
+                found = foramina.get(side)
                 seen = found is not None and study.series[found.series].view is View.SAGITTAL_T1
                 result.append(_sagittal(target, level, found, seen, points))
             else:
                 trust = float(canal.confidence[level]) if canal else 0.1
                 result.append(_axial(target, level, recesses[level], points, trust, bool(axial.slices)))
         return result
-
-    def _canal(self, study: Study) -> tuple[Found | None, int | None]:
-        index = fullest(study, View.SAGITTAL_T2, View.SAGITTAL_T1)
-        if index is None:
-            return None, None
-        search = SagittalSearch(study, index, self.localizers.get("sagittal"))
-        return search.find(Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], None), index
-
-    def _foramina(self, study: Study, side: Side, canal: NDArray[np.float64] | None) -> Found | None:
-        index = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
-        if index is None:
-            return None
-        search = SagittalSearch(study, index, self.localizers.get("sagittal"))
-        condition = Condition(f"{side}_neural_foraminal_narrowing")
-        return search.find(condition, self.rankings[Family.FORAMINAL], canal)
 
     def save(self, folder: Path) -> None:
         """Write into a folder, without pickle."""

@@ -1,0 +1,82 @@
+"""Cross-fitting: every training study is predicted by models that did not see it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.vocabulary import GRADES
+from lsdc.models.examples import Examples
+from lsdc.models.member import Member
+from lsdc.runtime import LsdcError
+from lsdc.runtime.artefact import MANIFEST, atomic
+from lsdc.runtime.console import track
+
+
+def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> pd.DataFrame:
+    """Fit one model per fold and predict the fold with it.
+
+    Fold k is predicted by a model trained without fold k and without the next fold, on which it stops early; with
+    two folds there is no third to train on and nothing stops it.
+
+    Parameters
+    ----------
+    make : callable
+        A new, unfitted member.
+    examples : Examples
+        Rows with a fold; others are left out.
+    folder : Path
+        `fold_k` is written there; finished ones are kept and used again.
+
+    Returns
+    -------
+    DataFrame
+        row_id, normal_mild, moderate, severe, fold, member.
+    """
+    training = examples.where(examples.rows["fold"] >= 0)
+    folds = sorted(int(fold) for fold in training.rows["fold"].unique())
+    if len(folds) < 2:
+        raise LsdcError("cross-fitting needs labeled studies in at least two folds; label more studies")
+    tables = []
+    name = make().name
+    for number, fold in enumerate(track(folds, f"fitting {name}")):
+        column = training.rows["fold"].to_numpy()
+        stop = folds[(number + 1) % len(folds)] if len(folds) > 2 else None
+        target = folder / f"fold_{fold}"
+        if (target / MANIFEST).is_file():
+            member = type(make()).load(target)
+        else:
+            nothing = np.zeros(len(column), bool)
+            stop_on = training.where(column == stop if stop is not None else nothing)
+            member = make().fit(training.where((column != fold) & (column != stop)), stop_on)
+            shutil.rmtree(target, ignore_errors=True)
+            with atomic(target) as temporary:
+                member.save(temporary)
+        held_out = training.where(column == fold)
+        tables.append(_table(held_out, member.predict_proba(held_out), name, fold))
+    return pd.concat(tables, ignore_index=True)
+
+
+def predict_folds(folder: Path, member: type[Member], examples: Examples) -> pd.DataFrame:
+    """Predict studies that no model saw: the mean over the fold models in `folder`.
+
+    Returns
+    -------
+    DataFrame
+        As `cross_fit`, with fold -1.
+    """
+    folders = sorted(path for path in folder.glob("fold_*") if (path / MANIFEST).is_file())
+    if not folders:
+        raise LsdcError(f"{folder}: holds no fitted model; run `lsdc-ensemble fit` to its end")
+    mean = np.mean([member.load(path).predict_proba(examples) for path in folders], axis=0)
+    return _table(examples, mean, member.name, -1)
+
+
+def _table(examples: Examples, probabilities: np.ndarray, name: str, fold: int) -> pd.DataFrame:
+    table = pd.DataFrame(probabilities, columns=list(GRADES))
+    table.insert(0, "row_id", examples.rows["row_id"].to_numpy())
+    return table.assign(fold=fold, member=name)

@@ -1,0 +1,126 @@
+"""Members of the ensemble: one protocol, and the members that put a head on each family's features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdc.models.examples import Examples
+from lsdc.models.heads import Head, PriorHead
+from lsdc.models.prepare import FAMILIES, Preparation, families
+from lsdc.runtime import LsdcError
+from lsdc.runtime.artefact import read_manifest, write_manifest
+
+SCHEMA = 1
+_FEWEST_ROWS = 20
+_PRIOR_SHARE = 0.02
+
+
+class NotFittedError(LsdcError):
+    """A member was asked to predict or to be saved before it was fitted."""
+
+
+class Member(Protocol):
+    """A model whose predictions are stacked."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+
+    def fit(self, examples: Examples, stop_on: Examples) -> Self:
+        """Fit on the labeled rows of `examples`; `stop_on` decides when to stop and is never scored."""
+        ...
+
+    def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
+        """Probabilities of the grades, (n, 3); rows sum to 1."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write into a folder, without pickle."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        ...
+
+
+class HeadMember:
+    """One head per family on prepared features; left and right share a head.
+
+    Parameters
+    ----------
+    seed : int
+        Of everything random.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    head: ClassVar[type[Head]]
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.preparation: Preparation | None = None
+        self.heads: dict[str, tuple[Head, PriorHead]] = {}
+
+    def fit(self, examples: Examples, stop_on: Examples) -> Self:
+        """Fit a head per family; where a family has too few labels or one grade, its weighted shares."""
+        preparation = Preparation(self.seed).fit(examples)
+        X, stop_X = preparation.transform(examples), preparation.transform(stop_on)
+        heads: dict[str, tuple[Head, PriorHead]] = {}
+        for family in FAMILIES:
+            rows = (families(examples.rows) == family) & (examples.grades >= 0)
+            stop = (families(stop_on.rows) == family) & (stop_on.grades >= 0)
+            parts = (X[rows], examples.grades[rows], stop_X[stop], stop_on.grades[stop], self.seed)
+            prior = PriorHead().fit(*parts)
+            enough = rows.sum() >= _FEWEST_ROWS and len(np.unique(parts[1])) > 1
+            heads[family] = (self.head().fit(*parts) if enough else prior), prior
+        self.preparation, self.heads = preparation, heads
+        return self
+
+    def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
+        """Probabilities of the grades, (n, 3), with a small share of the prior so that none is zero."""
+        if self.preparation is None:
+            raise NotFittedError(f"{self.name}: not fitted; call fit before predict_proba")
+        X, of = self.preparation.transform(examples), families(examples.rows)
+        result = np.empty((len(examples), 3))
+        for family, (head, prior) in self.heads.items():
+            rows = of == family
+            if rows.any():
+                result[rows] = (1 - _PRIOR_SHARE) * head.predict(X[rows]) + _PRIOR_SHARE * prior.predict(
+                    X[rows]
+                )
+        return result / result.sum(axis=1, keepdims=True)
+
+    def save(self, folder: Path) -> None:
+        """Write the preparation, a file per head and a manifest."""
+        if self.preparation is None:
+            raise NotFittedError(f"{self.name}: not fitted; call fit before save")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.preparation.save(folder / "preparation.safetensors")
+        kinds = {}
+        for family, (head, prior) in self.heads.items():
+            head.save(folder / f"{family}.{head.suffix}")
+            prior.save(folder / f"{family}.{prior.suffix}")
+            kinds[family] = "prior" if isinstance(head, PriorHead) else "head"
+        write_manifest(folder, "member", SCHEMA, member=self.name, seed=self.seed, heads=kinds)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a member.
+
+        Raises
+        ------
+        ArtefactError
+            When the folder is no member, of another kind, damaged, or from a newer version.
+        """
+        manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
+        member = cls(int(manifest["seed"]))
+        member.preparation = Preparation.load(folder / "preparation.safetensors")
+        for family, kind in manifest["heads"].items():
+            prior = PriorHead.load(folder / f"{family}.{PriorHead.suffix}")
+            head = prior if kind == "prior" else cls.head.load(folder / f"{family}.{cls.head.suffix}")
+            member.heads[family] = (head, prior)
+        return member
