@@ -1,4 +1,4 @@
-"""`lsdc-ensemble`: fit, predict, score."""
+"""`lsdc-ensemble`: fit, predict, score, and look at what was tried."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
@@ -14,6 +14,68 @@ from lsdc.runtime.console import run_command, table
 
 if TYPE_CHECKING:
     from lsdc.ensemble.metric import Scores
+    from lsdc.ensemble.predict import Predicted
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fit members on a feature store, stack them, and score the stack by nested cross-validation.
+
+    The same command run again goes on where it stopped.
+
+    Examples:
+        lsdc-ensemble fit store/ --out model/
+        lsdc-ensemble fit store/ --out small/ --members lightgbm,xgboost --trials 20
+    """
+
+    store: Positional[Path]
+    """a finished feature store with labeled training studies"""
+    out: Path
+    """directory of the new model"""
+    members: str = "lightgbm,xgboost,mlp"
+    """names, separated by commas; `lsdc-ensemble members` lists them"""
+    trials: int = 60
+    """Optuna trials per family of conditions"""
+    seed: int = 0
+    """for the search and the bootstrap"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Fit."""
+        from lsdc.ensemble.fit import fit
+
+        names = [name.strip() for name in self.members.split(",") if name.strip()]
+        return fit(self.store, self.out, names, self.trials, self.seed)
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict the test or new studies of a store, 25 rows each; all its studies where it has none.
+
+    Examples:
+        lsdc-ensemble predict model/ store/ --out submission.csv
+        lsdc-ensemble predict model/ store/ --out submission.csv --sample sample_submission.csv
+    """
+
+    model: Positional[Path]
+    """made by `lsdc-ensemble fit`"""
+    store: Positional[Path]
+    """a store extracted like the one the model was fitted on"""
+    out: Path
+    """CSV to write"""
+    sample: Path | None = None
+    """sample_submission.csv, for the rows and their order"""
+    baselines: Path | None = None
+    """folder for the submissions of weighted prior, plain mean, best single and each member"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> Predicted:
+        """Predict."""
+        from lsdc.ensemble.predict import predict
+
+        return predict(self.model, self.store, self.out, self.sample, self.baselines)
 
 
 @dataclass(frozen=True)
@@ -41,7 +103,55 @@ class Score:
         return scores
 
 
-COMMANDS: dict[str, type] = {"score": Score}
+@dataclass(frozen=True)
+class Members:
+    """List the members that an ensemble can have.
+
+    Examples:
+        lsdc-ensemble members
+    """
+
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, str]:
+        """List."""
+        from lsdc.models.registry import MEMBERS
+
+        words = {name: (member.__doc__ or "").partition("\n")[0] for name, member in MEMBERS.items()}
+        table("members", ["name", "what it is"], words.items())
+        return words
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Show the trials of a model in the browser with optuna-dashboard.
+
+    Examples:
+        lsdc-ensemble dashboard model/ --port 8081
+    """
+
+    model: Positional[Path]
+    """made by `lsdc-ensemble fit`; one that is being fitted can be watched"""
+    host: str = "127.0.0.1"
+    """address to listen on"""
+    port: int = 8080
+    """port to listen on"""
+
+    def run(self) -> None:
+        """Serve until interrupted."""
+        from lsdc.ensemble.dashboard import serve
+
+        serve(self.model, self.host, self.port)
+
+
+COMMANDS: dict[str, type] = {
+    "fit": Fit,
+    "predict": Predict,
+    "score": Score,
+    "members": Members,
+    "dashboard": Dashboard,
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:

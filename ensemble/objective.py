@@ -38,7 +38,7 @@ def blend(cubes: NDArray[np.float64], weights: Weights, prior: NDArray[np.float6
     """
     present = has_rows(cubes)
     mixed = _mix(np.where(present[..., None], cubes, 0.0), present[..., None], weights)
-    return np.where(present.any(axis=0)[..., None], mixed, prior)
+    return np.where(np.any(present, axis=0)[..., None], mixed, prior)
 
 
 def _mix(values: NDArray[np.float64], present: NDArray[np.bool_], weights: Weights) -> NDArray[np.float64]:
@@ -80,11 +80,12 @@ class FamilyLoss:
     ) -> None:
         conditions = CONDITIONS_OF[family]
         cubes, grades = predictions.cubes[:, :, conditions], grades[:, conditions]
-        covers = has_rows(cubes).any(axis=(1, 2, 3))
+        rows_of = has_rows(cubes)
+        covers = [bool(rows.any()) for rows in rows_of]
         self.family = family
         self.members = tuple(name for name, some in zip(predictions.members, covers) if some)
         # The prior is one more member, present where no other is.
-        absent = ~has_rows(cubes).any(axis=0)
+        absent = ~np.any(rows_of, axis=0)
         fallback = np.where(absent[..., None], prior[conditions], np.nan)
         self._cubes = np.concatenate([cubes[covers], fallback[None]])
         rows = grades >= 0

@@ -199,24 +199,19 @@ def write_submission(
     studies : sequence of str
         Their ids.
     order : sequence of str, optional
-        Row ids of sample_submission.csv; must be exactly the 25 of each study. Default: the order of TARGETS.
+        The row ids to write, as in sample_submission.csv. Default: all, in the order of TARGETS.
 
     Raises
     ------
     TableError
-        When `order` asks for a row that is not there, or leaves one out.
+        When `order` asks for a row that is not there.
     """
     table = table_of(row_ids(studies), probabilities.reshape(-1, len(COLUMNS)))
     if order is not None:
         here = set(table["row_id"])
         unknown = [row_id for row_id in order if row_id not in here]
-        if unknown or len(set(order)) != len(table):
-            missing = unknown or sorted(here - set(order))
-            where = "the store" if unknown else "the sample submission"
-            raise TableError(
-                f"{path}: not written: row_id {missing[0]!r} is not in {where} ({len(missing)} such rows); "
-                "give the sample of these studies, or leave it out"
-            )
+        if unknown:
+            raise TableError(f"{path}: not written: nothing is known of row_id {unknown[0]!r}")
         table = table.set_index("row_id").loc[list(order)].reset_index()
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False)

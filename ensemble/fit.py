@@ -1,0 +1,158 @@
+"""From a feature store to a fitted, stacked and scored ensemble; killed at any point, it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.model import KIND, SCHEMA, feature_hashes
+from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.report import Report, report
+from lsdc.ensemble.stackers import BestSingle, PlainMean, Simplex, WeightedPrior, save_stacker
+from lsdc.ensemble.tables import SHAPE
+from lsdc.ensemble.tune import JOURNAL
+from lsdc.features.store import FeatureStore
+from lsdc.models.crossfit import cross_fit
+from lsdc.models.examples import Examples
+from lsdc.models.registry import MEMBERS
+from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime.artefact import atomic, claim, write_json, write_manifest
+from lsdc.runtime.console import say, table
+
+
+def fit(
+    store: Path, out: Path, members: Sequence[str] = tuple(MEMBERS), trials: int = 60, seed: int = 0
+) -> dict[str, Any]:
+    """Fit members on a store's labeled training studies, stack them, and score the stack.
+
+    Parameters
+    ----------
+    store : Path
+        A finished feature store.
+    out : Path
+        The model directory; one that was begun with the same arguments is finished.
+    members : sequence of str
+        Names in `lsdc.models.registry.MEMBERS`.
+    trials : int
+        Optuna trials per family of conditions.
+    seed : int
+        For the search and the bootstrap.
+
+    Returns
+    -------
+    dict
+        What report.json holds: `nested`, `mean`, `best_single`, `prior`, `singles`, intervals, `weights`.
+
+    Raises
+    ------
+    ConfigError, ArtefactError
+        When an argument, the store or `out` cannot be used.
+    """
+    check(members, trials)
+    opened = FeatureStore.open(store)
+    mask = training_rows(opened)
+    configuration = {
+        "store": opened.manifest["rows_sha256"],
+        "members": list(members),
+        "trials": trials,
+        "seed": seed,
+    }
+    claim(out, configuration, lambda: "finish it with the same arguments, or give --out a new directory")
+    examples = Examples.from_store(opened).where(mask)
+    rows = opened.rows[mask]
+    studies = rows["study_id"].iloc[:: len(TARGETS)].tolist()
+    folds = rows["fold"].to_numpy(int)[:: len(TARGETS)]
+    grades = rows["grade"].to_numpy(np.int8).reshape(-1, *SHAPE)
+
+    tables = {}
+    for name in members:
+        say(f"{name}: {len(np.unique(folds))} folds, {len(studies)} studies")
+        tables[name] = cross_fit(MEMBERS[name], examples, out / "members" / name)
+    predictions = Predictions.from_tables(tables, studies)
+    stacker = Simplex(trials, seed, out / JOURNAL).fit(predictions, grades)
+    # The nested search leaves no trace in the journal: it answers another question.
+    found = report(lambda: Simplex(trials, seed), predictions, grades, folds, seed)
+
+    with atomic(out / "oof.parquet") as temporary:
+        pd.concat([one.assign(member=name) for name, one in tables.items()]).to_parquet(
+            temporary, index=False
+        )
+    hashes = feature_hashes(opened)
+    write_json(out / "studies.json", {study: hashes[study] for study in studies})
+    save_stacker(out / "stack.json", stacker)
+    for baseline in (WeightedPrior(), PlainMean(), BestSingle()):
+        fitted = baseline.fit(predictions, grades)
+        save_stacker(out / "baselines" / f"{baseline.name}.json", fitted)
+    weights = {family.value: chosen for family, chosen in stacker.weights_.items()}
+    result = {"model": str(out), "studies": len(studies), "chosen": stacker.name, "weights": weights}
+    result |= asdict(found)
+    write_json(out / "report.json", result)
+    write_manifest(
+        out,
+        KIND,
+        SCHEMA,
+        feature_fingerprint=opened.feature_fingerprint,
+        store=str(store),
+        members=list(members),
+        configuration=configuration,
+    )
+    show(found, weights)
+    return result
+
+
+def check(members: Sequence[str], trials: int) -> None:
+    """Refuse members that are unknown or come twice, and searches without a trial."""
+    unknown = [name for name in members if name not in MEMBERS]
+    if unknown:
+        raise ConfigError(f"--members: unknown member {unknown[0]!r}; expected some of {', '.join(MEMBERS)}")
+    if not members or len(set(members)) < len(members):
+        raise ConfigError(f"--members: {', '.join(members) or 'none'}; name each member once")
+    if trials < 1:
+        raise ConfigError(f"--trials must be at least 1, not {trials}")
+
+
+def training_rows(store: FeatureStore) -> np.ndarray:
+    """The rows to fit on: of studies that have a fold.
+
+    Raises
+    ------
+    ArtefactError
+        When there are none, or a single fold.
+    """
+    mask = (store.rows["split"] == "train").to_numpy() & (store.rows["fold"] >= 0).to_numpy()
+    folds = store.rows.loc[mask, "fold"].nunique()
+    if folds < 2:
+        raise ArtefactError(
+            f"{store.path}: labeled training studies in {folds} folds, at least 2 are needed to fit; "
+            "extract a cohort that has a train.csv"
+        )
+    return mask
+
+
+def show(found: Report, weights: dict[str, dict[str, float]]) -> None:
+    """Print the scores and the weights for people."""
+    scores = {"stack, nested": found.nested, "plain mean": found.mean, "best single": found.best_single}
+    scores |= {**found.singles, "weighted prior": found.prior}
+    parts = ["total", "spinal", "foraminal", "subarticular", "any_severe"]
+    lines = [(name, *(getattr(one, part) for part in parts)) for name, one in scores.items()]
+    table("official score on studies not fitted on (lower is better)", ["predictions", *parts], lines)
+    names = sorted({name for chosen in weights.values() for name in chosen})
+    table(
+        "weights",
+        ["family", *names],
+        [(family, *(chosen.get(name, 0.0) for name in names)) for family, chosen in weights.items()],
+    )
+    for words, interval in (
+        ("total", found.total),
+        ("stack minus plain mean", found.versus_mean),
+        ("stack minus best single", found.versus_best_single),
+    ):
+        say(f"{words}: {interval.value:.4f} (95 % interval {interval.low:.4f} to {interval.high:.4f})")
+    for warning in found.warnings:
+        say(f"warning: {warning}")
