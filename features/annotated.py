@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort import StudySource, discover
+from lsdc.cohort.phantom import make
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target
 from lsdc.features.crops import cut_crops
 from lsdc.features.per_study import read
 from lsdc.features.store import NEIGHBORS, VIEWS
-from lsdc.runtime import TableError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime import ConfigError, TableError
+from lsdc.runtime.artefact import atomic, claim
 from lsdc.runtime.engine import fan_out
 from lsdc.slice_selector import Location
 
 MEASURED = ("_mm", "_mm2", "_share")
 """How the names of numeric measurements end."""
+
+
+LEAST_STUDIES = 10
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,40 @@ def cut_annotated(task: CropTask) -> None:
     crops, _ = cut_crops(study, locations, task.px, field=task.field)
     with atomic(task.out) as temporary:
         np.savez(temporary, crops=crops, targets=np.array([TARGETS.index(item.target) for item in locations]))
+
+
+def simulated(
+    work: Path, recipe: Mapping[str, Any], cohort: Path | None, studies: int, seed: int, workers: int | None
+) -> Path:
+    """The cohort to learn from: the one given, or one that is simulated below `work`.
+
+    Parameters
+    ----------
+    work : Path
+        Folder of this training; claimed for `recipe`.
+    recipe : mapping
+        What the result depends on.
+    cohort : Path or None
+        A simulated cohort.
+    studies, seed, workers : int, int, int or None
+        For simulating one.
+
+    Raises
+    ------
+    ConfigError
+        When too few studies are asked for.
+    TableError
+        When the folder given is not a simulated cohort.
+    """
+    if cohort is None and studies < LEAST_STUDIES:
+        raise ConfigError(f"--studies must be at least {LEAST_STUDIES}, not {studies}")
+    if cohort is not None and not (cohort / "config.json").is_file():
+        raise TableError(f"{cohort}: no config.json of a simulated cohort; make one with `lsdc-phantom make`")
+    claim(work, recipe, lambda: "delete it, or give another --out")
+    if cohort is None:
+        cohort = work / "cohort"
+        make(cohort, studies, seed, workers=workers)
+    return cohort
 
 
 def prepare(cohort: Path, work: Path, px: int, field: float, seed: int, workers: int | None) -> Material:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
@@ -152,7 +152,48 @@ class Pretrain:
         ).run()
 
 
-COMMANDS: dict[str, type] = {"extract": Extract, "preview": Preview, "pretrain": Pretrain}
+@dataclass(frozen=True)
+class PretrainLocalizer:
+    """Train the networks that find disc levels and axial sides, on simulated studies.
+
+    The same command run again goes on where it stopped.
+
+    Examples:
+        lsdc-features pretrain-localizer --out weights/ --studies 400
+    """
+
+    out: Path
+    """folder for the weights and their card"""
+    studies: int = 400
+    """simulated studies, the last of them kept for the test"""
+    cohort: Path | None = None
+    """a cohort that `lsdc-phantom make` wrote, to use instead of simulating one"""
+    epochs: int = 30
+    """passes over the pictures"""
+    seed: int = 0
+    """for the cohort and the training"""
+    device: str = "auto"
+    """auto, cpu, cuda or mps"""
+    workers: int | None = None
+    """processes that simulate and read; one per core by default"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Train."""
+        from lsdc.features.pretrain_localizer import LocalizerTraining
+
+        return LocalizerTraining(
+            self.out, self.studies, self.epochs, self.seed, self.device, self.workers, self.cohort
+        ).run()
+
+
+COMMANDS: dict[str, type] = {
+    "extract": Extract,
+    "preview": Preview,
+    "pretrain": Pretrain,
+    "pretrain-localizer": PretrainLocalizer,
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:

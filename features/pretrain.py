@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from lsdc.cohort.phantom import make
-from lsdc.features.annotated import Material, prepare
+from lsdc.features.annotated import Material, prepare, simulated
 from lsdc.features.augment import Augment, middle
 from lsdc.features.encoder import Encoder, bfloat16_pays
 from lsdc.features.graders import Goals, Graders, grading_loss
 from lsdc.features.probe import linear_probe
-from lsdc.runtime import ConfigError, TableError
-from lsdc.runtime.artefact import atomic, claim, read_json, write_json
+from lsdc.runtime.artefact import atomic, read_json, write_json
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.training import History, Recipe, train
@@ -80,18 +78,9 @@ class Pretraining:
 
     def run(self) -> Pretrained:
         """Simulate, cut, train, score, write; goes on where an earlier run stopped."""
-        if self.studies < 10 and self.cohort is None:
-            raise ConfigError(f"--studies must be at least 10, not {self.studies}")
-        if self.cohort is not None and not (self.cohort / "config.json").is_file():
-            raise TableError(
-                f"{self.cohort}: no config.json of a simulated cohort; make one with `lsdc-phantom make`"
-            )
         work = self.out.with_name(f"{self.out.stem}.unfinished")
-        claim(work, self.recipe(), lambda: "delete it, or give another --out")
-        cohort = self.cohort
-        if cohort is None:
-            cohort = work / "cohort"
-            make(cohort, self.studies, self.seed, workers=self.workers)
+        recipe = self.recipe()
+        cohort = simulated(work, recipe, self.cohort, self.studies, self.seed, self.workers)
         margin_px = round(self.crop_px * MARGIN)
         material = prepare(cohort, work / "crops", margin_px, MARGIN, self.seed, self.workers)
         parts = self._split(material)
@@ -111,7 +100,9 @@ class Pretraining:
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on."""
         kept = {key: value for key, value in asdict(self).items() if key not in ("out", "device", "workers")}
-        made_by = None if self.cohort is None else read_json(self.cohort / "config.json")
+        made_by = None
+        if self.cohort is not None and (self.cohort / "config.json").is_file():
+            made_by = read_json(self.cohort / "config.json")
         return kept | {"augment": asdict(Augment()), "margin": MARGIN, "cohort": made_by}
 
     def _split(self, material: Material) -> dict[str, NDArray[np.int64]]:

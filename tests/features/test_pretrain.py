@@ -8,7 +8,7 @@ import torch
 from lsdc.cohort import TARGETS
 from lsdc.features.annotated import Material
 from lsdc.features.augment import Augment, middle
-from lsdc.features.cli import Pretrain
+from lsdc.features.cli import Pretrain, PretrainLocalizer
 from lsdc.features.encoder import Encoder
 from lsdc.features.graders import GROUPS, Goals, Graders, grading_loss, group_of
 from lsdc.features.probe import linear_probe
@@ -121,3 +121,12 @@ def test_pretraining_writes_weights_and_a_card(small_cohort, tmp_path):
     assert str(tmp_path) not in out.with_suffix(".json").read_text()
     assert str(small_cohort) not in out.with_suffix(".json").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w.json", "w.safetensors"]
+
+
+def test_pretraining_a_localizer_writes_weights_and_a_card(small_cohort, tmp_path):
+    out = tmp_path / "weights"
+    card = PretrainLocalizer(out, cohort=small_cohort, epochs=1, workers=1).run()
+    assert card["studies"]["trained"] >= 8 and set(card["scores"]) == {"sagittal", "axial"}
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["axial.safetensors", "model_card.json", "sagittal.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
