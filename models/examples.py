@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,25 @@ from numpy.typing import NDArray
 class Store(Protocol):
     """What `Examples.from_store` reads of a feature store."""
 
-    rows: Any
-    embedding: Any
-    crops: Any
-    numeric_names: Any
+    @property
+    def rows(self) -> pd.DataFrame:
+        """All columns but the embedding."""
+        ...
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """(n, D)."""
+        ...
+
+    @property
+    def crops(self) -> NDArray[np.uint8]:
+        """(n, 3, 3, P, P), mapped."""
+        ...
+
+    @property
+    def numeric_names(self) -> list[str]:
+        """Of the numeric columns."""
+        ...
 
     def numeric(self) -> NDArray[np.float32]:
         """Numeric columns, (n, M)."""

@@ -91,7 +91,7 @@ class LightGBMHead:
         parameters = {
             "objective": "multiclass", "num_class": 3, "learning_rate": 0.05, "num_leaves": 8, "max_depth": 4,
             "min_data_in_leaf": 20, "feature_fraction": 0.3, "bagging_fraction": 0.8, "bagging_freq": 1,
-            "lambda_l2": 5.0, "verbose": -1, "seed": seed, "deterministic": True, "force_row_wise": True,
+            "lambda_l2": 5.0, "verbose": -1, "num_threads": 1, "seed": seed, "deterministic": True, "force_row_wise": True,
         }  # fmt: skip
         train = lightgbm.Dataset(X, y, weight=WEIGHTS[y])
         if len(stop_y):
@@ -135,7 +135,7 @@ class XGBoostHead:
 
         parameters = {
             "objective": "multi:softprob", "num_class": 3, "eta": 0.05, "max_depth": 3, "min_child_weight": 8,
-            "subsample": 0.8, "colsample_bytree": 0.3, "lambda": 8.0, "tree_method": "hist", "seed": seed,
+            "subsample": 0.8, "colsample_bytree": 0.3, "lambda": 8.0, "tree_method": "hist", "nthread": 1, "seed": seed,
         }  # fmt: skip
         train = xgboost.DMatrix(X, y, weight=WEIGHTS[y])
         rounds, watch, patience = _ROUNDS // 4, [], None
@@ -143,7 +143,7 @@ class XGBoostHead:
             watch = [(xgboost.DMatrix(stop_X, stop_y, weight=WEIGHTS[stop_y]), "stop")]
             rounds, patience = _ROUNDS, _PATIENCE
         booster = xgboost.train(
-            parameters, train, rounds, watch, early_stopping_rounds=patience, verbose_eval=False
+            parameters, train, rounds, evals=watch, early_stopping_rounds=patience, verbose_eval=False
         )
         self.booster = booster[: booster.best_iteration + 1] if patience else booster
         return self

@@ -29,6 +29,8 @@ class Member(Protocol):
     name: ClassVar[str]
     about: ClassVar[str]
 
+    def __init__(self, seed: int = 0) -> None: ...
+
     def fit(self, examples: Examples, stop_on: Examples) -> Self:
         """Fit on the labeled rows of `examples`; `stop_on` decides when to stop and is never scored."""
         ...
