@@ -19,6 +19,29 @@ $(VENV)/installed-test: $(VENV)/installed
 	touch $@
 
 demo: $(VENV)/installed
+	$(BIN)/python benchmarks/pipeline.py --work $(DEMO) --studies $(STUDIES) --seed 1
+
+test: run the tests.   make check: format, lint, types.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+STUDIES ?= 60
+PACKAGES := runtime cohort slice_selector features models ensemble
+
+.PHONY: demo test check clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lsdc needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+demo: $(VENV)/installed
 	$(BIN)/lsdc-phantom make $(DEMO)/cohort --studies $(STUDIES) --seed 1 --test-fraction 0.25
 	$(BIN)/lsdc-features extract $(DEMO)/cohort --out $(DEMO)/store
 	$(BIN)/lsdc-ensemble fit $(DEMO)/store --out $(DEMO)/model

@@ -21,11 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tyro
 
+from lsdc.cohort import StudySource, discover, read_study
 from lsdc.cohort.phantom.measure import grade_probabilities
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Grade
+from lsdc.features.store import FeatureStore
 from lsdc.runtime.console import plain, say, table
+from lsdc.runtime.engine import fan_out
+from lsdc.slice_selector.report import Miss, misses, summarize
 
 PROGRAMS = {
     "lsdc-phantom": "lsdc.cohort.phantom.cli",
@@ -45,6 +50,7 @@ class Stage:
 
 def run(program: str, *args: object) -> Stage:
     """Run a command of the toolkit with `--json`; its words go to the screen."""
+    say(f"\n$ {program} {' '.join(map(str, args))}")
     code = f"import sys; from {PROGRAMS[program]} import main; sys.exit(main())"
     begun = time.perf_counter()
     process = subprocess.Popen(
@@ -111,6 +117,9 @@ class Pipeline:
             "fit": self.studies - tests,
             "predict": tests,
         }
+        shown = next((cohort / "test_images").iterdir()).name
+        preview = self.work / "preview.png"
+        run("lsdc-features", "preview", store, shown, "--out", preview)
         result = {
             "studies": {"train": self.studies - tests, "test": tests},
             "stages": {
@@ -121,19 +130,76 @@ class Pipeline:
                 }
                 for name, s in stages.items()
             },
-            "selector": stages["extract"].result.get("selector"),
+            "selector": check_selector(cohort, store),
             "nested": stages["fit"].result,
             "scores": scores,
             "share_of_prior": scores["ensemble"]["total"] / scores["weighted_prior"]["total"],
             "distance_to_oracle": scores["ensemble"]["total"] - scores["oracle"]["total"],
         }
         show(result)
+        say("files to open:")
+        for path, what in (
+            (preview, "the chosen slices, points and crops of a test study"),
+            (store / "rows.parquet", "one row per target: location, metadata, embedding"),
+            (model / "report.json", "nested scores, weights, intervals"),
+            (submission, "the submission"),
+        ):
+            say(f"  {path}: {what}")
         return result
+
+
+def check_selector(cohort: Path, store: Path) -> list[dict[str, Any]]:
+    """Compare the store's locations of training studies, made by selectors that did not see them, with the truth."""
+    found = discover(cohort)
+    assert found.coordinates is not None
+    coordinates = dict(iter(found.coordinates.groupby("study_id")))
+    located = dict(iter(FeatureStore.open(store).rows.groupby("study_id")))
+    sources = [
+        (source, coordinates[source.study_id], located[source.study_id])
+        for source in found.studies
+        if source.split == "train" and source.study_id in coordinates
+    ]
+    return summarize([miss for _, part in fan_out(judge, sources, "checking the selector") for miss in part])
+
+
+def judge(item: tuple[StudySource, pd.DataFrame, pd.DataFrame]) -> list[Miss]:
+    """Read one study and compare its locations with its annotations."""
+    source, coordinates, located = item
+    return misses(read_study(source), coordinates, located)
+
+
+def selector_table(rows: list[dict[str, Any]]) -> None:
+    """Print how often the chosen slice is the annotated one, beside the rule that needs no learning."""
+    table(
+        "selector on training studies, cross-fitted",
+        [
+            "family",
+            "exact",
+            "within 1",
+            "within 2",
+            "rule: exact",
+            "within 1",
+            "within 2",
+            "median mm",
+            "p95 mm",
+        ],
+        [
+            (
+                row["family"],
+                *(row["selector"][k] for k in ("exact", "within_1", "within_2")),
+                *(row["rule"][k] for k in ("exact", "within_1", "within_2")),
+                row["median_mm"],
+                row["p95_mm"],
+            )
+            for row in rows
+        ],
+    )
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the tables for people."""
     stages = result["stages"]
+    selector_table(result["selector"])
     table(
         "cost",
         ["stage", "seconds", "per study", "MiB of the largest process"],

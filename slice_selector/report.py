@@ -2,88 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import TARGETS, Family
-from lsdc.slice_selector.example import SelectorExample
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Target
 from lsdc.slice_selector.fallback import slice_fraction
-from lsdc.slice_selector.location import Location
 
-_RULES = {
+RULES = {
     Family.SPINAL: "middle slice",
     Family.FORAMINAL: "constant fraction per side and level",
     Family.SUBARTICULAR: "nearest plane to the annotated canal point",
 }
+Place = tuple[int, int]
 
 
-def compare(
-    pairs: Iterable[tuple[Study, SelectorExample, Sequence[Location]]],
-) -> list[dict[str, Any]]:
-    """Compare locations with annotations.
+@dataclass(frozen=True)
+class Miss:
+    """How far one target was missed.
 
     Parameters
     ----------
-    pairs : iterable of (Study, SelectorExample, sequence of Location)
-        A study, its annotations, and where a selector that did not see them put its 25 targets.
+    family : Family
+        Of the target.
+    selector, rule : float
+        Slices between the annotated one and that of the selector, and of the rule; infinite in another series.
+    mm : float
+        In-plane distance between the points, mm; NaN where the selector found none.
+    """
+
+    family: Family
+    selector: float
+    rule: float
+    mm: float
+
+
+def misses(study: Study, coordinates: pd.DataFrame, located: pd.DataFrame) -> list[Miss]:
+    """Compare where targets of a study were located with where readers marked them.
+
+    Parameters
+    ----------
+    study : Study
+        As read; its slices in anatomical order.
+    coordinates : DataFrame
+        The study's rows of the coordinate table.
+    located : DataFrame
+        The study's rows of a feature store: condition, level, series_id, instance_number, x, y.
+    """
+    places: dict[tuple[str, int], Place] = {}
+    for k, series in enumerate(study.series):
+        for number, item in enumerate(series.slices):
+            places[series.series_id, item.instance_number] = (k, number)
+    marked = coordinates.set_index(["condition", "level"])
+    found = located.set_index(["condition", "level"])
+    result = []
+    for target in TARGETS:
+        key = (target.condition.value, target.level.value)
+        if key not in marked.index:
+            continue
+        truth, guess = marked.loc[key], found.loc[key]
+        place = places.get((str(truth["series_id"]), int(truth["instance_number"])))
+        if place is None:
+            continue
+        own = places.get((str(guess["series_id"]), int(guess["instance_number"])))
+        spacing = study.series[place[0]].slices[place[1]].plane.spacing
+        shift = np.array([guess["x"] - truth["x"], guess["y"] - truth["y"]], float) * spacing[::-1]
+        rule = _rule(study, target, place, marked, places)
+        mm = float(np.hypot(*shift)) if own else np.nan
+        result.append(Miss(target.condition.family, _apart(own, place), _apart(rule, place), mm))
+    return result
+
+
+def _apart(one: Place | None, other: Place) -> float:
+    return np.inf if one is None or one[0] != other[0] else float(abs(one[1] - other[1]))
+
+
+def _rule(
+    study: Study, target: Target, place: Place, marked: pd.DataFrame, places: dict[tuple[str, int], Place]
+) -> Place | None:
+    if target.condition.family is not Family.SUBARTICULAR:
+        n = len(study.series[place[0]].slices)
+        if target.condition.family is Family.SPINAL:
+            return place[0], n // 2
+        return place[0], round(slice_fraction(target) * (n - 1))
+    key = (Condition.SPINAL_CANAL_STENOSIS.value, target.level.value)
+    canal = marked.loc[key] if key in marked.index else None
+    seen = None if canal is None else places.get((str(canal["series_id"]), int(canal["instance_number"])))
+    if canal is None or seen is None:
+        return None
+    point = study.series[seen[0]].slices[seen[1]].plane.to_patient([[canal["x"], canal["y"]]])[0]
+    axial = [
+        (abs(float(item.plane.distance(point)[0])), (k, number))
+        for k, series in enumerate(study.series)
+        if series.view is target.condition.view
+        for number, item in enumerate(series.slices)
+    ]
+    return min(axial)[1] if axial else None
+
+
+def summarize(found: Sequence[Miss]) -> list[dict[str, Any]]:
+    """Shares and errors per family.
 
     Returns
     -------
     list of dict
-        Per family: `selector` and `rule` with the shares `exact`, `within_1`, `within_2` slices; `median_mm` and
-        `p95_mm` of the in-plane error on slices within 1; `n` and `found`.
+        `family`, `n`; for `selector` and `rule` the shares `exact`, `within_1`, `within_2`; `rule_name`; `median_mm`
+        and `p95_mm` of the in-plane error.
     """
-    steps: dict[tuple[Family, str], list[float]] = {}
-    errors: dict[Family, list[float]] = {family: [] for family in Family}
-    for study, example, locations in pairs:
-        for k, location in enumerate(locations):
-            wanted, family = int(example.annotated[k]), TARGETS[k].condition.family
-            if wanted < 0:
-                continue
-            same = np.nonzero(example.series == example.series[wanted])[0]
-            rule = _rule(example, k, same)
-            steps.setdefault((family, "rule"), []).append(abs(rule - wanted))
-            series, number = int(example.series[wanted]), wanted - int(same[0])
-            if location.slice is None or location.series is None:
-                steps.setdefault((family, "selector"), []).append(np.inf)
-                continue
-            apart = abs(location.slice - number) if location.series == series else np.inf
-            steps.setdefault((family, "selector"), []).append(apart)
-            if apart <= 1:
-                plane = study.series[series].slices[number].plane
-                shift = (np.array(location.point) - plane.to_pixel(example.patient[k])[0]) * plane.spacing[
-                    ::-1
-                ]
-                errors[family].append(float(np.hypot(*shift)))
-    return [_row(family, steps, errors[family]) for family in Family if (family, "rule") in steps]
+    result = []
+    for family in Family:
+        of = [miss for miss in found if miss.family is family]
+        if not of:
+            continue
+        mm = np.array([miss.mm for miss in of])
+        result.append(
+            {
+                "family": family.value,
+                "n": len(of),
+                "selector": _shares([miss.selector for miss in of]),
+                "rule": _shares([miss.rule for miss in of]),
+                "rule_name": RULES[family],
+                "median_mm": float(np.nanmedian(mm)),
+                "p95_mm": float(np.nanquantile(mm, 0.95)),
+            }
+        )
+    return result
 
 
-def _rule(example: SelectorExample, k: int, same: np.ndarray) -> int:
-    target = TARGETS[k]
-    if target.condition.family is Family.SUBARTICULAR:
-        level = k % 5
-        if np.isfinite(example.distance[same, level]).all():
-            axial = np.nonzero(np.isfinite(example.distance[:, level]))[0]
-            return int(axial[np.abs(example.distance[axial, level]).argmin()])
-        return int(same[len(same) // 2])
-    return int(same[min(len(same) - 1, round(slice_fraction(target) * (len(same) - 1)))])
-
-
-def _row(family: Family, steps: dict[tuple[Family, str], list[float]], errors: list[float]) -> dict[str, Any]:
-    def shares(name: str) -> dict[str, float]:
-        apart = np.array(steps[family, name])
-        return {"exact": float((apart == 0).mean()), "within_1": float((apart <= 1).mean()),
-                "within_2": float((apart <= 2).mean())}  # fmt: skip
-
-    return {
-        "family": family.value,
-        "n": len(steps[family, "selector"]),
-        "found": float(np.isfinite(steps[family, "selector"]).mean()),
-        "selector": shares("selector"),
-        "rule": shares("rule") | {"name": _RULES[family]},
-        "median_mm": float(np.median(errors)) if errors else None,
-        "p95_mm": float(np.quantile(errors, 0.95)) if errors else None,
-    }
+def _shares(apart: Sequence[float]) -> dict[str, float]:
+    steps = np.array(apart)
+    return {"exact": float((steps == 0).mean()), "within_1": float((steps <= 1).mean()),
+            "within_2": float((steps <= 2).mean())}  # fmt: skip
