@@ -118,7 +118,7 @@ class Members:
         """List."""
         from lsdc.models.registry import MEMBERS
 
-        words = {name: (member.__doc__ or "").partition("\n")[0] for name, member in MEMBERS.items()}
+        words = {name: member.about for name, member in MEMBERS.items()}
         table("members", ["name", "what it is"], words.items())
         return words
 

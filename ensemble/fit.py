@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def fit(
         "seed": seed,
     }
     claim(out, configuration, lambda: "finish it with the same arguments, or give --out a new directory")
-    examples = Examples.from_store(opened).where(mask)
+    # No member of today looks at crops, and choosing rows would copy them all.
+    examples = replace(Examples.from_store(opened), crops=None).where(mask)
     rows = opened.rows[mask]
     studies = rows["study_id"].iloc[:: len(TARGETS)].tolist()
     folds = rows["fold"].to_numpy(int)[:: len(TARGETS)]
@@ -73,7 +75,7 @@ def fit(
     tables = {}
     for name in members:
         say(f"{name}: {len(np.unique(folds))} folds, {len(studies)} studies")
-        tables[name] = cross_fit(MEMBERS[name], examples, out / "members" / name)
+        tables[name] = cross_fit(partial(MEMBERS[name], seed), examples, out / "members" / name)
     predictions = Predictions.from_tables(tables, studies)
     stacker = Simplex(trials, seed, out / JOURNAL).fit(predictions, grades)
     # The nested search leaves no trace in the journal: it answers another question.

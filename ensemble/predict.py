@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -147,17 +147,18 @@ def member_tables(
     model: Model, store: FeatureStore, mask: np.ndarray, known: set[str]
 ) -> dict[str, pd.DataFrame]:
     """One prediction table per member: out of fold for the studies it knows, the mean over folds for others."""
+    unknown = [name for name in model.members if name not in MEMBERS]
+    if unknown:
+        raise ArtefactError(f"{model.path}: member {unknown[0]!r} is unknown to this version; upgrade lsdc")
     is_known = store.rows["study_id"].isin(known).to_numpy(bool)
-    examples = Examples.from_store(store).where(mask & ~is_known)
+    examples = replace(Examples.from_store(store), crops=None).where(mask & ~is_known)
     ids = store.rows["row_id"][mask & is_known]
     names = ["row_id", *COLUMNS]
     tables = {}
     for name in model.members:
-        if name not in MEMBERS:
-            raise ArtefactError(f"{model.path}: member {name!r} is unknown to this version; upgrade lsdc")
         old = model.out_of_fold.query("member == @name")
         parts = [old.loc[old["row_id"].isin(ids), names]]
-        if len(examples.rows):
+        if len(examples):
             parts.append(predict_folds(model.path / "members" / name, MEMBERS[name], examples)[names])
         tables[name] = pd.concat(parts, ignore_index=True)
     return tables

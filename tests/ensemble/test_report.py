@@ -69,8 +69,8 @@ def test_grades_of_the_scored_fold_do_not_matter():
 
 
 def test_pure_noise_does_not_beat_the_prior_while_tuning_in_sample_seems_to():
-    predictions, grades, folds = noise(25, spread=0.5)
-    found = report(lambda: Simplex(trials=40), predictions, grades, folds)
+    predictions, grades, folds = noise(12, spread=0.5)
+    found = report(lambda: Simplex(trials=20), predictions, grades, folds)
     assert found.in_sample.total < found.nested.total
     assert found.in_sample.total < found.prior.total
     assert found.nested.total > found.prior.total

@@ -1,0 +1,272 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.member import Linear, Timid
+from support.store import fake_store
+
+from lsdc.ensemble import fit as fit_module
+from lsdc.ensemble.cli import main
+from lsdc.ensemble.fit import fit
+from lsdc.ensemble.metric import official_score
+from lsdc.ensemble.model import Model
+from lsdc.ensemble.predict import member_tables, predict
+from lsdc.ensemble.score import score_files
+from lsdc.ensemble.tables import grades_of, read_predictions, row_ids, to_cube
+from lsdc.models.registry import MEMBERS
+from lsdc.runtime import ArtefactError, TableError
+from lsdc.runtime.artefact import read_json, write_json
+
+TINY = ["linear", "timid"]
+
+
+@pytest.fixture(autouse=True)
+def tiny_members(monkeypatch):
+    monkeypatch.setitem(MEMBERS, "linear", Linear)
+    monkeypatch.setitem(MEMBERS, "timid", Timid)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with test studies and a model fitted on it; not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    store = fake_store(folder / "store", 40, n_test=60)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MEMBERS, "linear", Linear)
+        patch.setitem(MEMBERS, "timid", Timid)
+        result = fit(store.path, folder / "model", TINY, trials=15)
+    return store, folder / "model", result
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_scores_on_test_studies_are_about_what_was_promised(made, tmp_path):
+    store, model, result = made
+    done = predict(model, store.path, tmp_path / "s.csv", baselines=tmp_path / "base")
+    assert (done.studies, done.rows, done.out_of_fold) == (60, 1500, 0)
+    labels = store.write_labels(tmp_path / "test.csv", store.test)
+    total = {path.stem: score_files(labels, path).total for path in done.baselines}
+    assert set(total) == {"weighted_prior", "plain_mean", "best_single", *TINY}
+    mine = score_files(labels, done.submission).total
+    assert mine < 0.75 * total["weighted_prior"] and mine < total["timid"]
+    assert mine == pytest.approx(result["nested"].get("total"), abs=0.12)
+
+
+def test_submission_has_every_row_and_sums_to_one(made, tmp_path):
+    store, model, _ = made
+    predict(model, store.path, tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv", dtype={"row_id": str})
+    assert table.row_id.tolist() == row_ids(store.test.index)
+    assert np.allclose(table.iloc[:, 1:].sum(axis=1), 1) and (table.iloc[:, 1:] > 0).all(axis=None)
+
+
+def test_report_is_saved_and_complete(made):
+    _, model, result = made
+    saved = read_json(model / "report.json")
+    assert saved == json.loads(json.dumps(result))
+    assert {"nested", "mean", "best_single", "prior", "singles", "total", "weights", "chosen"} <= set(saved)
+    assert set(saved["nested"]) == {"spinal", "foraminal", "subarticular", "any_severe", "total"}
+    assert saved["nested"]["total"] < saved["mean"]["total"] < saved["prior"]["total"]
+    assert saved["weights"]["foraminal"]["linear"] > 0.8
+    assert saved["warnings"] == []
+
+
+def test_out_of_fold_predictions_are_scored_as_reported(made):
+    store, model, result = made
+    table = Model.open(model).out_of_fold.query("member == 'linear'")
+    cube = to_cube(table, store.train.index.tolist())
+    assert official_score(grades_of(store.train), cube).total == pytest.approx(
+        result["singles"]["linear"]["total"]
+    )
+    assert sorted(table.fold.unique()) == [0, 1, 2, 3, 4]
+
+
+def test_sample_decides_rows_and_order(made, tmp_path):
+    store, model, _ = made
+    order = sorted(row_ids([*store.test.index[2:], "elsewhere"]), reverse=True)
+    pd.DataFrame({"row_id": order, "normal_mild": 0.3}).to_csv(tmp_path / "sample.csv", index=False)
+    done = predict(model, store.path, tmp_path / "s.csv", tmp_path / "sample.csv")
+    assert (done.studies, done.rows, done.without_features) == (59, 1475, 1)
+    assert pd.read_csv(tmp_path / "s.csv").row_id.tolist() == order
+    cube = to_cube(read_predictions(tmp_path / "s.csv"), ["elsewhere"])
+    prior = Model.open(model).baselines["weighted_prior"]
+    np.testing.assert_allclose(cube[0], prior.shares_)
+
+
+def test_sample_of_other_studies_is_refused(made, tmp_path):
+    store, model, _ = made
+    pd.DataFrame({"row_id": row_ids(["9"])}).to_csv(tmp_path / "sample.csv", index=False)
+    with pytest.raises(TableError, match=r"sample\.csv: none of its 1 studies is to be predicted"):
+        predict(model, store.path, tmp_path / "s.csv", tmp_path / "sample.csv")
+
+
+def test_training_studies_get_out_of_fold_predictions(undisturbed, tmp_path, capsys):
+    store, fitted = undisturbed
+    done = predict(fitted, store.path, tmp_path / "s.csv")
+    assert done.out_of_fold == done.studies == 20
+    words = capsys.readouterr().err
+    assert "no test or new studies; all of its studies are predicted" in words
+    assert "20 studies are those the model was fitted on" in words
+    model = Model.open(fitted)
+    tables = {name: model.out_of_fold.query("member == @name") for name in TINY}
+    weights = model.stacker.weights_["spinal"]
+    studies = store.train.index.tolist()
+    expected = sum(weights[name] * to_cube(tables[name], studies)[:, 0] for name in TINY)
+    cube = to_cube(read_predictions(tmp_path / "s.csv"), studies)
+    np.testing.assert_allclose(cube[:, 0], expected, atol=1e-9)
+
+
+def test_same_id_with_other_features_is_a_new_study(made, tmp_path, capsys):
+    _, model, _ = made
+    other = fake_store(tmp_path / "other", 10, seed=9)
+    done = predict(model, other.path, tmp_path / "s.csv")
+    assert done.out_of_fold == 0 and done.studies == 10
+    assert "10 studies have the id of a study the model was fitted on" in capsys.readouterr().err
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A small store and what an undisturbed fit on it leaves."""
+    folder = tmp_path_factory.mktemp("whole")
+    store = fake_store(folder / "store", 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MEMBERS, "linear", Linear)
+        patch.setitem(MEMBERS, "timid", Timid)
+        fit(store.path, folder / "model", TINY, trials=6)
+    return store, folder / "model"
+
+
+@pytest.mark.parametrize("where", ["members", "report", "end"])
+def test_a_killed_fit_goes_on_and_ends_the_same(undisturbed, tmp_path, monkeypatch, where):
+    store, whole = undisturbed
+    expected = files(whole)
+    fitted = []
+
+    def die(*args, **options):
+        raise KilledError
+
+    class Counted(Timid):
+        def fit(self, examples, stop_on):
+            fitted.append(1)
+            if where == "members" and len(fitted) == 3:
+                raise KilledError
+            return super().fit(examples, stop_on)
+
+    monkeypatch.setitem(MEMBERS, "timid", Counted)
+    names = {"report": "report", "end": "write_manifest"}
+    with monkeypatch.context() as patch:
+        if where in names:
+            patch.setattr(fit_module, names[where], die)
+        with pytest.raises(KilledError):
+            fit(store.path, tmp_path / "model", TINY, trials=6)
+    fit(store.path, tmp_path / "model", TINY, trials=6)
+    assert len(fitted) == 6 if where == "members" else 5
+    # A model that was read again may differ in the last bit.
+    assert files(tmp_path / "model").keys() == expected.keys()
+    same = ("members", "studies.json", "manifest.json", "config.json")
+    for path, content in files(tmp_path / "model").items():
+        if path.parts[0] in same:
+            assert content == expected[path], path
+    one, two = (read_json(path / "report.json") for path in (whole, tmp_path / "model"))
+    assert two["nested"] == pytest.approx(one["nested"]) and two["weights"] == one["weights"]
+    trials = [
+        (path / "optuna.journal").read_bytes().count(b'"op_code":4') for path in (whole, tmp_path / "model")
+    ]
+    assert trials == [3 * 6, 3 * 6]
+
+
+def run(capsys, *args):
+    """Exit code and the words on stderr."""
+    code = main([str(arg) for arg in args])
+    return code, capsys.readouterr().err.strip()
+
+
+def test_fit_refuses_what_cannot_work(made, tmp_path, capsys):
+    store, model, _ = made
+    some = ["--members", "linear,timid"]
+    unlabeled = fake_store(tmp_path / "unlabeled", 0, n_test=3)
+    (tmp_path / "empty").mkdir()
+    for args, words in [
+        (["fit", tmp_path / "no", "--out", tmp_path / "m"], "no: no such store directory"),
+        (["fit", tmp_path / "empty", "--out", tmp_path / "m"], "empty: not a finished store directory"),
+        (["fit", model, "--out", tmp_path / "m"], "holds a 'model', not a 'store'"),
+        (
+            ["fit", store.path, "--out", tmp_path / "m", "--members", "oracle"],
+            "unknown member 'oracle'; expected",
+        ),
+        (["fit", store.path, "--out", tmp_path / "m", "--members", "linear,linear"], "name each member once"),
+        (["fit", store.path, "--out", tmp_path / "m", "--trials", 0], "--trials must be at least 1, not 0"),
+        (["fit", unlabeled.path, "--out", tmp_path / "m"], "labeled training studies in 0 folds"),
+        (["fit", store.path, "--out", store.path, *some], "exists and is not empty; finish it"),
+        (["fit", store.path, "--out", model, *some], "begun with another configuration (trials differ)"),
+    ]:
+        code, said = run(capsys, *args)
+        assert code == 2 and words in said and said.count("\n") == 0, said
+    assert not (tmp_path / "m").exists()
+
+
+def test_predict_refuses_what_cannot_work(made, tmp_path, capsys):
+    store, model, _ = made
+    other = fake_store(tmp_path / "other", 4, configuration={"backbone": "another"})
+    out = ["--out", tmp_path / "s.csv"]
+    for args, words in [
+        (["predict", tmp_path / "no", store.path, *out], "no: no such model directory"),
+        (["predict", store.path, store.path, *out], "holds a 'store', not a 'model'"),
+        (["predict", model, tmp_path / "no", *out], "no: no such store directory"),
+        (["predict", model, other.path, *out], "extract it again with --like"),
+        (["predict", model, store.path, *out, "--sample", tmp_path / "no.csv"], "no.csv: no such file"),
+    ]:
+        code, said = run(capsys, *args)
+        assert code == 2 and words in said and said.count("\n") == 0, said
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_newer_unfinished_and_damaged_models_are_refused(tmp_path):
+    store = fake_store(tmp_path / "store", 10)
+    fit(store.path, tmp_path / "model", ["linear"], trials=1)
+    manifest = read_json(tmp_path / "model" / "manifest.json")
+    write_json(tmp_path / "model" / "manifest.json", manifest | {"schema": 99})
+    with pytest.raises(ArtefactError, match=r"newer than what this version reads"):
+        Model.open(tmp_path / "model")
+    write_json(tmp_path / "model" / "manifest.json", manifest)
+    (tmp_path / "model" / "stack.json").unlink()
+    with pytest.raises(ArtefactError, match=r"damaged model, stack\.json is missing"):
+        Model.open(tmp_path / "model")
+    (tmp_path / "model" / "manifest.json").unlink()
+    with pytest.raises(ArtefactError, match=r"not a finished model directory"):
+        Model.open(tmp_path / "model")
+
+
+def test_a_member_of_a_newer_version_is_named(made):
+    _, model, _ = made
+    opened = Model.open(model)
+    foreign = replace(opened, manifest=opened.manifest | {"members": ["oracle"]})
+    with pytest.raises(ArtefactError, match="member 'oracle' is unknown to this version"):
+        member_tables(foreign, None, np.zeros(0, bool), set())
+
+
+def test_commands_end_to_end_with_real_members(tmp_path, capsys):
+    store = fake_store(tmp_path / "store", 24, n_test=6, folds=3)
+    path, model = str(store.path), str(tmp_path / "model")
+    options = ["--members", "lightgbm,xgboost", "--trials", "5", "--json"]
+    assert main(["fit", path, "--out", model, *options]) == 0
+    fitted = json.loads(capsys.readouterr().out)
+    assert fitted["chosen"] == "simplex" and set(fitted["singles"]) == {"lightgbm", "xgboost"}
+    assert main(["predict", model, path, "--out", str(tmp_path / "s.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 150
+    labels = store.write_labels(tmp_path / "test.csv", store.test)
+    assert main(["score", str(labels), str(tmp_path / "s.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"] < 1.1
+
+
+def test_members_are_listed(capsys):
+    assert main(["members", "--json"]) == 0
+    assert {"lightgbm", "xgboost", "mlp"} <= set(json.loads(capsys.readouterr().out))
