@@ -151,7 +151,7 @@ def show(found: Report, weights: dict[str, dict[str, float]]) -> None:
         [(family, *(chosen.get(name, 0.0) for name in names)) for family, chosen in weights.items()],
     )
     for words, interval in (
-        ("total", found.total),
+        ("total", found.interval),
         ("stack minus plain mean", found.versus_mean),
         ("stack minus best single", found.versus_best_single),
     ):

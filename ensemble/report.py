@@ -38,8 +38,8 @@ class Report:
         without it.
     singles : dict of str to Scores
         Each member alone; where it has no row, the prior.
-    total : Interval
-        Of the stack.
+    interval : Interval
+        Of the stack's total.
     versus_mean, versus_best_single : Interval
         The stack's total minus theirs, paired by study; below zero the stack is better.
     in_sample : Scores
@@ -53,7 +53,7 @@ class Report:
     best_single: Scores
     prior: Scores
     singles: dict[str, Scores]
-    total: Interval
+    interval: Interval
     versus_mean: Interval
     versus_best_single: Interval
     in_sample: Scores
@@ -124,7 +124,7 @@ def report(
         best_single=best.scores(),
         prior=prior.scores(),
         singles=singles,
-        total=bootstrap(stack.totals, n, seed),
+        interval=bootstrap(stack.totals, n, seed),
         versus_mean=bootstrap(lambda counts: stack.totals(counts) - mean.totals(counts), n, seed),
         versus_best_single=bootstrap(lambda counts: stack.totals(counts) - best.totals(counts), n, seed),
         in_sample=study_losses(grades, fitted.predict(predictions)).scores(),

@@ -76,6 +76,8 @@ def minimize(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if journal and journal.is_file():
+            _drop_unfinished_line(journal)
         try:
             storage = JournalStorage(JournalFileBackend(str(journal))) if journal else InMemoryStorage()
             study = optuna.create_study(storage=storage, study_name=search.study, load_if_exists=True)
@@ -98,3 +100,12 @@ def minimize(
             study.sampler = optuna.samplers.TPESampler(seed=search.seed * 100_003 + number, multivariate=True)
             study.optimize(ask, n_trials=1)
         return dict(study.best_params)
+
+
+def _drop_unfinished_line(journal: Path) -> None:
+    """Cut off what a killed process left of its last line; Optuna would stumble over it."""
+    content = journal.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        with journal.open("r+b") as stream:
+            stream.truncate(end)

@@ -68,7 +68,9 @@ def test_report_is_saved_and_complete(made):
     _, model, result = made
     saved = read_json(model / "report.json")
     assert saved == json.loads(json.dumps(result))
-    assert {"nested", "mean", "best_single", "prior", "singles", "total", "weights", "chosen"} <= set(saved)
+    assert {"nested", "mean", "best_single", "prior", "singles", "interval", "weights", "chosen"} <= set(
+        saved
+    )
     assert set(saved["nested"]) == {"spinal", "foraminal", "subarticular", "any_severe", "total"}
     assert saved["nested"]["total"] < saved["mean"]["total"] < saved["prior"]["total"]
     assert saved["weights"]["foraminal"]["linear"] > 0.8

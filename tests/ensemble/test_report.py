@@ -81,8 +81,8 @@ def test_skill_beats_the_prior_and_the_interval_says_so():
     assert found.nested.total < found.mean.total < found.prior.total
     assert found.versus_mean.high < 0
     assert found.versus_mean.value == pytest.approx(found.nested.total - found.mean.total)
-    assert found.total.low < found.total.value < found.total.high
-    assert found.total.value == pytest.approx(found.nested.total)
+    assert found.interval.low < found.interval.value < found.interval.high
+    assert found.interval.value == pytest.approx(found.nested.total)
     assert found.warnings == ()
 
 

@@ -72,6 +72,17 @@ def test_a_process_that_died_left_a_running_trial(tmp_path):
     assert study.metric_names == ["height"]
 
 
+def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
+    path = tmp_path / "optuna.journal"
+    first, second = Bowl(8), Bowl()
+    with pytest.raises(KeyboardInterrupt):
+        minimize(SEARCH, first, path)
+    with path.open("ab") as stream:
+        stream.write(b'{"op_code":5,"tri')
+    assert minimize(SEARCH, second, path) == minimize(SEARCH, Bowl())
+    assert len(first.points + second.points) == 25
+
+
 def test_damaged_journal_is_named(tmp_path):
     path = tmp_path / "optuna.journal"
     path.write_text("no journal\nat all\n")
