@@ -103,7 +103,7 @@ def _acquisition(study: Study, seen: Mapping[View, Spot]) -> dict[str, float]:
         series = _shown(study, view, seen)
         for name in ACQUISITION:
             found[f"meta_{short}_{name}"] = _number(series, name)
-        found[f"meta_{short}_series"] = len(study.of_view(view))
+        found[f"meta_{short}_series"] = len({item.series_id for item in study.of_view(view)})
     return found
 
 

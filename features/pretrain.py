@@ -108,7 +108,8 @@ class Pretraining:
     def _split(self, material: Material) -> dict[str, NDArray[np.int64]]:
         studies = sorted(set(material.rows["study_id"]))
         order = np.random.default_rng(self.seed).permutation(studies)
-        a, b = round(len(order) * TEST), round(len(order) * (TEST + VALIDATION))
+        a = max(2, round(len(order) * TEST))
+        b = a + max(1, round(len(order) * VALIDATION))
         parts = {"test": order[:a], "validation": order[a:b], "train": order[b:]}
         return {name: material.where(set(map(str, part))) for name, part in parts.items()}
 

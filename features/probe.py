@@ -55,6 +55,9 @@ def linear_probe(embedding: NDArray[np.float32], rows: pd.DataFrame) -> dict[str
         for a, b in folds.split(features, groups=part["study_id"]):
             ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(1, 6, 11)))
             measured[b] = ridge.fit(features[a], value[a]).predict(features[b])
+            if len(set(grade[a])) < 2:
+                graded[b, grade[a][0]] = 1.0
+                continue
             logistic = make_pipeline(StandardScaler(), LogisticRegression(C=1e-4, max_iter=500))
             logistic.fit(features[a], grade[a], logisticregression__sample_weight=weight[a])
             graded[np.ix_(b, logistic.classes_)] = logistic.predict_proba(features[b])

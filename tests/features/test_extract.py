@@ -36,19 +36,8 @@ class Knowing:
 
 
 @pytest.fixture(scope="module")
-def data(small_cohort, tmp_path_factory):
-    """Four train studies and a test study."""
-    root = tmp_path_factory.mktemp("data")
-    kept = {}
-    for split, n in (("train", 4), ("test", 1)):
-        kept[split] = sorted(path.name for path in (small_cohort / f"{split}_images").iterdir())[:n]
-        (root / f"{split}_images").mkdir()
-        for study in kept[split]:
-            (root / f"{split}_images" / study).symlink_to(small_cohort / f"{split}_images" / study)
-    for path in small_cohort.glob("t*.csv"):
-        table = pd.read_csv(path, dtype=str)
-        table[table.study_id.isin(kept["train"] + kept["test"])].to_csv(root / path.name, index=False)
-    return root
+def data(few_studies):
+    return few_studies
 
 
 def know(data, monkeypatch):
@@ -231,4 +220,4 @@ def test_work_is_shared_by_processes(data, tmp_path):
     store = FeatureStore.open(tmp_path / "store")
     assert result.selector == "fitted" and len(store.rows) == 125
     assert set(store.studies.selector) == {"fold_0", "fold_1", "all"}
-    assert (store.rows.located_by == "network").mean() > 0.5
+    assert (store.rows.instance_number >= 0).mean() > 0.6

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lsdc.cohort import TARGETS
+from lsdc.features import pretrain_localizer
 from lsdc.features.annotated import Material
 from lsdc.features.augment import Augment, middle
 from lsdc.features.cli import Pretrain, PretrainLocalizer
@@ -108,10 +109,10 @@ def test_too_few_studies_and_other_cohorts_are_refused(tmp_path):
         Pretrain(tmp_path / "w.safetensors", cohort=tmp_path / "cohort").run()
 
 
-def test_pretraining_writes_weights_and_a_card(small_cohort, tmp_path):
+def test_pretraining_writes_weights_and_a_card(few_studies, tmp_path):
     out = tmp_path / "w.safetensors"
     command = Pretrain(
-        out, backbone="mobilenetv3_small_050", cohort=small_cohort, epochs=1, batch=16, crop_px=32, workers=1
+        out, backbone="mobilenetv3_small_050", cohort=few_studies, epochs=1, batch=16, crop_px=32, workers=1
     )
     result = command.run()
     assert set(result.scores) == {"random", "trained"}
@@ -119,14 +120,18 @@ def test_pretraining_writes_weights_and_a_card(small_cohort, tmp_path):
     made = Encoder.build("mobilenetv3_small_050", str(out), CPU)
     assert card["digest"] == made.digest and len(card["validation_loss"]) == 1
     assert str(tmp_path) not in out.with_suffix(".json").read_text()
-    assert str(small_cohort) not in out.with_suffix(".json").read_text()
+    assert str(few_studies) not in out.with_suffix(".json").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w.json", "w.safetensors"]
 
 
-def test_pretraining_a_localizer_writes_weights_and_a_card(small_cohort, tmp_path):
-    out = tmp_path / "weights"
-    card = PretrainLocalizer(out, cohort=small_cohort, epochs=1, workers=1).run()
-    assert card["studies"]["trained"] >= 8 and set(card["scores"]) == {"sagittal", "axial"}
-    names = sorted(path.name for path in out.iterdir())
-    assert names == ["axial.safetensors", "model_card.json", "sagittal.safetensors"]
-    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+def test_pretraining_a_localizer_learns_from_the_annotated_studies(few_studies, tmp_path, monkeypatch):
+    seen = {}
+
+    def remember(examples, out, seed, epochs, device):
+        seen.update(examples=examples, out=out, seed=seed, epochs=epochs)
+        return {"scores": {}}
+
+    monkeypatch.setattr(pretrain_localizer, "pretrain_localizer", remember)
+    PretrainLocalizer(tmp_path / "weights", cohort=few_studies, epochs=7, seed=2, workers=1).run()
+    assert len(seen["examples"]) == 4 and (seen["epochs"], seen["seed"]) == (7, 2)
+    assert not list(tmp_path.glob("*.unfinished"))
