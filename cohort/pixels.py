@@ -1,4 +1,4 @@
-"""Pixel values of DICOM files: decoded, rescaled, bright is bright."""
+"""Pixel values of one DICOM file: decoded, rescaled, bright is bright."""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.pixels import pixel_array
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from lsdc.cohort.files import looks_like_dicom, shown
+from lsdc.cohort.headers import frame_datasets
+from lsdc.cohort.tolerance import items, number, text, value
 from lsdc.runtime import Problem
 
+MAX_SIDE = 8192
+"""Refuse images whose header claims more rows or columns than this."""
 MAX_PIXELS = 2**28
-"""Refuse images whose header claims more pixels than this."""
+"""Refuse files whose header claims more pixels than this, over all frames."""
+MAX_BYTES = 2**31
+"""Refuse files larger than this."""
+_MOST_COMPRESSED = 4096
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_COPY_AGAIN = "the file is damaged or cut short; copy it again from its source"
 
 
 class UnreadableError(Exception):
     """A file that cannot be used; holds the problem record."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.reason)
-        self.problem = problem
+    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.problem = Problem(shown(path), reason, remedy)
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -31,35 +41,34 @@ def read_dataset(path: Path) -> Dataset:
     Raises
     ------
     UnreadableError
-        When it is not DICOM, or damaged.
+        When it is no DICOM file, too large, or its structure is damaged.
     """
     try:
-        if path.stat().st_size == 0:
-            raise UnreadableError(Problem(str(path), "the file is empty", "copy it again from its source"))
-        try:
-            dataset = dcmread(path)
-        except InvalidDicomError:
-            dataset = dcmread(path, force=True)
-            if "Rows" not in dataset:
-                raise UnreadableError(
-                    Problem(str(path), "not a DICOM image", "remove it from the folder")
-                ) from None
-        return dataset
-    except OSError as error:
-        reason = f"cannot be opened ({error.strerror or error})"
-        raise UnreadableError(Problem(str(path), reason, "check the permissions and the disk")) from error
+        size = path.stat().st_size
+        if size == 0:
+            raise UnreadableError(path, "the file is empty", "copy it again from its source")
+        if size > MAX_BYTES:
+            raise UnreadableError(path, f"{size / 2**30:.1f} GiB, more than any MR series", "remove it")
+        with path.open("rb") as stream:
+            if not looks_like_dicom(stream.read(132)):
+                raise UnreadableError(path, "not a DICOM file", "remove it, or copy it again from its source")
+            stream.seek(0)
+            return dcmread(stream, force=True)
     except UnreadableError:
         raise
+    except OSError as error:
+        reason = f"cannot be opened ({error.strerror or error})"
+        raise UnreadableError(path, reason, "check its permissions and the disk") from error
     except Exception as error:  # a damaged file can make the parser fail in any way
-        reason = f"damaged DICOM header ({type(error).__name__}: {error})"
-        raise UnreadableError(Problem(str(path), reason, "copy it again from its source")) from error
+        raise UnreadableError(path, f"damaged DICOM header ({_brief(error)})", _COPY_AGAIN) from error
 
 
 def read_frames(dataset: Dataset, path: Path) -> NDArray[np.float32]:
     """Decode all frames of an image.
 
-    Applies rescale slope and intercept (per frame in enhanced files), inverts MONOCHROME1, and leaves the
-    VOI alone.
+    Applies rescale slope and intercept (per frame in enhanced files), inverts MONOCHROME1 over the range of
+    the stored values (so that slices of a series stay comparable), and leaves the VOI alone. Values that are
+    not finite become the smallest finite one.
 
     Returns
     -------
@@ -71,72 +80,88 @@ def read_frames(dataset: Dataset, path: Path) -> NDArray[np.float32]:
         When there are no pixels, a decoder is missing, or the data are damaged.
     """
     _check_size(dataset, path)
-    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
-        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-        implicit = dataset.original_encoding[0]
-        dataset.file_meta = getattr(dataset, "file_meta", None) or Dataset()
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    syntax = _transfer_syntax(dataset, path)
     try:
-        pixels = pixel_array(dataset)
+        stored = pixel_array(dataset)
     except Exception as error:  # decoders of four libraries fail in as many ways
-        raise UnreadableError(_decoding_problem(dataset, path, error)) from error
-    frames = np.asarray(pixels, np.float32)
-    frames = frames[None] if frames.ndim == 2 else frames
-    if frames.ndim != 3:
-        raise UnreadableError(Problem(str(path), "a color image", "only grayscale MR can be graded"))
+        reason = f"pixel data cannot be decoded from {syntax.name} ({_brief(error)})"
+        raise UnreadableError(path, reason, _COPY_AGAIN) from error
+    if text(dataset, "SamplesPerPixel") not in ("", "1") or not 2 <= stored.ndim <= 3:
+        raise UnreadableError(path, "a color image", "nothing to do; only grayscale MR can be graded")
+    frames = stored.astype(np.float32)
+    if text(dataset, "PhotometricInterpretation") == "MONOCHROME1":
+        frames = _inverted(frames, dataset, stored.dtype)
+    if frames.ndim == 2:
+        frames = frames[None]
     slopes, intercepts = _rescale(dataset, len(frames))
-    frames = frames * slopes[:, None, None] + intercepts[:, None, None]
-    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-        frames = frames.max() + frames.min() - frames
-    return frames
+    if (slopes != 1).any() or (intercepts != 0).any():
+        frames = frames * slopes[:, None, None] + intercepts[:, None, None]
+    return _finite(frames)
 
 
 def _check_size(dataset: Dataset, path: Path) -> None:
+    rows, columns = number(dataset, "Rows"), number(dataset, "Columns")
+    frames = number(dataset, "NumberOfFrames") if text(dataset, "NumberOfFrames") else 1.0
+    present = [name for name in _PIXELS if name in dataset]
+    if not rows >= 1 or not columns >= 1 or not frames >= 1:
+        reason = "the header does not say how many rows, columns or frames the image has"
+        raise UnreadableError(path, reason, "remove it, or export the series again")
+    if not present:
+        raise UnreadableError(path, "holds no pixel data", "it may be cut short; copy it again")
+    data = value(dataset, present[0])
+    size = len(data) if isinstance(data, bytes) else 0
+    pixels = rows * columns * frames
+    if max(rows, columns) > MAX_SIDE or pixels > MAX_PIXELS or pixels > size * _MOST_COMPRESSED:
+        reason = f"claims {frames:.0f} x {rows:.0f} x {columns:.0f} pixels, but holds {size} bytes of them"
+        raise UnreadableError(path, reason, "its header is damaged; export the series again")
+
+
+def _transfer_syntax(dataset: Dataset, path: Path) -> UID:
+    """The file's transfer syntax, completed where the file has no meta header, with a decoder for it."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None or not text(meta, "TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    syntax = UID(text(dataset.file_meta, "TransferSyntaxUID"))
     try:
-        rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-        frames = int(dataset.get("NumberOfFrames") or 1)
-    except (TypeError, ValueError):
-        rows = columns = frames = 0
-    if min(rows, columns, frames) < 1 or not any(k in dataset for k in ("PixelData", "FloatPixelData")):
-        raise UnreadableError(Problem(str(path), "holds no image", "remove it, or export the series again"))
-    if rows * columns * frames > MAX_PIXELS:
-        reason = f"claims {frames} x {rows} x {columns} pixels, more than any MR series"
-        raise UnreadableError(Problem(str(path), reason, "the header is damaged; export the series again"))
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        remedy = "export the series without compression"
+        raise UnreadableError(path, f"pixel data in an unknown encoding ({syntax.name})", remedy) from None
+    if not decoder.is_available:
+        plugins = "; or ".join(decoder.missing_dependencies)
+        remedy = f"install a plugin ({plugins}), or export the series without compression"
+        raise UnreadableError(path, f"no decoder for {syntax.name}", remedy)
+    return syntax
 
 
-def _decoding_problem(dataset: Dataset, path: Path, error: Exception) -> Problem:
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    name = getattr(syntax, "name", str(syntax))
-    missing = "missing dependencies" in str(error) or "plugins are available" in str(error)
-    if missing:
-        remedy = (
-            "install the plugin pylibjpeg-libjpeg (GPL)"
-            if "JPEG" in name
-            else "see the plugins of pydicom for it"
-        )
-        return Problem(str(path), f"no decoder for {name}", remedy)
-    reason = f"pixel data cannot be decoded from {name} ({type(error).__name__}: {str(error)[:160]})"
-    return Problem(str(path), reason, "the file is damaged or cut short; copy it again from its source")
+def _inverted(frames: NDArray[np.float32], dataset: Dataset, dtype: np.dtype) -> NDArray[np.float32]:
+    bits = number(dataset, "BitsStored")
+    if dtype.kind == "f" or not 1 <= bits <= 8 * dtype.itemsize:
+        return frames.max() + frames.min() - frames
+    return (-1 if dtype.kind == "i" else 2**bits - 1) - frames
 
 
-def _rescale(dataset: Dataset, frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from lsdc.cohort.headers import numbers
-
+def _rescale(dataset: Dataset, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     def pair(item: Dataset) -> tuple[float, float]:
-        slope, intercept = numbers(item, "RescaleSlope"), numbers(item, "RescaleIntercept")
-        return (slope[0] if slope and slope[0] else 1.0), (intercept[0] if intercept else 0.0)
+        slope, intercept = number(item, "RescaleSlope"), number(item, "RescaleIntercept")
+        return (slope if abs(slope) > 0 else 1.0), (0.0 if np.isnan(intercept) else intercept)
 
-    pairs = [pair(dataset)] * frames
-    groups = dataset.get("PerFrameFunctionalGroupsSequence")
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    if groups is not None:
-        pairs = []
-        for k in range(frames):
-            own = groups[k] if k < len(groups) else Dataset()
-            found = own.get("PixelValueTransformationSequence") or shared.get(
-                "PixelValueTransformationSequence"
-            )
-            pairs.append(pair(found[0]) if found else pair(dataset))
-    array = np.array(pairs, np.float32)
-    return array[:, 0], array[:, 1]
+    enhanced = items(dataset, "PerFrameFunctionalGroupsSequence")
+    of_frames = frame_datasets(dataset, count) if enhanced else [dataset] * count
+    pairs = np.array([pair(item) for item in of_frames], np.float32)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _finite(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    good = np.isfinite(frames)
+    if good.all():
+        return frames
+    return np.where(good, frames, frames[good].min() if good.any() else 0).astype(np.float32)
+
+
+def _brief(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:160]}" if words else type(error).__name__

@@ -1,0 +1,122 @@
+"""Files under a folder, and which of them are DICOM, told by their first bytes."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lsdc.runtime import Problem
+
+_VALUE_REPRESENTATIONS = frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT OB OF OW PN SH SL SQ SS ST TM UI UL UN UT US".split()
+)
+_FIRST_ELEMENTS = {0x0002: (0x00, 0x01, 0x02, 0x10), 0x0008: (0x00, 0x01, 0x05, 0x08, 0x16, 0x18, 0x60)}
+_IMPLAUSIBLE_LENGTH = 128
+
+
+def natural(path: Path) -> tuple[str | int, ...]:
+    """Sort key under which `2.dcm` comes before `10.dcm`.
+
+    >>> sorted([Path("10.dcm"), Path("2.dcm")], key=natural)[0].name
+    '2.dcm'
+    """
+    parts = re.split("([0-9]+)", str(path))
+    return tuple(int(part) if k % 2 else part for k, part in enumerate(parts))
+
+
+def shown(path: Path) -> str:
+    """A path as text that any table can hold; bytes that are no UTF-8 are written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def list_files(root: Path) -> tuple[list[Path], list[Problem]]:
+    """List regular files at any depth, in natural order.
+
+    Links to folders are followed once each, so that circles end. Names with a leading dot are left out.
+
+    Returns
+    -------
+    files : list of Path
+    problems : list of Problem
+        Folders that cannot be listed, links to nowhere, pipes and devices.
+    """
+    files: list[Path] = []
+    problems: list[Problem] = []
+    visited: set[tuple[int, int]] = set()
+
+    def note(error: OSError) -> None:
+        problems.append(
+            Problem(
+                shown(Path(str(error.filename))),
+                f"the folder cannot be listed ({error.strerror})",
+                "check its permissions",
+            )
+        )
+
+    def is_new(folder: Path) -> bool:
+        try:
+            status = folder.stat()
+        except OSError as error:
+            note(error)
+            return False
+        key = (status.st_dev, status.st_ino)
+        if key in visited:
+            return False
+        visited.add(key)
+        return True
+
+    is_new(root)
+    for folder, inner, names in os.walk(root, followlinks=True, onerror=note):
+        inner[:] = [name for name in sorted(inner) if not name.startswith(".") and is_new(Path(folder, name))]
+        for name in names:
+            path = Path(folder, name)
+            if name.startswith("."):
+                continue
+            if path.is_file():
+                files.append(path)
+            else:
+                problems.append(Problem(shown(path), "not a regular file, or a link to nowhere", "remove it"))
+    return sorted(files, key=natural), problems
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether the first 132 bytes begin a DICOM file, with its preamble or without.
+
+    >>> looks_like_dicom(bytes(128) + b"DICM"), looks_like_dicom(b"study_id,series_id")
+    (True, False)
+    """
+    if head[128:132] == b"DICM":
+        return True
+    for byteorder in ("<", ">"):
+        group, element = struct.unpack(f"{byteorder}HH", head[:4].ljust(4, b"\xff"))
+        if element in _FIRST_ELEMENTS.get(group, ()):
+            explicit = head[4:6] in _VALUE_REPRESENTATIONS
+            length = int.from_bytes(head[4:8], "little")
+            return explicit or (byteorder == "<" and len(head) > 8 and length < _IMPLAUSIBLE_LENGTH)
+    return False
+
+
+@dataclass
+class PassedOver:
+    """Files that are no business of ours, counted per folder and reason."""
+
+    names: dict[tuple[Path, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, path: Path, reason: str) -> None:
+        """Count a file."""
+        self.names[path.parent, reason].append(path.name)
+
+    def problems(self) -> Iterable[Problem]:
+        """One record per folder and reason, naming the first files."""
+        for (folder, reason), names in self.names.items():
+            remedy = "nothing to do, unless it should be an MR image"
+            if len(names) == 1:
+                yield Problem(shown(folder / names[0]), reason, remedy)
+            else:
+                first = shown(Path(", ".join(names[:3]) + (", …" if len(names) > 3 else "")))
+                yield Problem(shown(folder), f"{len(names)} files: {reason} ({first})", remedy)
