@@ -49,7 +49,7 @@ class Condition(StrEnum):
         }[self.family]
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         """The condition as the competition's coordinate table writes it."""
         return self.value.replace("_", " ").title()
 
@@ -84,7 +84,7 @@ class Level(StrEnum):
     L5_S1 = "l5_s1"
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         """The level as the competition's coordinate table writes it: `L1/L2`."""
         return self.value.upper().replace("_", "/")
 
@@ -97,7 +97,7 @@ class Grade(StrEnum):
     SEVERE = "severe"
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         """The grade as train.csv writes it."""
         return {"normal_mild": "Normal/Mild"}.get(self.value, self.value.title())
 

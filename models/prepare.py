@@ -68,7 +68,7 @@ class Preparation:
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     def _project(self, name: str, values: Array) -> Array:
-        return (values - self.tensors[f"{name}.mean"]) @ self.tensors[f"{name}.axes"]
+        return ((values - self.tensors[f"{name}.mean"]) @ self.tensors[f"{name}.axes"]).astype(np.float32)
 
     def _context(self, examples: Examples) -> Array:
         coarse = self._project("context", np.nan_to_num(examples.embedding))

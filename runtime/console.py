@@ -80,7 +80,7 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def run_command(commands: dict[str, type], program: str, description: str, args: Sequence[str] | None) -> int:
+def run_command(commands: dict[str, Any], program: str, description: str, args: Sequence[str] | None) -> int:
     """Parse `args` into one of `commands`, run it, and return the exit code.
 
     Parameters

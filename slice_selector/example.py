@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,8 @@ class SelectorExample:
     def save(self, path: Path) -> None:
         """Write as a compressed npz file."""
         with path.open("wb") as stream:
-            np.savez_compressed(stream, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+            arrays: Any = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+            np.savez_compressed(stream, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -125,7 +126,7 @@ def make_example(study: Study, coordinates: pd.DataFrame | None) -> SelectorExam
     for k, series in used:
         offset, fraction = series_geometry(series)
         count = len(series.slices)
-        columns["view"].append(np.full(count, list(View).index(series.view)))
+        columns["view"].append(np.full(count, list(View).index(series.view or View.AXIAL_T2)))
         columns["series"].append(np.full(count, k))
         columns["offset"].append(offset)
         columns["fraction"].append(fraction)
@@ -166,7 +167,8 @@ def _annotations(
         for index, item in enumerate(series.slices)
     }
     index = {(target.condition.value, target.level.value): k for k, target in enumerate(TARGETS)}
-    for row in coordinates.itertuples():
+    rows: Any = coordinates.itertuples()
+    for row in rows:
         place = places.get((str(row.series_id), int(row.instance_number)))
         target = index.get((str(row.condition), str(row.level)))
         if place is None or target is None:

@@ -24,7 +24,7 @@ class PointNetwork(nn.Module):
         Of the pyramid.
     """
 
-    def __init__(self, channels: int, backbone: str = BACKBONE, width: int = 48) -> None:
+    def __init__(self, channels: int, backbone: str = BACKBONE, width: int = 24) -> None:
         import timm
 
         super().__init__()

@@ -71,14 +71,15 @@ class EnsembleRanker(RegressorMixin, BaseEstimator):
         groups : (n,) array, optional
             Rows of one group (a study) are never on both sides of a fold.
         """
-        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        checked: tuple[NDArray, NDArray] = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        features, relevance = checked
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
-        self.scaler_ = StandardScaler().fit(X)
-        scaled = self.scaler_.transform(X)
-        names = np.arange(len(y)) if groups is None else np.asarray(groups)
-        self.weights_ = self._weigh(scaled, y, names, seed)
-        self.parts_ = self._fit_parts(scaled, y, seed)
+        self.scaler_ = StandardScaler().fit(features)
+        scaled = self.scaler_.transform(features)
+        names = np.arange(len(relevance)) if groups is None else np.asarray(groups)
+        self.weights_ = self._weigh(scaled, relevance, names, seed)
+        self.parts_ = self._fit_parts(scaled, relevance, seed)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -57,8 +57,8 @@ def misses(study: Study, coordinates: pd.DataFrame, located: pd.DataFrame) -> li
     for k, series in enumerate(study.series):
         for number, item in enumerate(series.slices):
             places[series.series_id, item.instance_number] = (k, number)
-    marked = coordinates.set_index(["condition", "level"])
-    found = located.set_index(["condition", "level"])
+    marked: Any = coordinates.set_index(["condition", "level"])
+    found: Any = located.set_index(["condition", "level"])
     result = []
     for target in TARGETS:
         key = (target.condition.value, target.level.value)
@@ -70,9 +70,9 @@ def misses(study: Study, coordinates: pd.DataFrame, located: pd.DataFrame) -> li
             continue
         own = places.get((str(guess["series_id"]), int(guess["instance_number"])))
         spacing = study.series[place[0]].slices[place[1]].plane.spacing
-        shift = np.array([guess["x"] - truth["x"], guess["y"] - truth["y"]], float) * spacing[::-1]
+        across, down = (guess["x"] - truth["x"]) * spacing[1], (guess["y"] - truth["y"]) * spacing[0]
         rule = _rule(study, target, place, marked, places)
-        mm = float(np.hypot(*shift)) if own else np.nan
+        mm = float(np.hypot(across, down)) if own else np.nan
         result.append(Miss(target.condition.family, _apart(own, place), _apart(rule, place), mm))
     return result
 
@@ -82,7 +82,7 @@ def _apart(one: Place | None, other: Place) -> float:
 
 
 def _rule(
-    study: Study, target: Target, place: Place, marked: pd.DataFrame, places: dict[tuple[str, int], Place]
+    study: Study, target: Target, place: Place, marked: Any, places: dict[tuple[str, int], Place]
 ) -> Place | None:
     if target.condition.family is not Family.SUBARTICULAR:
         n = len(study.series[place[0]].slices)

@@ -62,9 +62,9 @@ class SliceSelector:
         points = canal.patient if canal else axial.spread_levels() if axial.slices else None
         foramina: dict[Side, Found] = {}
         if t1 is not None:
-            for side in Side:
-                condition = Condition(f"{side}_neural_foraminal_narrowing")
-                foramina[side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], points)
+            for own_side in Side:
+                condition = Condition(f"{own_side}_neural_foraminal_narrowing")
+                foramina[own_side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], points)
         recesses = [
             None
             if points is None or not axial.slices

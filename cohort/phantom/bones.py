@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from lsdc.cohort.geometry import Array
@@ -54,7 +56,7 @@ def paint_body(brush: Brush, spine: Spine, k: int) -> None:
             (-w - 1, w + 1),
             (-2 * d - 1, 1.5),
             (c - h, c + h),
-            lambda u, v, s, r=rim: within(u, v, s, r),
+            partial(within, rim=rim),
         )
     if not sacral:
         brush.paint(Tissue.VEIN, (-6, 6), (-0.76 * d, 0), (c - 2.2, c + 2.2), vein)
@@ -85,16 +87,12 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
     for tissue, thin in _SHELLS:
         for sign in (-1, 1):
             side, deep = on_side(sign, inner - 1, inner + pedicle + 2), (-6, 14 if sacral else 11)
-            brush.paint(tissue, side, deep, (c - h, c + h), lambda u, v, s, t=thin: stalk(u, v, s, t))
+            brush.paint(tissue, side, deep, (c - h, c + h), partial(stalk, thin=thin))
             if not sacral:
                 wing = (on_side(sign, 18, 42), (2, 14), (c - 4, c + 9))
-                brush.paint(tissue, *wing, lambda u, v, s, t=thin: transverse(u, v, s, t))
-        brush.paint(
-            tissue, (-17, 17), (5, 32), (low, c + 0.35 * h), lambda u, v, s, t=thin: lamina(u, v, s, t)
-        )
-        brush.paint(
-            tissue, (-4, 4), (16, 18 + length), (low - 6, c + 5), lambda u, v, s, t=thin: spinous(u, v, s, t)
-        )
+                brush.paint(tissue, *wing, partial(transverse, thin=thin))
+        brush.paint(tissue, (-17, 17), (5, 32), (low, c + 0.35 * h), partial(lamina, thin=thin))
+        brush.paint(tissue, (-4, 4), (16, 18 + length), (low - 6, c + 5), partial(spinous, thin=thin))
     if not sacral:
         brush.paint(Tissue.LIGAMENT, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
 
@@ -121,7 +119,7 @@ def paint_facets(brush: Brush, spine: Spine, level: int) -> None:
     for sign in (-1, 1):
         side = on_side(sign, 10.5, 25.0)
         for tissue, thin in _SHELLS:
-            brush.paint(tissue, side, back, (c - 14, c + 14), lambda u, v, s, t=thin: process(u, v, s, t))
+            brush.paint(tissue, side, back, (c - 14, c + 14), partial(process, thin=thin))
         brush.paint(Tissue.CORTEX, side, back, joint, lambda u, v, s: cleft(u, v, 1.5), [Tissue.MARROW])
         hollow = (FORAMEN_DEPTH + 1.5, 21.0)
         brush.paint(Tissue.FLUID, side, hollow, joint, lambda u, v, s: cleft(u, v, 0.6), [Tissue.CORTEX])

@@ -70,7 +70,7 @@ def landmarks(spine: Spine) -> NDArray[np.float64]:
         for row, sign in enumerate((1, -1)):
             beside = sign * (15.0 + 0.7 * level)
             points[1 + row, level] = spine.to_patient(
-                np.array(beside), np.array(4.0), 0.35 * low + 0.65 * high
+                np.array(beside), np.array(4.0), np.array(0.35 * low + 0.65 * high)
             )
             points[3 + row, level] = spine.to_patient(np.array(sign * 9.0), np.array(3.0), s)
     return points

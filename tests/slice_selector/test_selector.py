@@ -1,0 +1,189 @@
+"""The selector on simulated studies: always 25 places, right geometry, nothing learned from the judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lsdc.cohort import TARGETS, Family, Study, View, discover, read_study
+from lsdc.runtime import ArtefactError
+from lsdc.slice_selector import (
+    SelectorConfig,
+    SelectorExample,
+    SliceSelector,
+    cross_fit_selector,
+    make_example,
+)
+from lsdc.slice_selector.fit import ALL, folder_of
+from lsdc.slice_selector.report import misses, summarize
+
+TINY = SelectorConfig(steps=1, batch=8)
+
+
+@pytest.fixture(scope="module")
+def cohort(small_cohort):
+    return discover(small_cohort)
+
+
+@pytest.fixture(scope="module")
+def studies(cohort):
+    sources = [source for source in cohort.studies if source.split == "train"][:8]
+    return {source.study_id: read_study(source) for source in sources}
+
+
+@pytest.fixture(scope="module")
+def coordinates(cohort, studies):
+    return {study: part for study, part in cohort.coordinates.groupby("study_id") if study in studies}
+
+
+@pytest.fixture(scope="module")
+def examples(studies, coordinates):
+    return [make_example(study, coordinates[name]) for name, study in studies.items()]
+
+
+@pytest.fixture(scope="module")
+def selectors(examples, tmp_path_factory):
+    out = tmp_path_factory.mktemp("selectors")
+    folds = {example.study_id: k % 2 for k, example in enumerate(examples)}
+    cross_fit_selector(examples, folds, TINY, out, workers=1)
+    return out, folds
+
+
+def test_an_example_knows_its_annotations(studies, examples):
+    for study, example in zip(studies.values(), examples):
+        n = sum(len(series.slices) for series in study.series if series.view)
+        assert len(example.descriptors) == len(example.view) == n
+        for k, target in enumerate(TARGETS):
+            slice_ = example.annotated[k]
+            if slice_ >= 0:
+                assert list(View)[example.view[slice_]] is target.condition.view
+        present = example.sagittal_state == 1
+        assert np.isfinite(example.sagittal_points[present]).all()
+        assert (
+            (example.sagittal_points[present] > 0) & (example.sagittal_points[present] < 192)
+        ).mean() > 0.95
+
+
+def test_an_example_is_saved_without_pickle(examples, tmp_path):
+    examples[0].save(tmp_path / "example.npz")
+    again = SelectorExample.load(tmp_path / "example.npz")
+    np.testing.assert_array_equal(again.annotated, examples[0].annotated)
+    assert again.study_id == examples[0].study_id
+    (tmp_path / "bad.npz").write_bytes(b"PK no")
+    with pytest.raises(ArtefactError, match="a damaged selector example"):
+        SelectorExample.load(tmp_path / "bad.npz")
+
+
+def test_without_coordinates_nothing_is_annotated(studies):
+    example = make_example(next(iter(studies.values())), None)
+    assert (example.annotated == -1).all()
+    assert len(example.sagittal) == 0
+
+
+def test_all_targets_are_located_in_their_own_view(studies, selectors):
+    out, folds = selectors
+    for name, study in studies.items():
+        locations = SliceSelector.load(folder_of(out, folds[name])).locate(study)
+        assert [location.target for location in locations] == list(TARGETS)
+        for location in locations:
+            if location.series is None:
+                continue
+            assert study.series[location.series].view is location.target.condition.view
+            plane = study.series[location.series].slices[location.slice].plane
+            np.testing.assert_allclose(plane.to_patient([location.point])[0], location.patient, atol=1e-3)
+            assert 0 <= location.confidence <= 1
+
+
+def test_left_is_left(studies, selectors):
+    out, _ = selectors
+    selector = SliceSelector.load(folder_of(out, ALL))
+    for study in studies.values():
+        by_target = {location.target: location for location in selector.locate(study)}
+        for target, location in by_target.items():
+            if target.condition.side and target.condition.side.value == "left":
+                assert location.patient[0] > by_target[target.mirrored].patient[0]
+
+
+def test_levels_go_down(studies, selectors):
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    for study in studies.values():
+        heights = [location.patient[2] for location in selector.locate(study)[:5]]
+        assert heights == sorted(heights, reverse=True)
+
+
+@pytest.mark.parametrize("absent", list(View))
+def test_an_absent_view_is_flagged_and_the_place_still_known(studies, selectors, absent):
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    study = next(study for study in studies.values() if all(study.of_view(view) for view in View))
+    less = Study(study.study_id, tuple(series for series in study.series if series.view is not absent))
+    for location in selector.locate(less):
+        if location.target.condition.view is absent:
+            assert location.series is None
+            assert "view_absent" in location.flags
+            assert location.located_by == "geometry"
+            assert np.isfinite(location.patient).all()
+
+
+def test_an_empty_study_and_one_slice(studies, selectors):
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    empty = selector.locate(Study("empty", ()))
+    assert len(empty) == 25
+    assert {location.located_by for location in empty} == {"absent"}
+    study = next(iter(studies.values()))
+    series = study.of_view(View.SAGITTAL_T2)[0]
+    one = type(series)(**{**vars(series), "slices": series.slices[len(series.slices) // 2 :][:1]})
+    locations = selector.locate(Study("one", (one,)))
+    assert {location.slice for location in locations[:5]} == {0}
+
+
+def test_the_bundled_selector_needs_no_fit(studies):
+    locations = SliceSelector.bundled().locate(next(iter(studies.values())))
+    assert len(locations) == 25
+
+
+def test_a_fold_never_saw_its_studies(examples, selectors, tmp_path):
+    """Changing what readers marked in a study must not change the selector that locates it."""
+    out, folds = selectors
+    changed = [
+        SelectorExample(**{**vars(example), "annotated": np.roll(example.annotated, 7)})
+        if folds[example.study_id] == 0
+        else example
+        for example in examples
+    ]
+    cross_fit_selector(changed, folds, TINY, tmp_path / "again", workers=1)
+    for name in sorted(path.name for path in folder_of(out, 0).glob("*.safetensors")):
+        assert (folder_of(out, 0) / name).read_bytes() == (
+            folder_of(tmp_path / "again", 0) / name
+        ).read_bytes()
+    one, two = (SliceSelector.load(folder_of(folder, 0)) for folder in (out, tmp_path / "again"))
+    for family in Family:
+        if one.rankings[family].ranker is None:
+            continue
+        np.testing.assert_array_equal(
+            one.rankings[family].ranker.weights_, two.rankings[family].ranker.weights_
+        )
+
+
+def test_a_finished_fold_is_kept(examples, selectors):
+    out, folds = selectors
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("manifest.json")}
+    cross_fit_selector(examples, folds, TINY, out, workers=1)
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("manifest.json")}
+
+
+def test_a_selector_folder_is_checked(tmp_path):
+    with pytest.raises(ArtefactError, match="no such selector directory"):
+        SliceSelector.load(tmp_path / "absent")
+
+
+def test_the_report_counts_misses(studies, coordinates):
+    name, study = next(iter(studies.items()))
+    exact = coordinates[name]
+    found = misses(study, exact, exact)
+    assert {miss.selector for miss in found} == {0}
+    assert max(miss.mm for miss in found) == 0
+    wrong = exact.assign(x=exact["x"] + 10, instance_number=exact["instance_number"] + 1)
+    rows = {row["family"]: row for row in summarize(misses(study, exact, wrong))}
+    assert rows["spinal"]["selector"]["exact"] == 0
+    assert rows["spinal"]["selector"]["within_1"] == 1
+    assert rows["spinal"]["median_mm"] > 1
