@@ -59,33 +59,35 @@ class Augment:
         def draw(*shape: int) -> Tensor:
             return torch.rand(len(pictures), *shape, generator=generator, device=pictures.device) * 2 - 1
 
-        gray = pictures.float() / 255
         flip = draw() > 0
-        gray = torch.where((flip & axial)[:, None, None, None], gray.flip(3), gray)
-        gray = torch.where((flip & ~axial)[:, None, None, None], gray.flip(1), gray)
-        gray = functional.grid_sample(gray, self._grid(draw(4), gray.shape[-1], px), align_corners=False)
-        gray = self._blur(gray, draw(1))
+        swapped = flip & ~axial
+        pictures = pictures.clone()
+        pictures[swapped] = pictures[swapped].flip(1)
+        grid = self._grid(draw(4), flip & axial, pictures.shape[-1], px)
+        gray = functional.grid_sample(pictures.float() / 255, grid, align_corners=False)
+        gray = self._blur(gray, draw(2))
         gray = gray.clamp(0, 1) ** (self.gamma ** draw(1, 1, 1))
         gray = (gray * (1 + 0.25 * draw(1, 1, 1)) + 0.12 * draw(1, 1, 1)) * (1 + self._bias(draw(2), px))
         grain = torch.randn(gray.shape, generator=generator, device=gray.device)
         return (gray + grain * self.noise * draw(1, 1, 1).abs()).clamp(0, 1) * 255
 
-    def _grid(self, drawn: Tensor, margin_px: int, px: int) -> Tensor:
+    def _grid(self, drawn: Tensor, flip: Tensor, margin_px: int, px: int) -> Tensor:
         scale = px / margin_px * (1 + self.zoom * drawn[:, 0])
         angle = torch.deg2rad(self.turn * drawn[:, 1])
         shift = 2 * self.shift * px / margin_px * drawn[:, 2:]
         cos, sin = scale * angle.cos(), scale * angle.sin()
-        theta = torch.stack(
-            [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
-        )
+        sign = 1 - 2 * flip.float()
+        across = torch.stack([cos, -sin, shift[:, 0]], 1) * sign[:, None]
+        theta = torch.stack([across, torch.stack([sin, cos, shift[:, 1]], 1)], 1)
         return functional.affine_grid(theta, [len(drawn), 1, px, px], align_corners=False)
 
     def _blur(self, gray: Tensor, drawn: Tensor) -> Tensor:
-        """Lower the resolution of every other picture, by one factor per batch."""
-        size = int(gray.shape[-1] / (1 + (self.blur - 1) * float(drawn[0, 0].abs())))
-        coarse = functional.interpolate(gray, size=(size, size), mode="bilinear", antialias=True)
-        coarse = functional.interpolate(coarse, size=gray.shape[-2:], mode="bilinear")
-        return torch.where((drawn > 0)[:, :, None, None], coarse, gray)
+        """Lower the resolution of about every other picture, by one factor per batch."""
+        chosen = drawn[:, 0] > 0
+        size = int(gray.shape[-1] / (1 + (self.blur - 1) * float(drawn[0, 1].abs())))
+        coarse = functional.interpolate(gray[chosen], size=(size, size), mode="bilinear", antialias=True)
+        gray[chosen] = functional.interpolate(coarse, size=gray.shape[-2:], mode="bilinear")
+        return gray
 
     def _bias(self, drawn: Tensor, px: int) -> Tensor:
         ramp = torch.linspace(-1, 1, px, device=drawn.device)

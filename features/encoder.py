@@ -131,13 +131,10 @@ class Encoder:
 
 
 def autocast_on(device: torch.device) -> AbstractContextManager[object]:
-    """Run in bfloat16 where that is faster."""
-    return torch.autocast(device.type, torch.bfloat16) if bfloat16_pays(device) else nullcontext()
-
-
-def bfloat16_pays(device: torch.device) -> bool:
-    """Whether the hardware has instructions for bfloat16; elsewhere it costs time."""
+    """Embed in bfloat16 where the hardware has instructions for it; elsewhere it costs time."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))
+        fast = bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    else:
+        capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))
+    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()

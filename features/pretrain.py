@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lsdc.features.annotated import Material, prepare, simulated
 from lsdc.features.augment import Augment, middle
-from lsdc.features.encoder import Encoder, bfloat16_pays
+from lsdc.features.encoder import Encoder
 from lsdc.features.graders import Goals, Graders, grading_loss
 from lsdc.features.probe import linear_probe
 from lsdc.runtime.artefact import atomic, read_json, write_json
@@ -150,14 +150,7 @@ class Pretraining:
             network,
             batches,
             grading_loss,
-            Recipe(
-                epochs=self.epochs,
-                learning_rate=2e-3,
-                weight_decay=0.02,
-                ema=0.99,
-                precision="bfloat16" if bfloat16_pays(device) else "float32",
-                seed=self.seed,
-            ),
+            Recipe(epochs=self.epochs, learning_rate=2e-3, weight_decay=0.02, ema=0.99, seed=self.seed),
             steps_per_epoch=len(parts["train"]) // self.batch,
             evaluate=evaluate,
             checkpoint=checkpoint,
