@@ -89,10 +89,22 @@ class LightGBMHead:
         import lightgbm
 
         parameters = {
-            "objective": "multiclass", "num_class": 3, "learning_rate": 0.05, "num_leaves": 8, "max_depth": 4,
-            "min_data_in_leaf": 20, "feature_fraction": 0.3, "bagging_fraction": 0.8, "bagging_freq": 1,
-            "lambda_l2": 5.0, "verbose": -1, "num_threads": 1, "seed": seed, "deterministic": True, "force_row_wise": True,
-        }  # fmt: skip
+            "objective": "multiclass",
+            "num_class": 3,
+            "learning_rate": 0.05,
+            "num_leaves": 8,
+            "max_depth": 4,
+            "min_data_in_leaf": 20,
+            "feature_fraction": 0.3,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "lambda_l2": 5.0,
+            "verbose": -1,
+            "num_threads": 1,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+        }
         train = lightgbm.Dataset(X, y, weight=WEIGHTS[y])
         if len(stop_y):
             stop = lightgbm.Dataset(stop_X, stop_y, weight=WEIGHTS[stop_y], reference=train)
@@ -134,9 +146,18 @@ class XGBoostHead:
         import xgboost
 
         parameters = {
-            "objective": "multi:softprob", "num_class": 3, "eta": 0.05, "max_depth": 3, "min_child_weight": 8,
-            "subsample": 0.8, "colsample_bytree": 0.3, "lambda": 8.0, "tree_method": "hist", "nthread": 1, "seed": seed,
-        }  # fmt: skip
+            "objective": "multi:softprob",
+            "num_class": 3,
+            "eta": 0.05,
+            "max_depth": 3,
+            "min_child_weight": 8,
+            "subsample": 0.8,
+            "colsample_bytree": 0.3,
+            "lambda": 8.0,
+            "tree_method": "hist",
+            "nthread": 1,
+            "seed": seed,
+        }
         train = xgboost.DMatrix(X, y, weight=WEIGHTS[y])
         rounds, watch, patience = _ROUNDS // 4, [], None
         if len(stop_y):
