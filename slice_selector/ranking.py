@@ -94,7 +94,7 @@ class SliceRanking:
             else:
                 away = example.offset - example.offset[wanted]
             place = geometry(target, example.offset[near], example.fraction[near], distance[near])
-            if not np.isfinite(place).all() or not near.any():
+            if not near.any() or not np.isfinite(place).all() or not np.isfinite(away[near]).all():
                 continue
             relevance = np.exp(-0.5 * (away[near] / _SPREAD[self.family]) ** 2)
             result.append((example.descriptors[near], place, relevance, np.full(near.sum(), group)))

@@ -27,7 +27,7 @@ def cohort(small_cohort):
 
 @pytest.fixture(scope="module")
 def studies(cohort):
-    sources = [source for source in cohort.studies if source.split == "train"][:8]
+    sources = [source for source in cohort.studies if source.split == "train"][:4]
     return {source.study_id: read_study(source) for source in sources}
 
 
@@ -39,6 +39,13 @@ def coordinates(cohort, studies):
 @pytest.fixture(scope="module")
 def examples(studies, coordinates):
     return [make_example(study, coordinates[name]) for name, study in studies.items()]
+
+
+@pytest.fixture(scope="module")
+def located(studies, selectors):
+    out, folds = selectors
+    loaded = {fold: SliceSelector.load(folder_of(out, fold)) for fold in set(folds.values())}
+    return {name: loaded[folds[name]].locate(study) for name, study in studies.items()}
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +87,9 @@ def test_without_coordinates_nothing_is_annotated(studies):
     assert len(example.sagittal) == 0
 
 
-def test_all_targets_are_located_in_their_own_view(studies, selectors):
-    out, folds = selectors
+def test_all_targets_are_located_in_their_own_view(studies, located):
     for name, study in studies.items():
-        locations = SliceSelector.load(folder_of(out, folds[name])).locate(study)
+        locations = located[name]
         assert [location.target for location in locations] == list(TARGETS)
         for location in locations:
             if location.series is None:
@@ -94,20 +100,17 @@ def test_all_targets_are_located_in_their_own_view(studies, selectors):
             assert 0 <= location.confidence <= 1
 
 
-def test_left_is_left(studies, selectors):
-    out, _ = selectors
-    selector = SliceSelector.load(folder_of(out, ALL))
-    for study in studies.values():
-        by_target = {location.target: location for location in selector.locate(study)}
+def test_left_is_left(located):
+    for locations in located.values():
+        by_target = {location.target: location for location in locations}
         for target, location in by_target.items():
             if target.condition.side and target.condition.side.value == "left":
                 assert location.patient[0] > by_target[target.mirrored].patient[0]
 
 
-def test_levels_go_down(studies, selectors):
-    selector = SliceSelector.load(folder_of(selectors[0], ALL))
-    for study in studies.values():
-        heights = [location.patient[2] for location in selector.locate(study)[:5]]
+def test_levels_go_down(located):
+    for locations in located.values():
+        heights = [location.patient[2] for location in locations[:5]]
         assert heights == sorted(heights, reverse=True)
 
 
