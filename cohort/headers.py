@@ -31,6 +31,7 @@ _OF_ALL_FRAMES = (
     "Rows", "Columns", "SeriesDescription", "PatientAge", "PatientSex", "MagneticFieldStrength", "ImageType",
     "ScanningSequence", "EchoPulseSequence", "RescaleSlope", "RescaleIntercept",
 )  # fmt: skip
+_PLANE = ("ImageOrientationPatient", "PixelSpacing", "ReconstructionDiameter")
 _ENHANCED_NAMES = {
     "EffectiveEchoTime": "EchoTime",
     "InversionTimes": "InversionTime",
@@ -107,35 +108,31 @@ def frame_datasets(dataset: Dataset, count: int) -> list[Dataset]:
     groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     shared = items(dataset, "SharedFunctionalGroupsSequence")[:1]
     if not groups and not shared:
-        return [dataset] + [_without_position(dataset)] * (count - 1)
+        rest = [_picked(dataset, (*_OF_ALL_FRAMES, *_ALLOWED.values(), *_PLANE))] if count > 1 else []
+        return [dataset] + rest * (count - 1)
     return [_flat(dataset, [*shared, *groups[k : k + 1]]) for k in range(count)]
 
 
-def _without_position(dataset: Dataset) -> Dataset:
-    flat = Dataset()
-    for name in (*_OF_ALL_FRAMES, *_ALLOWED.values(), "ImageOrientationPatient", "PixelSpacing"):
-        _copy(dataset, name, flat, name)
-    return flat
-
-
 def _flat(dataset: Dataset, groups: list[Dataset]) -> Dataset:
-    flat = Dataset()
-    for name in _OF_ALL_FRAMES:
-        _copy(dataset, name, flat, name)
+    flat = _picked(dataset, _OF_ALL_FRAMES)
     for group in groups:
         for tag in list(group.keys()):
             for macro in items(group, tag)[:1]:
                 flat.update(macro)
     for enhanced, name in _ENHANCED_NAMES.items():
-        if name not in flat:
-            _copy(flat, enhanced, flat, name)
+        found = value(flat, enhanced)
+        if name not in flat and found is not None and not isinstance(found, bytes):
+            setattr(flat, name, found)
     return flat
 
 
-def _copy(source: Dataset, name: str, target: Dataset, new_name: str) -> None:
-    found = value(source, name)
-    if found is not None:
-        setattr(target, new_name, found)
+def _picked(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+    flat = Dataset()
+    for name in names:
+        if name in dataset:
+            element = dataset.get_item(name)
+            flat[element.tag] = element
+    return flat
 
 
 def _orientation(dataset: Dataset) -> Axes | None:

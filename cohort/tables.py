@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,19 +36,25 @@ def read_text_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         When the file is absent, not a table, or lacks a column.
     """
     try:
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-            index_col=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                skip_blank_lines=False,
+                index_col=False,
+            ).fillna("")
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise TableError(f"{path}: cannot be read as a CSV table ({error})") from error
+    except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split())
+        raise TableError(f"{path}: cannot be read as a CSV table in UTF-8 ({reason})") from error
     table.columns = [str(name).strip() for name in table.columns]
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise TableError(f"{path}: column {twice[0]!r} comes twice")
     missing = [name for name in columns if name not in table]
     if missing:
         found = ", ".join(list(table.columns)[:8])
@@ -60,11 +67,17 @@ def read_text_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
-    # Spreadsheets turn ids into floats.
-    ids = table[column].str.replace(r"\.0+$", "", regex=True)
+    # Spreadsheets turn ids into floats, and long ones into powers of ten that have lost their digits.
+    ids = table[column].str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
     blank = ids.index[ids == ""]
     if len(blank):
         raise TableError(f"{path}: row {blank[0]}: empty cell in column {column!r}")
+    rounded = ids.index[ids.str.fullmatch(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")]
+    if len(rounded):
+        raise TableError(
+            f"{path}: row {rounded[0]}: {ids[rounded[0]]!r} in column {column!r} is no id; "
+            "a spreadsheet has rounded it, use the original table"
+        )
     return ids
 
 
@@ -76,6 +89,16 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
             f"{path}: row {bad[0]}: {table[column][bad[0]]!r} in column {column!r} is not a finite number"
         )
     return values
+
+
+def _whole_numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    values = _numbers(path, table, column)
+    bad = values.index[(values % 1 != 0) | (values.abs() >= 2**31)]
+    if len(bad):
+        raise TableError(
+            f"{path}: row {bad[0]}: {table[column][bad[0]]!r} in column {column!r} is not a whole number"
+        )
+    return values.astype(np.int64)
 
 
 def _unique(path: Path, ids: pd.Series, what: str) -> None:
@@ -124,7 +147,8 @@ def read_coordinates(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        study_id, series_id (str), instance_number (int), condition, level (slugs), x, y (pixels).
+        study_id, series_id (str), instance_number (int), condition, level (slugs), x, y (pixels); rows that
+        repeat another one are dropped.
 
     Raises
     ------
@@ -136,7 +160,7 @@ def read_coordinates(path: Path) -> pd.DataFrame:
     result = pd.DataFrame(index=table.index)
     for name in ("study_id", "series_id"):
         result[name] = _identifier(path, table, name)
-    result["instance_number"] = _numbers(path, table, "instance_number").astype(np.int64)
+    result["instance_number"] = _whole_numbers(path, table, "instance_number")
     for name, words in (("condition", Condition), ("level", Level)):
         known = {text.casefold(): word.value for word in words for text in (word.title, word.value)}
         values = table[name].str.casefold().map(known)
@@ -146,7 +170,7 @@ def read_coordinates(path: Path) -> pd.DataFrame:
         result[name] = values
     for name in ("x", "y"):
         result[name] = _numbers(path, table, name).astype(float)
-    return result.reset_index(drop=True)
+    return result.drop_duplicates(ignore_index=True)
 
 
 def read_series_descriptions(path: Path) -> pd.DataFrame:

@@ -1,0 +1,171 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lsdc.cohort import (
+    TARGETS,
+    read_coordinates,
+    read_labels,
+    read_sample_submission,
+    read_series_descriptions,
+)
+from lsdc.runtime import TableError
+
+SLUGS = [target.slug for target in TARGETS]
+COORDINATES = "study_id,series_id,instance_number,condition,level,x,y\n"
+DESCRIPTIONS = "study_id,series_id,series_description\n"
+
+
+def write(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return path
+
+
+def labels(grades="Normal/Mild", study="4003253", header=None):
+    cells = [grades] * 25 if isinstance(grades, str) else grades
+    return ",".join(header or ["study_id", *SLUGS]) + "\n" + ",".join([study, *cells]) + "\n"
+
+
+def test_grades_are_counted_from_mild_to_severe_and_blank_is_minus_one(tmp_path):
+    grades = ["Normal/Mild", "Moderate", "Severe", ""] + ["normal_mild"] * 21
+    table = read_labels(write(tmp_path, labels(grades)))
+    assert table.index.tolist() == ["4003253"]
+    assert table.columns.tolist() == SLUGS
+    assert table.iloc[0, :5].tolist() == [0, 1, 2, -1, 0]
+    assert table.dtypes.unique().tolist() == ["int8"]
+
+
+def test_order_of_columns_does_not_matter(tmp_path):
+    header = ["study_id", *reversed(SLUGS)]
+    table = read_labels(write(tmp_path, labels(["Severe"] + ["Moderate"] * 24, header=header)))
+    assert table[SLUGS[-1]].item() == 2 and table[SLUGS[0]].item() == 1
+
+
+def test_unknown_grade_names_file_row_and_column(tmp_path):
+    path = write(tmp_path, labels(["Sever"] + [""] * 24))
+    with pytest.raises(
+        TableError, match=r"table.csv: row 2: unknown grade 'Sever' in column 'spinal_canal_sten"
+    ):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        labels().encode("utf-8-sig"),
+        labels().replace("\n", "\r\n").encode(),
+        labels().replace("\n", "\n\n").encode() + b"\n\n",
+        labels(study="4003253.0").encode(),
+        labels(study=" 4003253 ").encode(),
+        labels().replace("study_id", " study_id").encode(),
+        labels()[:-1].encode(),
+    ],
+    ids=["byte order mark", "CRLF", "blank lines", "float id", "spaces", "spaced header", "no last newline"],
+)
+def test_habits_of_spreadsheets_do_no_harm(tmp_path, text):
+    table = read_labels(write(tmp_path, text))
+    assert table.index.tolist() == ["4003253"] and (table == 0).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "cannot be read as a CSV table"),
+        (b"\xff\xfea\x00,\x00b\x00", "cannot be read as a CSV table in UTF-8"),
+        (labels(["Severe"] * 26), "cannot be read as a CSV table"),
+        (labels(header=["study_id", *SLUGS[1:], "other"]), f"no column '{SLUGS[0]}'; found study_id, "),
+        (labels(header=["study_id", SLUGS[0], *SLUGS[:-1]]), "no column"),
+        (labels(header=["study_id", " " + SLUGS[0], *SLUGS[:-1]]), "comes twice"),
+        (labels() + "4003253," + "," * 24 + "\n", "row 3: study '4003253' was already in row 2"),
+        (labels(study=""), "row 2: empty cell in column 'study_id'"),
+        (labels(study="4.0e+06"), "'4.0e\\+06' in column 'study_id' is no id; a spreadsheet has rounded it"),
+        (labels().replace(",", ";"), "no column 'study_id'; found study_id;"),
+        (labels() + '"4', "cannot be read as a CSV table"),
+    ],
+    ids=["empty", "UTF-16", "too many cells", "missing column", "doubled column", "doubled after strip",
+         "doubled study", "no id", "rounded id", "semicolons", "open quote"],
+)  # fmt: skip
+def test_malformed_tables_say_what_is_wrong(tmp_path, text, message):
+    with pytest.raises(TableError, match=f"table.csv: .*{message}"):
+        read_labels(write(tmp_path, text))
+
+
+@given(st.binary(max_size=200))
+def test_bytes_give_a_table_or_a_table_error(tmp_path_factory, noise):
+    path = tmp_path_factory.mktemp("noise") / "train.csv"
+    path.write_bytes(labels().encode()[:-1] + noise)
+    for read in (read_labels, read_coordinates, read_series_descriptions, read_sample_submission):
+        try:
+            read(path)
+        except TableError as error:
+            assert str(error).startswith(f"{path}: ")
+
+
+def test_a_short_row_has_blank_labels(tmp_path):
+    table = read_labels(write(tmp_path, labels(["Severe"])))
+    assert table.iloc[0].tolist() == [2] + [-1] * 24
+
+
+def test_a_table_of_no_study_is_empty(tmp_path):
+    assert read_labels(write(tmp_path, labels().splitlines()[0] + "\n")).shape == (0, 25)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(TableError, match=r"train.csv: no such file"):
+        read_labels(tmp_path / "train.csv")
+    with pytest.raises(TableError, match=r"cannot be read as a CSV table"):
+        read_labels(tmp_path)
+
+
+def test_coordinates_get_slugs_and_numbers(tmp_path):
+    row = "4003253,702807833,8,Spinal Canal Stenosis,L1/L2,322.8,227.9\n"
+    table = read_coordinates(write(tmp_path, COORDINATES + row + row))
+    assert table.to_dict("records") == [
+        {
+            "study_id": "4003253",
+            "series_id": "702807833",
+            "instance_number": 8,
+            "condition": "spinal_canal_stenosis",
+            "level": "l1_l2",
+            "x": 322.8,
+            "y": 227.9,
+        }
+    ]
+    assert pd.api.types.is_integer_dtype(table["instance_number"])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,2,8,Spinal Stenosis,L1/L2,1,2", "row 2: unknown condition 'Spinal Stenosis'"),
+        ("1,2,8,Spinal Canal Stenosis,L6/S1,1,2", "row 2: unknown level 'L6/S1'"),
+        ("1,2,eight,Spinal Canal Stenosis,L1/L2,1,2", "'eight' in column 'instance_number' is not a finite"),
+        (
+            "1,2,8.5,Spinal Canal Stenosis,L1/L2,1,2",
+            "'8.5' in column 'instance_number' is not a whole number",
+        ),
+        ("1,2,8,Spinal Canal Stenosis,L1/L2,,2", "'' in column 'x' is not a finite number"),
+        ("1,2,8,Spinal Canal Stenosis,L1/L2,1,inf", "'inf' in column 'y' is not a finite number"),
+        ("1,,8,Spinal Canal Stenosis,L1/L2,1,2", "empty cell in column 'series_id'"),
+    ],
+)
+def test_malformed_coordinates_name_row_and_column(tmp_path, row, message):
+    with pytest.raises(TableError, match=message):
+        read_coordinates(write(tmp_path, COORDINATES + row + "\n"))
+
+
+def test_descriptions(tmp_path):
+    table = read_series_descriptions(write(tmp_path, DESCRIPTIONS + "1,2.0,Sagittal T1\n1,3,\n"))
+    assert table.to_numpy().tolist() == [["1", "2", "Sagittal T1"], ["1", "3", ""]]
+    with pytest.raises(TableError, match=r"row 3: series '1 / 2' was already in row 2"):
+        read_series_descriptions(write(tmp_path, DESCRIPTIONS + "1,2,Sagittal T1\n1,2,Axial T2\n"))
+
+
+def test_sample_submission_keeps_its_order(tmp_path):
+    ids = [f"7_{slug}" for slug in reversed(SLUGS)]
+    text = "row_id,normal_mild,moderate,severe\n" + "".join(f"{i},0.3,0.3,0.3\n" for i in ids)
+    assert read_sample_submission(write(tmp_path, text)) == ids
+    with pytest.raises(TableError, match=r"row 2: row id '7_l1' is not STUDY_CONDITION_LEVEL"):
+        read_sample_submission(write(tmp_path, "row_id\n7_l1\n"))

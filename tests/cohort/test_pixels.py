@@ -1,0 +1,206 @@
+import logging
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pydicom import config
+from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    MPEG2MPML,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLosslessSV1,
+)
+from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture, save
+
+from lsdc.cohort.frames import read_file
+from lsdc.cohort.pixels import UnreadableError
+
+
+def pixels_of(path):
+    (frame,) = read_file(path)
+    assert frame.pixels.dtype == np.float32
+    return frame.pixels
+
+
+def refusal(path):
+    """The one problem of a file that gives no image."""
+    with pytest.raises(UnreadableError) as caught:
+        read_file(path)
+    problem = caught.value.problem
+    assert problem.path == str(path) and problem.reason and problem.remedy
+    return problem
+
+
+@pytest.mark.parametrize("syntax", [*NATIVE, *COMPRESSED], ids=lambda uid: uid.name)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+def test_every_encoding_gives_the_same_values(tmp_path, syntax, dtype):
+    low, high = {np.uint8: (0, 255), np.uint16: (0, 4095), np.int16: (-2048, 2047)}[dtype]
+    values = picture(3, dtype=dtype, low=low, high=high)
+    assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values), syntax)), values)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_files_without_preamble(tmp_path, syntax):
+    values = picture(3)
+    assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values), syntax, bare=True)), values)
+
+
+def test_bits_beyond_those_stored_are_no_values(tmp_path):
+    values = picture(3)
+    marked = values | (np.arange(values.size, dtype=np.uint16).reshape(values.shape) % 16 << 12)
+    assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(marked.astype(np.uint16)))), values)
+
+
+def test_signed_values_in_fewer_bits_than_allocated(tmp_path):
+    values = picture(3, dtype=np.int16, low=-2048, high=2047)
+    stored = (values.astype(np.uint16) & 0x0FFF).astype(np.uint16)
+    dataset = make_slice(stored, PixelRepresentation=1)
+    assert_array_equal(pixels_of(save(tmp_path / "x", dataset)), values)
+
+
+def test_rescale_slope_and_intercept(tmp_path):
+    values = picture(3)
+    path = save(tmp_path / "x", make_slice(values, RescaleSlope="1.5", RescaleIntercept="-100"))
+    assert_allclose(pixels_of(path), values * 1.5 - 100)
+
+
+@pytest.mark.parametrize("slope", ["0", "", "nan", "a"])
+def test_a_slope_that_makes_no_sense_is_one(tmp_path, slope):
+    values = picture(3)
+    with config.disable_value_validation():
+        dataset = make_slice(values)
+        dataset.add_new("RescaleSlope", "LO", slope)
+        dataset.add_new("RescaleIntercept", "LO", "inf")
+        path = save(tmp_path / "x", dataset)
+    assert_array_equal(pixels_of(path), values)
+
+
+def test_windows_are_left_alone(tmp_path):
+    values = picture(3)
+    path = save(tmp_path / "x", make_slice(values, WindowCenter="100", WindowWidth="50"))
+    assert_array_equal(pixels_of(path), values)
+
+
+def test_inverted_slices_stay_comparable(tmp_path):
+    """The same tissue has the same value in a bright and in a dark slice."""
+    bright, dark = picture(1, low=0, high=4000), picture(2, low=1000, high=2000)
+    for values in (bright, dark):
+        path = save(tmp_path / "x", make_slice(values, PhotometricInterpretation="MONOCHROME1"))
+        assert_array_equal(pixels_of(path), 4095.0 - values)
+
+
+def test_inverted_signed_values(tmp_path):
+    values = picture(3, dtype=np.int16, low=-2048, high=2047)
+    path = save(tmp_path / "x", make_slice(values, PhotometricInterpretation="MONOCHROME1"))
+    assert_array_equal(pixels_of(path), -1.0 - values)
+
+
+def test_float_pixels_without_numbers_get_the_smallest(tmp_path):
+    dataset = make_slice()
+    del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+    values = np.linspace(-1, 1, 32 * 36, dtype=np.float32).reshape(32, 36)
+    values[3, 4], values[5, 6] = np.nan, np.inf
+    dataset.BitsAllocated, dataset.FloatPixelData = 32, values.tobytes()
+    pixels = pixels_of(save(tmp_path / "x", dataset))
+    assert pixels[3, 4] == pixels[5, 6] == -1
+    assert pixels[0, 1] == values[0, 1]
+
+
+def test_frames_of_an_enhanced_file(tmp_path):
+    values = np.stack([picture(k) for k in range(3)])
+    path = save(tmp_path / "x", make_enhanced([0, 4.5, 9], values, slopes=[1, 2, 3]))
+    frames = read_file(path)
+    for k, frame in enumerate(frames):
+        assert_allclose(frame.pixels, values[k] * (k + 1.0))
+        assert frame.header.position == (4.5 * k, -80, 90)
+        assert frame.header.spacing == (0.5, 0.75)
+        assert frame.header.acquisition["echo_time_ms"] == 100
+        assert frame.header.acquisition["repetition_time_ms"] == 3500
+        assert (frame.instance_number, frame.source) == (k + 1, f"{path}#{k + 1}")
+
+
+def test_groups_for_fewer_frames_than_there_are(tmp_path):
+    dataset = make_enhanced([0, 4.5, 9])
+    del dataset.PerFrameFunctionalGroupsSequence[1:]
+    frames = read_file(save(tmp_path / "x", dataset))
+    assert [frame.header.position is None for frame in frames] == [False, True, True]
+
+
+@pytest.mark.skipif(get_decoder(JPEGLosslessSV1).is_available, reason="a plugin for JPEG lossless is here")
+def test_a_missing_decoder_is_named(tmp_path):
+    problem = refusal(save(tmp_path / "x", make_slice(), JPEGLosslessSV1))
+    assert problem.reason.startswith("no decoder for JPEG Lossless")
+    assert "pylibjpeg-libjpeg" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"PixelData": None}, "holds no pixel data"),
+        ({"PixelData": b"\0" * 100}, "cannot be decoded"),
+        ({"Rows": None}, "does not say how many rows"),
+        ({"Rows": 0}, "does not say how many rows"),
+        ({"Rows": 65535, "Columns": 65535}, "claims 1 x 65535 x 65535 pixels, but holds 2304 bytes"),
+        ({"NumberOfFrames": 100000}, "claims 100000 x 32 x 36 pixels"),
+        ({"NumberOfFrames": 7}, "cannot be decoded"),
+        ({"NumberOfFrames": 0}, "does not say how many rows"),
+        ({"BitsAllocated": 13}, "cannot be decoded"),
+        ({"Modality": "CT"}, "no MR image \\(modality CT\\)"),
+    ],
+)
+def test_files_without_a_usable_image(tmp_path, attributes, reason):
+    with config.disable_value_validation():
+        path = save(tmp_path / "x", make_slice(**attributes))
+    with pytest.raises(UnreadableError, match=reason):
+        read_file(path)
+
+
+def test_color_is_refused(tmp_path):
+    dataset = make_slice(np.zeros((32, 108), np.uint8), SamplesPerPixel=3, PhotometricInterpretation="RGB")
+    dataset.Columns, dataset.PlanarConfiguration = 36, 0
+    assert refusal(save(tmp_path / "x", dataset)).reason == "a color image"
+
+
+def test_files_that_are_no_dicom(tmp_path):
+    path = tmp_path / "x.dcm"
+    path.write_bytes(b"")
+    assert refusal(path).reason == "the file is empty"
+    path.write_text("study_id,series_id\n" * 20)
+    assert refusal(path).reason == "not a DICOM file"
+    assert refusal(tmp_path / "gone.dcm").reason == "cannot be opened (No such file or directory)"
+
+
+def test_a_file_that_may_not_be_opened(tmp_path, monkeypatch):
+    path = save(tmp_path / "x.dcm", make_slice())
+
+    def deny(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", deny)
+    assert refusal(path).reason == "cannot be opened (Permission denied)"
+
+
+def test_an_unknown_encoding(tmp_path):
+    dataset = make_slice()
+    path = save(tmp_path / "x", dataset)
+    content = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0")
+    path.write_bytes(content)
+    assert refusal(path).reason.startswith("pixel data in an unknown encoding")
+    assert MPEG2MPML not in NATIVE
+
+
+def test_reading_is_silent_and_leaves_the_settings_of_pydicom_alone(tmp_path, caplog):
+    path = save(tmp_path / "x", make_slice())
+    damaged = path.read_bytes().replace(b"0.5\\0.75", b"0.5\\x.75").replace(b"057Y", b"???Y")
+    path.write_bytes(damaged)
+    before = (config.settings.reading_validation_mode, config.convert_wrong_length_to_UN)
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+        warnings.simplefilter("error")
+        (frame,) = read_file(path)
+    assert frame.header.spacing is None
+    assert np.isnan(frame.header.acquisition["age_years"])
+    assert before == (config.settings.reading_validation_mode, config.convert_wrong_length_to_UN)
+    assert not caplog.records
