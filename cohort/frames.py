@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsdc.cohort.files import shown
-from lsdc.cohort.headers import Header, frame_datasets, read_header
-from lsdc.cohort.pixels import UnreadableError, read_dataset, read_frames
+from lsdc.cohort.headers import Header, frame_datasets, other_modality, read_header
+from lsdc.cohort.pixels import UnreadableError, opening_failed, read_dataset, read_frames
 from lsdc.cohort.study import Pixels
-from lsdc.cohort.tolerance import number, text, tolerant
+from lsdc.cohort.tolerance import number, tolerant
 
 _LARGEST_NUMBER = 2**31
 
@@ -52,15 +52,13 @@ def read_file(path: Path) -> list[Frame]:
     except UnreadableError:
         raise
     except Exception as error:  # whatever a hostile file can still do must cost that file only
-        reason = f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
-        raise UnreadableError(path, reason, "the file is damaged; copy it again from its source") from error
+        raise UnreadableError(path, *opening_failed(error)) from error
 
 
 def _read(path: Path) -> list[Frame]:
     dataset = read_dataset(path)
-    modality = text(dataset, "Modality")
-    if modality not in ("", "MR"):
-        raise UnreadableError(path, f"no MR image (modality {modality})", "nothing to do; it is left out")
+    if other := other_modality(dataset):
+        raise UnreadableError(path, f"no MR image (modality {other})", "nothing to do; it is left out")
     pixels = read_frames(dataset, path)
     headers = [read_header(item) for item in frame_datasets(dataset, len(pixels))]
     if len(pixels) == 1:

@@ -99,6 +99,14 @@ def read_header(dataset: Dataset) -> Header:
     )
 
 
+def other_modality(dataset: Dataset) -> str:
+    """The modality of what is not MR; empty for MR, and where the header does not tell."""
+    modality = text(dataset, "Modality")
+    if modality in ("", "MR"):
+        return ""
+    return modality if re.fullmatch("[A-Z]{2,16}", modality) else "unknown"
+
+
 def frame_datasets(dataset: Dataset, count: int) -> list[Dataset]:
     """One flat data set per frame of an enhanced file, from its shared and per-frame functional groups.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lsdc.cohort.files import list_files, shown
+from lsdc.cohort.files import list_files, natural, shown
 from lsdc.cohort.sources import SPLITS, Cohort, DiscoveryError, SeriesSource, StudySource, unique_ids
 from lsdc.cohort.tables import read_coordinates, read_labels, read_series_descriptions
 from lsdc.cohort.trees import as_series, group_by_headers
@@ -84,8 +84,7 @@ def _study(
             series.append(SeriesSource(item.name, tuple(files), words.get(item.name)))
         elif not wrong:
             problems.append(Problem(shown(item), "the series folder is empty", "copy the series again"))
-    loose = [path for path in list_files(folder)[0] if path.parent == folder]
-    if loose:
+    if loose := _files(folder):
         grouping = group_by_headers(loose, folder)
         problems += grouping.all_problems
         for groups in grouping.groups.values():
@@ -96,6 +95,16 @@ def _study(
     if not series and not problems:
         problems.append(Problem(shown(folder), "the study folder holds no series", "copy the study again"))
     return StudySource(study_id, split, tuple(series), tuple(problems))
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            (path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")),
+            key=natural,
+        )
+    except OSError:  # `_folders` has recorded it
+        return []
 
 
 def _folders(folder: Path, problems: list[Problem]) -> list[Path]:

@@ -150,7 +150,9 @@ class Cutter:
     ) -> tuple[float, float]:
         """Map a pixel of that picture back to the slice; the inverse of `place`."""
         plane = self.series.slices[index].plane
-        columns, rows = pose_of(plane, self.view).inverse(*((item - (px - 1) / 2) * mm / px for item in place))
+        columns, rows = pose_of(plane, self.view).inverse(
+            *((item - (px - 1) / 2) * mm / px for item in place)
+        )
         return center[0] + columns / plane.spacing[1], center[1] + rows / plane.spacing[0]
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from lsdc.cohort.codestreams import size_of
 from lsdc.cohort.files import looks_like_dicom, shown
 from lsdc.cohort.headers import frame_datasets
 from lsdc.cohort.tolerance import items, number, text, value
@@ -35,6 +37,13 @@ class UnreadableError(Exception):
         self.problem = Problem(shown(path), reason, remedy)
 
 
+def opening_failed(error: Exception) -> tuple[str, str]:
+    """Reason and remedy when a file could not be opened or parsed; without what the file holds."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be opened ({error.strerror})", "check its permissions and the disk"
+    return f"damaged DICOM header ({type(error).__name__})", _COPY_AGAIN
+
+
 def read_dataset(path: Path) -> Dataset:
     """Read a DICOM file with or without preamble.
 
@@ -56,11 +65,8 @@ def read_dataset(path: Path) -> Dataset:
             return dcmread(stream, force=True)
     except UnreadableError:
         raise
-    except OSError as error:
-        reason = f"cannot be opened ({error.strerror or error})"
-        raise UnreadableError(path, reason, "check its permissions and the disk") from error
     except Exception as error:  # a damaged file can make the parser fail in any way
-        raise UnreadableError(path, f"damaged DICOM header ({_brief(error)})", _COPY_AGAIN) from error
+        raise UnreadableError(path, *opening_failed(error)) from error
 
 
 def read_frames(dataset: Dataset, path: Path) -> NDArray[np.float32]:
@@ -81,9 +87,13 @@ def read_frames(dataset: Dataset, path: Path) -> NDArray[np.float32]:
     """
     _check_size(dataset, path)
     syntax = _transfer_syntax(dataset, path)
+    if syntax.is_encapsulated and syntax != RLELossless:
+        _check_frames(dataset, path)
     try:
         stored = pixel_array(dataset)
-    except Exception as error:  # decoders of four libraries fail in as many ways
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # decoders fail in many ways; panics of that for RLE are no Exception
         reason = f"pixel data cannot be decoded from {syntax.name} ({_brief(error)})"
         raise UnreadableError(path, reason, _COPY_AGAIN) from error
     if text(dataset, "SamplesPerPixel") not in ("", "1") or not 2 <= stored.ndim <= 3:
@@ -116,6 +126,19 @@ def _check_size(dataset: Dataset, path: Path) -> None:
         raise UnreadableError(path, reason, "its header is damaged; export the series again")
 
 
+def _check_frames(dataset: Dataset, path: Path) -> None:
+    header = number(dataset, "Rows"), number(dataset, "Columns")
+    frames = int(number(dataset, "NumberOfFrames")) if text(dataset, "NumberOfFrames") else 1
+    try:
+        sizes = {size_of(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=frames)}
+    except Exception as error:  # damaged fragments fail in any way
+        reason = f"compressed frames cannot be found ({_brief(error)})"
+        raise UnreadableError(path, reason, _COPY_AGAIN) from error
+    if sizes != {header}:
+        reason = "a compressed frame is damaged, or of another size than the header says"
+        raise UnreadableError(path, reason, _COPY_AGAIN)
+
+
 def _transfer_syntax(dataset: Dataset, path: Path) -> UID:
     """The file's transfer syntax, completed where the file has no meta header, with a decoder for it."""
     meta = getattr(dataset, "file_meta", None)
@@ -128,8 +151,9 @@ def _transfer_syntax(dataset: Dataset, path: Path) -> UID:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
+        name = syntax.name if syntax.is_valid else "malformed transfer syntax"
         remedy = "export the series without compression"
-        raise UnreadableError(path, f"pixel data in an unknown encoding ({syntax.name})", remedy) from None
+        raise UnreadableError(path, f"pixel data in an unknown encoding ({name})", remedy) from None
     if not decoder.is_available:
         plugins = "; or ".join(decoder.missing_dependencies)
         remedy = f"install a plugin ({plugins}), or export the series without compression"
@@ -162,6 +186,7 @@ def _finite(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(good, frames, frames[good].min() if good.any() else 0).astype(np.float32)
 
 
-def _brief(error: Exception) -> str:
-    words = " ".join(str(error).split())
+def _brief(error: BaseException) -> str:
+    words = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    words = " ".join(words.split())
     return f"{type(error).__name__}: {words[:160]}" if words else type(error).__name__

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "test")
+_LONGEST_ID = 100
 
 
 class DiscoveryError(LsdcError):
@@ -90,7 +91,7 @@ def usable_id(name: str) -> str:
     >>> usable_id("4003253"), usable_id("1.2.840.1"), usable_id("left leg, 2nd try")
     ('4003253', '1.2.840.1', 'left-leg-2nd-try')
     """
-    return re.sub(r"[^\w.\-]+", "-", name).strip("-.") or "unnamed"
+    return re.sub(r"[^\w.\-]+", "-", name)[:_LONGEST_ID].strip("-.") or "unnamed"
 
 
 def unique_ids(names: Iterable[str]) -> list[str]:

@@ -46,7 +46,7 @@ class Series:
     Parameters
     ----------
     series_id : str
-        The competition's series id, or the SeriesInstanceUID.
+        The competition's series id, or the SeriesInstanceUID; the parts of a split series share it.
     view : View or None
         None where it could not be told.
     slices : tuple of Slice
@@ -54,8 +54,10 @@ class Series:
     metadata : dict
         Allowlisted acquisition values (spacing, thickness, TE, TR, field strength, age, sex …).
     flags : frozenset of str
-        What was missing or mended: `no_orientation`, `no_pixel_spacing`, `no_thickness`,
-        `no_spacing_between`, `no_position`, `duplicates_dropped`, `split`, `view_guessed`.
+        What was missing and replaced (`lsdc.cohort.placing` says by what): `no_orientation`,
+        `no_pixel_spacing`, `no_thickness`, `no_spacing_between`, `no_position`; `mended` where single slices
+        took such values from the others; `duplicates_dropped`; `split` where one series became several;
+        `view_guessed` where no table describes it.
     """
 
     series_id: str

@@ -11,7 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from lsdc.cohort.files import PassedOver, list_files, looks_like_dicom, shown
-from lsdc.cohort.sources import Cohort, DiscoveryError, SeriesSource, StudySource, unique_ids
+from lsdc.cohort.headers import other_modality
+from lsdc.cohort.pixels import opening_failed
+from lsdc.cohort.sources import Cohort, DiscoveryError, SeriesSource, StudySource, unique_ids, usable_id
 from lsdc.cohort.tolerance import number, text, tolerant
 from lsdc.runtime import Problem
 
@@ -20,7 +22,6 @@ HEADER_TAGS = [
 ]  # fmt: skip
 """What is read of every file to find its series."""
 _IMAGE_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".img", ".mr"})
-_NO_UID = "the study's files hold no StudyInstanceUID; grouped by the folder {}"
 
 
 @dataclass
@@ -91,13 +92,8 @@ def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
                 return
             stream.seek(0)
             header = dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
-    except OSError as error:
-        reason = f"cannot be opened ({error.strerror or error})"
-        grouping.problems.append(Problem(shown(path), reason, "check its permissions and the disk"))
-        return
     except Exception as error:  # noqa: BLE001 - a damaged file can make the parser fail in any way
-        reason = f"damaged DICOM header ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
-        grouping.problems.append(Problem(shown(path), reason, "copy it again from its source"))
+        grouping.problems.append(Problem(shown(path), *opening_failed(error)))
         return
     reason = _no_image(header)
     if reason:
@@ -105,7 +101,7 @@ def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
         return
     inside = path.relative_to(root).parts
     study = text(header, "StudyInstanceUID") or (inside[0] if len(inside) > 1 else root.resolve().name)
-    series = text(header, "SeriesInstanceUID") or "-".join(inside[:-1]) or "unnamed"
+    series = text(header, "SeriesInstanceUID") or "-".join(map(usable_id, inside[:-1])) or "unnamed"
     grouping.groups.setdefault(study, {}).setdefault(series, []).append(path)
 
 
@@ -122,9 +118,8 @@ def _no_dicom(path: Path, head: bytes, grouping: Grouping) -> None:
 
 def _no_image(header: Dataset) -> str:
     """Why a file is left out; empty for MR images."""
-    modality = text(header, "Modality")
-    if modality not in ("", "MR"):
-        return f"no MR image (modality {modality})"
+    if other := other_modality(header):
+        return f"no MR image (modality {other})"
     if not number(header, "Rows") > 0:
         return "a DICOM object without an image"
     captured = text(header, "SOPClassUID") == SecondaryCaptureImageStorage

@@ -1,0 +1,40 @@
+"""Real lumbar MR of six patients beside the repository (SPIDER, CC-BY-4.0, van der Graaf et al. 2024)."""
+
+import pytest
+from pydicom import dcmread
+from support.scoring import shared
+
+from lsdc.cohort import View, discover, read_study
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return discover(shared("real-dicom"))
+
+
+def test_six_studies_with_meaningless_names(cohort):
+    assert len(cohort.studies) == 6 and not cohort.problems
+    assert sum(len(series.files) for study in cohort.studies for series in study.series) == 30
+
+
+def test_views_follow_what_the_scanner_wrote(cohort):
+    for source in cohort.studies:
+        study = read_study(source)
+        assert not study.problems and not study.of_view(View.AXIAL_T2)
+        assert len(study.of_view(View.SAGITTAL_T1)) == 1 and len(study.of_view(View.SAGITTAL_T2)) == 2
+        for series in study.series:
+            header = dcmread(series.slices[0].source, stop_before_pixels=True)
+            expected = View.SAGITTAL_T1 if "T1" in header.SeriesDescription.upper() else View.SAGITTAL_T2
+            assert series.view is expected
+            assert (series.view is View.SAGITTAL_T1) == (header.EchoTime < 20)
+
+
+def test_space_and_single_slices(cohort):
+    for source in cohort.studies:
+        study = read_study(source)
+        assert sorted(len(series.slices) for series in study.series) == [1, 1, 3]
+        space = next(series for series in study.series if len(series.slices) == 3)
+        assert [item.plane.origin[0] for item in space.slices] == pytest.approx([-0.9, 0, 0.9])
+        assert space.flags == {"view_guessed", "no_spacing_between"}
+        assert space.metadata["spacing_between_slices_mm"] == pytest.approx(0.9)
+        assert all(item.pixels.std() > 10 for item in space.slices)
