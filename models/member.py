@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lsdc.models.examples import Examples
 from lsdc.models.heads import Head, PriorHead
 from lsdc.models.prepare import FAMILIES, Preparation, families
-from lsdc.runtime import LsdcError
-from lsdc.runtime.artefact import read_manifest, write_manifest
+from lsdc.runtime import ArtefactError, LsdcError
+from lsdc.runtime.artefact import MANIFEST, file_hash, read_manifest, write_manifest
 
 SCHEMA = 1
 _FEWEST_ROWS = 20
@@ -107,7 +107,8 @@ class HeadMember:
             head.save(folder / f"{family}.{head.suffix}")
             prior.save(folder / f"{family}.{prior.suffix}")
             kinds[family] = "prior" if isinstance(head, PriorHead) else "head"
-        write_manifest(folder, "member", SCHEMA, member=self.name, seed=self.seed, heads=kinds)
+        hashes = {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+        write_manifest(folder, "member", SCHEMA, member=self.name, seed=self.seed, heads=kinds, files=hashes)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -119,6 +120,11 @@ class HeadMember:
             When the folder is no member, of another kind, damaged, or from a newer version.
         """
         manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
+        # Boosting libraries may crash on a damaged file instead of raising, so damage is found before they see it.
+        for name, wanted in manifest["files"].items():
+            path = folder / Path(name).name
+            if not path.is_file() or file_hash(path) != wanted:
+                raise ArtefactError(f"{path}: missing or damaged; fit the model again with `lsdc-ensemble fit`")
         member = cls(int(manifest["seed"]))
         member.preparation = Preparation.load(folder / "preparation.safetensors")
         for family, kind in manifest["heads"].items():

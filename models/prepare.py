@@ -89,7 +89,7 @@ class Preparation:
         recesses, foramina = cube[:, left].mean(axis=1), cube[:, right].mean(axis=1)
         other = np.stack([recesses, cube[:, 2], cube[:, 1], cube[:, 4], cube[:, 3]], axis=1)
         canal = np.stack([foramina, *[cube[:, 0]] * 4], axis=1)
-        return np.concatenate([above, below, other, canal], axis=-1).reshape(len(studies), -1)
+        return np.concatenate([above, below, other, canal], axis=-1).reshape(len(studies), 4 * width)
 
     def save(self, path: Path) -> None:
         """Write as safetensors."""

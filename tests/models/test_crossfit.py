@@ -1,0 +1,122 @@
+"""Cross-fitting: nobody is predicted by a model that saw them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from support.examples import make_examples
+
+from lsdc.models import MEMBERS, Examples, cross_fit, member_class, predict_folds
+from lsdc.models.heads import WEIGHTS
+from lsdc.models.prepare import Preparation
+from lsdc.runtime import ConfigError, LsdcError
+
+LIGHTGBM = MEMBERS["lightgbm"]
+
+
+def values(table):
+    return table.set_index("row_id")[["normal_mild", "moderate", "severe"]]
+
+
+def loss(examples, table):
+    found = values(table).loc[examples.rows["row_id"]].to_numpy()
+    weights = WEIGHTS[examples.grades]
+    return -(weights * np.log(found[np.arange(len(found)), examples.grades])).sum() / weights.sum()
+
+
+def test_the_table_covers_every_row_once(tmp_path):
+    examples = make_examples(20)
+    table = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path)
+    assert sorted(table["row_id"]) == sorted(examples.rows["row_id"])
+    folds = dict(zip(examples.rows["row_id"], examples.rows["fold"]))
+    assert (table["fold"] == table["row_id"].map(folds)).all()
+    assert set(table["member"]) == {"lightgbm"}
+
+
+def test_labels_of_a_fold_do_not_change_its_predictions(tmp_path):
+    examples = make_examples(20)
+    rows = examples.rows.copy()
+    mine = rows["fold"] == 2
+    rows.loc[mine, "grade"] = (rows.loc[mine, "grade"] + 1) % 3
+    other = Examples(rows, examples.embedding, examples.numeric, examples.numeric_names)
+    one = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "one")
+    two = cross_fit(lambda: LIGHTGBM(0), other, tmp_path / "two")
+    same = one["fold"] == 2
+    assert_array_equal(values(one[same]), values(two[same]))
+    assert np.abs(values(one[~same]).to_numpy() - values(two[~same]).to_numpy()).max() > 1e-3
+
+
+def test_a_planted_leak_is_worth_nothing_out_of_fold(tmp_path):
+    """An embedding that stores each study's label under a code of its own helps only who has seen that study."""
+    examples = make_examples(40, signal=0.0)
+    code = np.random.default_rng(0).normal(size=(len(examples), examples.embedding.shape[1]))
+    leaky = Examples(examples.rows, (5 * code).astype(np.float32), examples.numeric, examples.numeric_names)
+    table = cross_fit(lambda: LIGHTGBM(0), leaky, tmp_path)
+    prior = np.bincount(examples.grades, minlength=3) * WEIGHTS
+    prior = prior / prior.sum()
+    weights = WEIGHTS[examples.grades]
+    best = -(weights * np.log(prior[examples.grades])).sum() / weights.sum()
+    assert loss(examples, table) > 0.97 * best
+
+
+def test_a_killed_run_goes_on(tmp_path, monkeypatch):
+    examples = make_examples(20)
+    whole = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "whole")
+    real, calls = LIGHTGBM.fit, []
+
+    def dies(self, *parts):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, *parts)
+
+    monkeypatch.setattr(LIGHTGBM, "fit", dies)
+    with pytest.raises(KeyboardInterrupt):
+        cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "killed")
+    resumed = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "killed")
+    assert len(calls) == 6
+    assert_allclose(values(resumed), values(whole))
+
+
+def test_new_studies_get_the_mean_of_the_folds(tmp_path):
+    examples, new = make_examples(20), make_examples(3, first=500)
+    cross_fit(lambda: LIGHTGBM(0), examples, tmp_path)
+    table = predict_folds(tmp_path, LIGHTGBM, new)
+    each = [LIGHTGBM.load(tmp_path / f"fold_{k}").predict_proba(new) for k in range(5)]
+    assert_allclose(values(table), np.mean(each, axis=0))
+    with pytest.raises(LsdcError, match="holds no fitted model"):
+        predict_folds(tmp_path / "absent", LIGHTGBM, new)
+
+
+def test_one_fold_is_not_enough_and_two_are(tmp_path):
+    with pytest.raises(LsdcError, match="at least two folds"):
+        cross_fit(lambda: LIGHTGBM(0), make_examples(4, folds=1), tmp_path / "one")
+    assert len(cross_fit(lambda: LIGHTGBM(0), make_examples(8, folds=2), tmp_path / "two")) == 200
+
+
+def test_unlabeled_studies_are_left_out(tmp_path):
+    examples = make_examples(12)
+    rows = examples.rows.copy()
+    rows.loc[rows["study_id"] == "3", ["fold", "grade"]] = -1
+    table = cross_fit(
+        lambda: LIGHTGBM(0),
+        Examples(rows, examples.embedding, examples.numeric, examples.numeric_names),
+        tmp_path,
+    )
+    assert "3" not in set(table["row_id"].str.split("_").str[0])
+
+
+def test_context_is_told_from_the_targets_own_side():
+    examples = make_examples(6)
+    features = Preparation().fit(examples).transform(examples)
+    assert features.shape[0] == len(examples)
+    with pytest.raises(ValueError, match="whole studies"):
+        Preparation().fit(examples).transform(examples.where(np.arange(len(examples)) > 0))
+
+
+def test_unknown_members_are_named():
+    with pytest.raises(
+        ConfigError, match="members: 'resnet' is unknown; expected some of lightgbm, xgboost, mlp"
+    ):
+        member_class("resnet")
