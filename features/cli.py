@@ -36,7 +36,7 @@ class Extract:
     """directory of the new store"""
     like: Path | None = None
     """a finished store whose selector, encoder and sizes to use: models fitted on it accept the new one"""
-    backbone: str = "mobilenetv3_small_100"
+    backbone: str = "regnetx_002"
     """any timm model"""
     weights: str = "bundled"
     """bundled, imagenet (timm's hub), random, or a safetensors file"""
@@ -113,7 +113,7 @@ class Pretrain:
 
     out: Path
     """safetensors file to write; its card lies beside it as JSON"""
-    backbone: str = "mobilenetv3_small_100"
+    backbone: str = "regnetx_002"
     """any timm model"""
     studies: int = 400
     """simulated studies, a fifth of them kept for the test"""

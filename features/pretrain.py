@@ -66,7 +66,7 @@ class Pretraining:
     """
 
     out: Path
-    backbone: str = "mobilenetv3_small_100"
+    backbone: str = "regnetx_002"
     studies: int = 400
     epochs: int = 12
     batch: int = 64

@@ -36,7 +36,7 @@ class Settings:
         Side of a preview picture, px.
     """
 
-    backbone: str = "mobilenetv3_small_100"
+    backbone: str = "regnetx_002"
     weights: str = "bundled"
     folds: int = 5
     seed: int = 0

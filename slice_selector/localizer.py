@@ -22,6 +22,7 @@ from lsdc.slice_selector.network import PointNetwork, normalize, point_loss
 
 Batch = tuple[Tensor, Tensor, Tensor]
 CHANNELS = {"sagittal": 10, "axial": 2}
+BACKBONES = {"sagittal": "mobilenetv3_small_100", "axial": "mobilenetv3_small_050"}
 
 
 class Localizer:
@@ -36,7 +37,7 @@ class Localizer:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         torch.manual_seed(0)
-        self.network = PointNetwork(CHANNELS[kind])
+        self.network = PointNetwork(CHANNELS[kind], BACKBONES[kind])
 
     def fit(
         self,

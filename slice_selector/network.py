@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-BACKBONE = "mobilenetv3_small_100"
 STRIDE = 4
 """Pixels of the picture per cell of a heatmap."""
 
@@ -24,7 +23,7 @@ class PointNetwork(nn.Module):
         Of the pyramid.
     """
 
-    def __init__(self, channels: int, backbone: str = BACKBONE, width: int = 24) -> None:
+    def __init__(self, channels: int, backbone: str, width: int = 24) -> None:
         import timm
 
         super().__init__()

@@ -15,8 +15,8 @@ from lsdc.runtime.device import pick_device
 from lsdc.runtime.training import Recipe
 from lsdc.slice_selector.decode import ordered_levels, peak
 from lsdc.slice_selector.example import AXIAL_MM, AXIAL_PX, PRESENT, SAGITTAL_MM, SAGITTAL_PX, SelectorExample
-from lsdc.slice_selector.localizer import CHANNELS, Localizer
-from lsdc.slice_selector.network import BACKBONE, STRIDE
+from lsdc.slice_selector.localizer import BACKBONES, CHANNELS, Localizer
+from lsdc.slice_selector.network import STRIDE
 
 _HELD_OUT = 0.15
 
@@ -49,7 +49,7 @@ def pretrain_localizer(
     recipe = Recipe(epochs, 2e-3, weight_decay=0.02, ema=0.99, seed=seed)
     card: dict[str, Any] = {
         "what": "heatmap networks that find lumbar disc levels; trained on simulated patients only",
-        "backbone": BACKBONE, "recipe": asdict(recipe), "batch": 16,
+        "backbones": BACKBONES, "recipe": asdict(recipe), "batch": 16,
         "studies": {"trained": cut, "held_out": len(examples) - cut}, "scores": {},
     }  # fmt: skip
     for kind in CHANNELS:

@@ -83,7 +83,7 @@ def test_the_network_learns_a_bright_dot_and_its_absence(tmp_path):
                 pictures[k, int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = 220
                 points[k, side], state[k, side] = (x, y), PRESENT
     torch.manual_seed(0)
-    network = PointNetwork(2)
+    network = PointNetwork(2, "mobilenetv3_small_050")
     batch = (normalize(torch.from_numpy(pictures)), torch.from_numpy(points), torch.from_numpy(state))
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
     first = float(point_loss(network, batch).detach())
