@@ -1,0 +1,86 @@
+"""Artefact folders: whole or absent, checked when opened, claimed while written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import (
+    atomic,
+    claim,
+    file_hash,
+    read_json,
+    read_manifest,
+    write_json,
+    write_manifest,
+)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    with atomic(tmp_path / "deep" / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "deep" / "a.txt").read_text() == "whole"
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "model") as temporary:
+        temporary.mkdir()
+        (temporary / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_that_is_absent_or_damaged_is_named(tmp_path):
+    with pytest.raises(ArtefactError, match=r"a.json: no such file"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(ArtefactError, match=r"a.json: cannot be read as JSON"):
+        read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "not a finished store directory"),
+        ({"kind": "model", "schema": 1}, "holds a 'model', not a 'store'"),
+        ([], "holds a 'list', not a 'store'"),
+        ({"kind": "store", "schema": 9, "lsdc": "7.0"}, r"written by lsdc 7.0 with layout 9, newer than"),
+        ({"kind": "store", "schema": "x"}, "newer than"),
+    ],
+)
+def test_manifests_are_checked(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match=message):
+        read_manifest(tmp_path, "store", 1, "lsdc-features extract")
+
+
+def test_a_manifest_comes_back(tmp_path):
+    write_manifest(tmp_path, "store", 1, rows=3)
+    assert read_manifest(tmp_path, "store", 1, "x")["rows"] == 3
+    with pytest.raises(ArtefactError, match="no such store directory; make one with `x`"):
+        read_manifest(tmp_path / "absent", "store", 1, "x")
+
+
+def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path):
+    folder = tmp_path / "out"
+    claim(folder, {"a": 1, "b": 2}, lambda: "delete it")
+    claim(folder, {"b": 2, "a": 1}, lambda: "delete it")
+    with pytest.raises(ArtefactError, match=r"begun with another configuration \(b differ\); delete it"):
+        claim(folder, {"a": 1, "b": 3}, lambda: "delete it")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(ArtefactError, match="exists and is not empty; delete it"):
+        claim(tmp_path / "mine", {}, lambda: "delete it")
+
+
+def test_hashes_tell_files_apart(tmp_path):
+    write_json(tmp_path / "a", 1)
+    write_json(tmp_path / "b", 2)
+    assert file_hash(tmp_path / "a") != file_hash(tmp_path / "b")
