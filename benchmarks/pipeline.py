@@ -48,13 +48,17 @@ class Stage:
     mebibytes: float
 
 
-def run(program: str, *args: object) -> Stage:
-    """Run a command of the toolkit with `--json`; its words go to the screen."""
-    say(f"\n$ {program} {' '.join(map(str, args))}")
+def run(program: str, *args: object, quiet: bool = False) -> Stage:
+    """Run a command of the toolkit with `--json`; its words go to the screen unless it is `quiet`."""
+    if not quiet:
+        say(f"\n$ {program} {' '.join(map(str, args))}")
     code = f"import sys; from {PROGRAMS[program]} import main; sys.exit(main())"
     begun = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, args), "--json"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *map(str, args), "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.DEVNULL if quiet else None,
     )
     assert process.stdout is not None
     output = process.stdout.read()
@@ -109,7 +113,10 @@ class Pipeline:
         names = {"ensemble": submission, "oracle": oracle}
         names |= {path.stem: path for path in sorted(baselines.glob("*.csv"))}
         labels = cohort / "test_labels.csv"
-        scores = {name: run("lsdc-ensemble", "score", labels, path).result for name, path in names.items()}
+        scores = {
+            name: run("lsdc-ensemble", "score", labels, path, quiet=True).result
+            for name, path in names.items()
+        }
         tests = round(self.studies * 0.25)
         counts = {
             "simulate": self.studies,

@@ -38,7 +38,7 @@ class SelectorConfig:
     """
 
     seed: int = 0
-    steps: int = 60
+    steps: int = 30
     batch: int = 16
     learning_rate: float = 5e-4
 
