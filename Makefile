@@ -1,4 +1,6 @@
-# make demo: simulate a cohort, extract, fit, predict, score.   make test: run the tests.   make check: format, lint, types.
+# make demo   simulate a cohort, extract, fit, predict, score
+# make test   run the tests
+# make check  format, lint, types
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,7 +11,7 @@ PACKAGES := runtime cohort slice_selector features models ensemble
 .PHONY: demo test check clean
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lsdc needs Python 3.11 or newer")'
+	$(PYTHON) -c 'import sys; sys.exit("lsdc needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
@@ -20,33 +22,6 @@ $(VENV)/installed-test: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/python benchmarks/pipeline.py --work $(DEMO) --studies $(STUDIES) --seed 1
-
-test: run the tests.   make check: format, lint, types.
-PYTHON ?= python3
-VENV ?= .venv
-BIN := $(VENV)/bin
-DEMO ?= demo
-STUDIES ?= 60
-PACKAGES := runtime cohort slice_selector features models ensemble
-
-.PHONY: demo test check clean
-
-$(VENV)/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lsdc needs Python 3.11 or newer")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
-	touch $@
-
-$(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	touch $@
-
-demo: $(VENV)/installed
-	$(BIN)/lsdc-phantom make $(DEMO)/cohort --studies $(STUDIES) --seed 1 --test-fraction 0.25
-	$(BIN)/lsdc-features extract $(DEMO)/cohort --out $(DEMO)/store
-	$(BIN)/lsdc-ensemble fit $(DEMO)/store --out $(DEMO)/model
-	$(BIN)/lsdc-ensemble predict $(DEMO)/model $(DEMO)/store --out $(DEMO)/submission.csv --sample $(DEMO)/cohort/sample_submission.csv
-	$(BIN)/python benchmarks/demo.py $(DEMO)
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest
