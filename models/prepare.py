@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level
 from lsdc.models.examples import Examples
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.artefact import atomic
 
 VIEWS = 3
 COMPONENTS, CONTEXT_COMPONENTS = 32, 6
+BLOCKS = (*(f"view{k}" for k in range(VIEWS)), "context")
+FAMILIES: tuple[str, ...] = tuple(family.value for family in Family)
 Array = NDArray[np.float32]
 
 
@@ -37,85 +41,122 @@ class Preparation:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self.tensors: dict[str, Array] = {}
+        self.numeric_names: list[str] = []
 
     def fit(self, examples: Examples) -> Self:
         """Find the principal components of the training rows; labels are not used."""
+        embedding = _finite(examples.embedding)
         self.tensors = {}
-        for view, part in enumerate(_parts(examples.embedding)):
-            self._components(f"view{view}", part, COMPONENTS)
-        self._components("context", np.nan_to_num(examples.embedding), CONTEXT_COMPONENTS)
+        self.numeric_names = list(examples.numeric_names)
+        for name, part in zip(BLOCKS, _parts(embedding)):
+            self._components(name, part, COMPONENTS)
+        self._components("context", np.nan_to_num(embedding), CONTEXT_COMPONENTS)
         return self
 
     def _components(self, name: str, values: Array, count: int) -> None:
         known = values[np.isfinite(values).all(axis=1)]
-        count = min(count, len(known), values.shape[1])
-        if count < 1:
-            self.tensors |= {f"{name}.mean": np.zeros(values.shape[1], np.float32),
-                             f"{name}.axes": np.zeros((values.shape[1], 1), np.float32)}  # fmt: skip
-            return
-        pca = PCA(count, svd_solver="randomized", random_state=self.seed).fit(known)
-        axes = pca.components_.T / np.sqrt(pca.explained_variance_ + 1e-6)
-        self.tensors |= {
-            f"{name}.mean": np.asarray(pca.mean_, np.float32),
-            f"{name}.axes": axes.astype(np.float32),
-        }
+        count = min(count, len(known) - 1, values.shape[1])
+        mean, axes = np.zeros(values.shape[1]), np.zeros((values.shape[1], 1))
+        if count >= 1:
+            pca = PCA(count, svd_solver="randomized", random_state=self.seed).fit(known)
+            mean, axes = pca.mean_, pca.components_.T / np.sqrt(pca.explained_variance_ + 1e-6)
+        self.tensors |= {f"{name}.mean": mean.astype(np.float32), f"{name}.axes": axes.astype(np.float32)}
 
     def transform(self, examples: Examples) -> Array:
-        """Features of every row, (n, d) float32; NaN where unknown."""
-        views = [self._project(f"view{k}", part) for k, part in enumerate(_parts(examples.embedding))]
+        """Features of every row, (n, d) float32; NaN where unknown.
+
+        Raises
+        ------
+        LsdcError
+            When the rows are not whole studies in the competition's order, or were described differently from
+            those of `fit`.
+        """
+        _check_order(examples.rows)
+        self._check_columns(examples)
+        embedding = _finite(examples.embedding)
+        views = [self._project(name, part) for name, part in zip(BLOCKS, _parts(embedding))]
         level = examples.rows["level"].map({level.value: float(k) for k, level in enumerate(Level)})
-        columns = [*views, examples.numeric, level.to_numpy(np.float32)[:, None], self._context(examples)]
+        numeric = _finite(examples.numeric)
+        columns = [*views, numeric, level.to_numpy(np.float32)[:, None], self._context(embedding)]
         return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def _check_columns(self, examples: Examples) -> None:
+        wanted, found = len(self.tensors["context.mean"]), examples.embedding.shape[1]
+        if found != wanted:
+            raise LsdcError(
+                f"embeddings have {found} columns, the model was fitted on {wanted}; "
+                "extract the studies with the same backbone"
+            )
+        different = sorted(set(self.numeric_names) ^ set(examples.numeric_names))
+        if list(examples.numeric_names) != self.numeric_names:
+            raise LsdcError(
+                f"numeric columns are not those the model was fitted on ({', '.join(different) or 'order'} differ); "
+                "extract the studies with the same version"
+            )
 
     def _project(self, name: str, values: Array) -> Array:
         return ((values - self.tensors[f"{name}.mean"]) @ self.tensors[f"{name}.axes"]).astype(np.float32)
 
-    def _context(self, examples: Examples) -> Array:
-        coarse = self._project("context", np.nan_to_num(examples.embedding))
-        studies = examples.rows["study_id"].to_numpy()
-        known = np.isfinite(examples.embedding).any(axis=1)
-        coarse[~known] = np.nan
+    def _context(self, embedding: Array) -> Array:
+        coarse = self._project("context", np.nan_to_num(embedding))
+        coarse[~np.isfinite(embedding).any(axis=1)] = np.nan
         width = coarse.shape[1]
-        cube = coarse.reshape(-1, len(Condition), len(Level), width)
-        if (
-            len(studies) % len(TARGETS)
-            or (studies.reshape(-1, len(TARGETS)) != studies[:: len(TARGETS), None]).any()
-        ):
-            raise ValueError("examples must hold whole studies, 25 rows each")
+        canal, *sides = coarse.reshape(-1, len(Condition), len(Level), width).swapaxes(0, 1)
+        left_foramen, right_foramen, left_recess, right_recess = sides
+        cube = np.stack([canal, *sides], axis=1)
         empty = np.full_like(cube[:, :, :1], np.nan)
         above = np.concatenate([empty, cube[:, :, :-1]], axis=2)
         below = np.concatenate([cube[:, :, 1:], empty], axis=2)
-        left, right = (3, 4), (1, 2)
-        recesses, foramina = cube[:, left].mean(axis=1), cube[:, right].mean(axis=1)
-        other = np.stack([recesses, cube[:, 2], cube[:, 1], cube[:, 4], cube[:, 3]], axis=1)
-        canal = np.stack([foramina, *[cube[:, 0]] * 4], axis=1)
-        return np.concatenate([above, below, other, canal], axis=-1).reshape(len(studies), 4 * width)
+        recesses, foramina = (left_recess + right_recess) / 2, (left_foramen + right_foramen) / 2
+        other = np.stack([recesses, right_foramen, left_foramen, right_recess, left_recess], axis=1)
+        center = np.stack([foramina, canal, canal, canal, canal], axis=1)
+        return np.concatenate([above, below, other, center], axis=-1).reshape(len(embedding), 4 * width)
 
     def save(self, path: Path) -> None:
         """Write as safetensors."""
+        tensors = {name: np.ascontiguousarray(value) for name, value in self.tensors.items()}
         with atomic(path) as temporary:
-            save_file({name: np.ascontiguousarray(value) for name, value in self.tensors.items()}, temporary)
+            save_file(tensors, temporary, {"numeric_names": json.dumps(self.numeric_names)})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         preparation = cls()
+        names = [f"{block}.{part}" for block in BLOCKS for part in ("mean", "axes")]
         try:
-            preparation.tensors = load_file(path)
-            [preparation.tensors[f"{name}.axes"] for name in ("view0", "view1", "view2", "context")]
+            with safe_open(path, "numpy") as stream:
+                preparation.tensors = {name: stream.get_tensor(name) for name in names}
+                preparation.numeric_names = json.loads(stream.metadata()["numeric_names"])
         except Exception as error:  # safetensors has errors of its own kind
             raise ArtefactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return preparation
 
 
+def _finite(values: Array) -> Array:
+    """Infinity is unknown too."""
+    return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
 def _parts(embedding: Array) -> list[Array]:
-    width = embedding.shape[1] // VIEWS
-    return [embedding[:, k * width : (k + 1) * width] for k in range(VIEWS)]
+    return np.array_split(embedding, VIEWS, axis=1)
+
+
+def _check_order(rows: pd.DataFrame) -> None:
+    """Context is found by position, so each study must bring its 25 rows in order."""
+    n, each = len(rows), len(TARGETS)
+    wanted = [f"{target.condition.value}_{target.level.value}" for target in TARGETS]
+    whole = n % each == 0
+    if whole and n:
+        studies = rows["study_id"].to_numpy().reshape(-1, each)
+        found = (rows["condition"] + "_" + rows["level"]).to_numpy().reshape(-1, each)
+        whole = bool((studies == studies[:, :1]).all() and (found == np.array(wanted, object)).all())
+    if not whole:
+        raise LsdcError(
+            f"{n} rows are not whole studies of {each} targets in the competition's order; "
+            "choose rows by study, and keep the order of the store"
+        )
 
 
 def families(rows: pd.DataFrame) -> NDArray[np.str_]:
     """The family of each row's condition."""
     return rows["condition"].map({c.value: c.family.value for c in Condition}).to_numpy(str)
-
-
-FAMILIES: tuple[str, ...] = tuple(family.value for family in Family)

@@ -9,7 +9,6 @@ from support.examples import make_examples
 
 from lsdc.models import MEMBERS, Examples, cross_fit, member_class, predict_folds
 from lsdc.models.heads import WEIGHTS
-from lsdc.models.prepare import Preparation
 from lsdc.runtime import ConfigError, LsdcError
 
 LIGHTGBM = MEMBERS["lightgbm"]
@@ -105,14 +104,6 @@ def test_unlabeled_studies_are_left_out(tmp_path):
         tmp_path,
     )
     assert "3" not in set(table["row_id"].str.split("_").str[0])
-
-
-def test_context_is_told_from_the_targets_own_side():
-    examples = make_examples(6)
-    features = Preparation().fit(examples).transform(examples)
-    assert features.shape[0] == len(examples)
-    with pytest.raises(ValueError, match="whole studies"):
-        Preparation().fit(examples).transform(examples.where(np.arange(len(examples)) > 0))
 
 
 def test_unknown_members_are_named():
