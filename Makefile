@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 	$(BIN)/python benchmarks/pipeline.py --work $(DEMO) --studies $(STUDIES) --seed 1
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
