@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from lsdc.cohort.vocabulary import GRADES
 from lsdc.models.examples import Examples
 from lsdc.models.member import Member
 from lsdc.runtime import LsdcError
-from lsdc.runtime.artefact import MANIFEST, atomic
+from lsdc.runtime.artefact import MANIFEST, atomic, claim
 from lsdc.runtime.console import track
 
 
@@ -30,25 +31,35 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
     examples : Examples
         Rows with a fold; others are left out.
     folder : Path
-        `fold_k` is written there; finished ones are kept and used again.
+        `fold_k` is written there; a run that was killed goes on where it stopped.
 
     Returns
     -------
     DataFrame
         row_id, normal_mild, moderate, severe, fold, member.
+
+    Raises
+    ------
+    LsdcError
+        When there are fewer than two folds.
+    ArtefactError
+        When `folder` holds models of other examples, of another member or of another seed.
     """
     training = examples.where(examples.rows["fold"] >= 0)
     folds = sorted(int(fold) for fold in training.rows["fold"].unique())
     if len(folds) < 2:
         raise LsdcError("cross-fitting needs labeled studies in at least two folds; label more studies")
+    member = make()
+    name, kind = member.name, type(member)
+    configuration = {"member": name, "seed": member.seed, "examples": _hash(training)}
+    claim(folder, configuration, lambda: "choose another folder, or delete it to fit anew")
     tables = []
-    name = make().name
     for number, fold in enumerate(track(folds, f"fitting {name}")):
         column = training.rows["fold"].to_numpy()
         stop = folds[(number + 1) % len(folds)] if len(folds) > 2 else None
         target = folder / f"fold_{fold}"
         if (target / MANIFEST).is_file():
-            member = type(make()).load(target)
+            member = kind.load(target)
         else:
             nothing = np.zeros(len(column), bool)
             stop_on = training.where(column == stop if stop is not None else nothing)
@@ -74,6 +85,14 @@ def predict_folds(folder: Path, member: type[Member], examples: Examples) -> pd.
         raise LsdcError(f"{folder}: holds no fitted model; run `lsdc-ensemble fit` to its end")
     mean = np.mean([member.load(path).predict_proba(examples) for path in folders], axis=0)
     return _table(examples, mean, member.name, -1)
+
+
+def _hash(examples: Examples) -> str:
+    found = hashlib.sha256(",".join(examples.numeric_names).encode())
+    found.update(examples.rows[["row_id", "grade", "fold"]].to_csv(index=False).encode())
+    for values in (examples.embedding, examples.numeric):
+        found.update(np.ascontiguousarray(values).data)
+    return found.hexdigest()
 
 
 def _table(examples: Examples, probabilities: np.ndarray, name: str, fold: int) -> pd.DataFrame:

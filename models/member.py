@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -28,6 +29,7 @@ class Member(Protocol):
 
     name: ClassVar[str]
     about: ClassVar[str]
+    seed: int
 
     def __init__(self, seed: int = 0) -> None: ...
 
@@ -120,15 +122,30 @@ class HeadMember:
             When the folder is no member, of another kind, damaged, or from a newer version.
         """
         manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
+        if manifest.get("member") != cls.name:
+            raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
+        try:
+            return cls._load(folder, int(manifest["seed"]), manifest["files"], manifest["heads"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ArtefactError(
+                f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `lsdc-ensemble fit`"
+            ) from error
+
+    @classmethod
+    def _load(cls, folder: Path, seed: int, files: Mapping[str, str], heads: Mapping[str, str]) -> Self:
         # Boosting libraries may crash on a damaged file instead of raising, so damage is found before they see it.
-        for name, wanted in manifest["files"].items():
+        for name, wanted in files.items():
             path = folder / Path(name).name
             if not path.is_file() or file_hash(path) != wanted:
-                raise ArtefactError(f"{path}: missing or damaged; fit the model again with `lsdc-ensemble fit`")
-        member = cls(int(manifest["seed"]))
+                raise ArtefactError(
+                    f"{path}: missing or damaged; fit the model again with `lsdc-ensemble fit`"
+                )
+        member = cls(seed)
         member.preparation = Preparation.load(folder / "preparation.safetensors")
-        for family, kind in manifest["heads"].items():
+        for family in FAMILIES:
             prior = PriorHead.load(folder / f"{family}.{PriorHead.suffix}")
-            head = prior if kind == "prior" else cls.head.load(folder / f"{family}.{cls.head.suffix}")
+            head = (
+                prior if heads[family] == "prior" else cls.head.load(folder / f"{family}.{cls.head.suffix}")
+            )
             member.heads[family] = (head, prior)
         return member

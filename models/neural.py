@@ -44,6 +44,11 @@ class NeuralHead:
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
         """Train on the CPU; the best epoch on the second set is kept."""
+        with torch.random.fork_rng(devices=[]):
+            self._fit(X, y, stop_X, stop_y, seed)
+        return self
+
+    def _fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> None:
         torch.manual_seed(seed)
         self.network = _Network(X.shape[1])
         with np.errstate(invalid="ignore"):
@@ -73,7 +78,6 @@ class NeuralHead:
             self.network, batches, loss, recipe, steps_per_epoch=steps, evaluate=evaluate if len(stop_y) else None,
             description="neural head", device=torch.device("cpu"),
         )  # fmt: skip
-        return self
 
     @torch.inference_mode()
     def predict(self, X: Features) -> Probabilities:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +11,7 @@ from support.examples import make_examples
 
 from lsdc.models import MEMBERS, Examples, cross_fit, member_class, predict_folds
 from lsdc.models.heads import WEIGHTS
-from lsdc.runtime import ConfigError, LsdcError
+from lsdc.runtime import ArtefactError, ConfigError, LsdcError
 
 LIGHTGBM = MEMBERS["lightgbm"]
 
@@ -76,6 +78,27 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     resumed = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "killed")
     assert len(calls) == 6
     assert_allclose(values(resumed), values(whole))
+
+
+def test_models_of_other_examples_are_not_taken_for_ones_own(tmp_path):
+    examples = make_examples(10)
+    cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "a")
+    with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ\)"):
+        cross_fit(lambda: LIGHTGBM(1), examples, tmp_path / "a")
+    relabeled = replace(examples, rows=examples.rows.assign(grade=0))
+    with pytest.raises(ArtefactError, match=r"begun with another configuration \(examples differ\)"):
+        cross_fit(lambda: LIGHTGBM(0), relabeled, tmp_path / "a")
+
+
+def test_unlabeled_rows_of_a_fold_are_predicted(tmp_path):
+    examples = make_examples(10)
+    blank = replace(
+        examples,
+        rows=examples.rows.assign(grade=examples.rows["grade"].where(examples.rows["study_id"] != "3", -1)),
+    )
+    table = cross_fit(lambda: LIGHTGBM(0), blank, tmp_path)
+    assert np.isfinite(values(table)).all(axis=None)
+    assert sorted(table["row_id"]) == sorted(examples.rows["row_id"])
 
 
 def test_new_studies_get_the_mean_of_the_folds(tmp_path):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples, mirrored
 
 from lsdc.models.examples import Examples
 from lsdc.models.heads import WEIGHTS
 from lsdc.models.member import NotFittedError
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtefactError, LsdcError
 
 
 def weighted_loss(grades, probabilities):
@@ -22,14 +26,16 @@ class MemberContract:
     member: type
 
     @pytest.fixture(scope="class")
-    def parts(self):
+    @classmethod
+    def parts(cls):
         examples = make_examples(45)
         stop = examples.rows["fold"] == 0
         return examples.where(~stop), examples.where(stop), make_examples(30, first=1000)
 
     @pytest.fixture(scope="class")
-    def fitted(self, parts):
-        return self.member(0).fit(parts[0], parts[1])
+    @classmethod
+    def fitted(cls, parts):
+        return cls.member(0).fit(parts[0], parts[1])
 
     def test_rows_are_probabilities(self, fitted, parts):
         probabilities = fitted.predict_proba(parts[2])
@@ -68,6 +74,39 @@ class MemberContract:
             with pytest.raises(ArtefactError):
                 type(fitted).load(tmp_path / "member")
             path.write_bytes(whole)
+
+    def test_foreign_and_newer_models_are_refused(self, fitted, tmp_path):
+        folder = tmp_path / "member"
+        fitted.save(folder)
+        whole = json.loads((folder / "manifest.json").read_text())
+        for change, words in [
+            ({"kind": "store"}, "holds a 'store', not a 'member'"),
+            ({"schema": 999}, "newer than what this version reads"),
+            ({"member": "other"}, "holds the member 'other', not"),
+            ({"heads": {}}, "damaged"),
+            ({"files": None}, "damaged"),
+        ]:
+            (folder / "manifest.json").write_text(json.dumps(whole | change))
+            with pytest.raises(ArtefactError, match=words):
+                type(fitted).load(folder)
+        with pytest.raises(ArtefactError, match="no such member directory"):
+            type(fitted).load(tmp_path / "absent")
+
+    def test_other_features_are_refused(self, fitted, parts):
+        narrow = replace(parts[2], embedding=parts[2].embedding[:, :-1])
+        with pytest.raises(LsdcError, match="embeddings have 35 columns, the model was fitted on 36"):
+            fitted.predict_proba(narrow)
+
+    def test_fitting_leaves_the_random_state_of_others_alone(self, parts):
+        torch.manual_seed(5)
+        wanted = torch.rand(1)
+        torch.manual_seed(5)
+        self.member(0).fit(parts[0], parts[1])
+        assert torch.rand(1) == wanted
+
+    def test_labels_of_others_than_the_training_part_do_not_matter(self, fitted, parts):
+        blank = replace(parts[2], rows=parts[2].rows.assign(grade=-1))
+        assert_array_equal(fitted.predict_proba(blank), fitted.predict_proba(parts[2]))
 
     def test_absent_views_and_a_single_study(self, fitted, parts):
         one = parts[2].where(parts[2].rows["study_id"] == parts[2].rows["study_id"].iloc[0])
