@@ -28,6 +28,9 @@ Array = NDArray[np.float32]
 class Preparation:
     """Compresses the embedding of each view, and adds the level and what the study shows around the target.
 
+    The embedding is centered by family before its principal components are found, so that none is spent on telling
+    families apart; each has a head of its own anyway.
+
     The context of a target is a coarse compression of the rows of the level above and below, of the other side (for
     the canal: both recesses), and of the canal (for the canal: both foramina) of the same level. It is told from the
     target's own side, so that a mirrored study has mirrored features.
@@ -46,21 +49,25 @@ class Preparation:
     def fit(self, examples: Examples) -> Self:
         """Find the principal components of the training rows; labels are not used."""
         embedding = _finite(examples.embedding)
-        self.tensors = {}
         self.numeric_names = list(examples.numeric_names)
+        self.tensors = {"center": _centers(embedding, families(examples.rows))}
+        embedding = self._centered(embedding, examples.rows)
         for name, part in zip(BLOCKS, _parts(embedding)):
-            self._components(name, part, COMPONENTS)
-        self._components("context", np.nan_to_num(embedding), CONTEXT_COMPONENTS)
+            self.tensors[name] = self._axes(part, COMPONENTS)
+        self.tensors["context"] = self._axes(np.nan_to_num(embedding), CONTEXT_COMPONENTS)
         return self
 
-    def _components(self, name: str, values: Array, count: int) -> None:
+    def _centered(self, embedding: Array, rows: pd.DataFrame) -> Array:
+        number = pd.Categorical(families(rows), FAMILIES).codes
+        return embedding - self.tensors["center"][number]
+
+    def _axes(self, values: Array, count: int) -> Array:
         known = values[np.isfinite(values).all(axis=1)]
         count = min(count, len(known) - 1, values.shape[1])
-        mean, axes = np.zeros(values.shape[1]), np.zeros((values.shape[1], 1))
-        if count >= 1:
-            pca = PCA(count, svd_solver="randomized", random_state=self.seed).fit(known)
-            mean, axes = pca.mean_, pca.components_.T / np.sqrt(pca.explained_variance_ + 1e-6)
-        self.tensors |= {f"{name}.mean": mean.astype(np.float32), f"{name}.axes": axes.astype(np.float32)}
+        if count < 1:
+            return np.zeros((values.shape[1], 1), np.float32)
+        pca = PCA(count, svd_solver="randomized", random_state=self.seed).fit(known)
+        return (pca.components_.T / np.sqrt(pca.explained_variance_ + 1e-6)).astype(np.float32)
 
     def transform(self, examples: Examples) -> Array:
         """Features of every row, (n, d) float32; NaN where unknown.
@@ -73,15 +80,15 @@ class Preparation:
         """
         _check_order(examples.rows)
         self._check_columns(examples)
-        embedding = _finite(examples.embedding)
-        views = [self._project(name, part) for name, part in zip(BLOCKS, _parts(embedding))]
+        embedding = self._centered(_finite(examples.embedding), examples.rows)
+        views = [part @ self.tensors[name] for name, part in zip(BLOCKS, _parts(embedding))]
         level = examples.rows["level"].map({level.value: float(k) for k, level in enumerate(Level)})
         numeric = _finite(examples.numeric)
         columns = [*views, numeric, level.to_numpy(np.float32)[:, None], self._context(embedding)]
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     def _check_columns(self, examples: Examples) -> None:
-        wanted, found = len(self.tensors["context.mean"]), examples.embedding.shape[1]
+        wanted, found = self.tensors["center"].shape[1], examples.embedding.shape[1]
         if found != wanted:
             raise LsdcError(
                 f"embeddings have {found} columns, the model was fitted on {wanted}; "
@@ -94,11 +101,8 @@ class Preparation:
                 "extract the studies with the same version"
             )
 
-    def _project(self, name: str, values: Array) -> Array:
-        return ((values - self.tensors[f"{name}.mean"]) @ self.tensors[f"{name}.axes"]).astype(np.float32)
-
     def _context(self, embedding: Array) -> Array:
-        coarse = self._project("context", np.nan_to_num(embedding))
+        coarse = np.nan_to_num(embedding) @ self.tensors["context"]
         coarse[~np.isfinite(embedding).any(axis=1)] = np.nan
         width = coarse.shape[1]
         canal, *sides = coarse.reshape(-1, len(Condition), len(Level), width).swapaxes(0, 1)
@@ -122,7 +126,7 @@ class Preparation:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         preparation = cls()
-        names = [f"{block}.{part}" for block in BLOCKS for part in ("mean", "axes")]
+        names = ["center", *BLOCKS]
         try:
             with safe_open(path, "numpy") as stream:
                 preparation.tensors = {name: stream.get_tensor(name) for name in names}
@@ -135,6 +139,14 @@ class Preparation:
 def _finite(values: Array) -> Array:
     """Infinity is unknown too."""
     return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
+def _centers(embedding: Array, of: NDArray[np.str_]) -> Array:
+    """Mean of the known values of each family, (families, D); 0 where nothing is known."""
+    known = np.isfinite(embedding)
+    sums = [np.nan_to_num(embedding[of == family]).sum(axis=0, dtype=float) for family in FAMILIES]
+    counts = [known[of == family].sum(axis=0) for family in FAMILIES]
+    return (np.array(sums) / np.maximum(counts, 1)).astype(np.float32)
 
 
 def _parts(embedding: Array) -> list[Array]:
