@@ -102,7 +102,7 @@ class Localizer:
             Probability that the point is on the picture.
         """
         self.network.eval().cpu()
-        logits = self.network(normalize(torch.from_numpy(np.ascontiguousarray(pictures)))).float().numpy()
+        logits = self.network(normalize(torch.from_numpy(np.array(pictures)))).float().numpy()
         return probabilities(logits)
 
     def save(self, path: Path) -> None:

@@ -130,4 +130,5 @@ def test_grades_have_the_real_shares_and_correlations():
     assert np.abs(shares - wanted).max() < 0.09
     assert np.abs(shares - wanted).mean() < 0.02
     for name, value in correlations(grades).items():
-        assert value == pytest.approx(real["grade_spearman"][name], abs=0.12), name
+        # Moderate grades are rare at the upper levels: 250 patients leave a standard error of about 0.06.
+        assert value == pytest.approx(real["grade_spearman"][name], abs=0.15), name
