@@ -133,19 +133,21 @@ class HeadMember:
 
     @classmethod
     def _load(cls, folder: Path, seed: int, files: Mapping[str, str], heads: Mapping[str, str]) -> Self:
-        # Boosting libraries may crash on a damaged file instead of raising, so damage is found before they see it.
-        for name, wanted in files.items():
-            path = folder / Path(name).name
-            if not path.is_file() or file_hash(path) != wanted:
+        def checked(name: str) -> Path:
+            # Boosting libraries may crash on a damaged file instead of raising: find damage before they see it.
+            path = folder / name
+            if not path.is_file() or file_hash(path) != files[name]:
                 raise ArtefactError(
                     f"{path}: missing or damaged; fit the model again with `lsdc-ensemble fit`"
                 )
+            return path
+
         member = cls(seed)
-        member.preparation = Preparation.load(folder / "preparation.safetensors")
+        member.preparation = Preparation.load(checked("preparation.safetensors"))
         for family in FAMILIES:
-            prior = PriorHead.load(folder / f"{family}.{PriorHead.suffix}")
-            head = (
-                prior if heads[family] == "prior" else cls.head.load(folder / f"{family}.{cls.head.suffix}")
-            )
+            prior = PriorHead.load(checked(f"{family}.{PriorHead.suffix}"))
+            head: Head = prior
+            if heads[family] != "prior":
+                head = cls.head.load(checked(f"{family}.{cls.head.suffix}"))
             member.heads[family] = (head, prior)
         return member

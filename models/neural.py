@@ -44,8 +44,13 @@ class NeuralHead:
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
         """Train on the CPU; the best epoch on the second set is kept."""
-        with torch.random.fork_rng(devices=[]):
-            self._fit(X, y, stop_X, stop_y, seed)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the layers are so small that threads cost more than they bring
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self._fit(X, y, stop_X, stop_y, seed)
+        finally:
+            torch.set_num_threads(threads)
         return self
 
     def _fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> None:

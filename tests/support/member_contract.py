@@ -85,6 +85,7 @@ class MemberContract:
             ({"member": "other"}, "holds the member 'other', not"),
             ({"heads": {}}, "damaged"),
             ({"files": None}, "damaged"),
+            ({"files": {}}, "damaged"),
         ]:
             (folder / "manifest.json").write_text(json.dumps(whole | change))
             with pytest.raises(ArtefactError, match=words):
