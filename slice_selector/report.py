@@ -16,7 +16,7 @@ from lsdc.slice_selector.fallback import slice_fraction
 RULES = {
     Family.SPINAL: "middle slice",
     Family.FORAMINAL: "constant fraction per side and level",
-    Family.SUBARTICULAR: "nearest plane to the annotated canal point",
+    Family.SUBARTICULAR: "nearest plane to the located canal point",
 }
 Place = tuple[int, int]
 
@@ -51,7 +51,8 @@ def misses(study: Study, coordinates: pd.DataFrame, located: pd.DataFrame) -> li
     coordinates : DataFrame
         The study's rows of the coordinate table.
     located : DataFrame
-        The study's rows of a feature store: condition, level, series_id, instance_number, x, y.
+        The study's rows of a feature store: condition, level, series_id, instance_number, x, y, left_mm,
+        posterior_mm, head_mm.
     """
     places: dict[tuple[str, int], Place] = {}
     for k, series in enumerate(study.series):
@@ -71,7 +72,7 @@ def misses(study: Study, coordinates: pd.DataFrame, located: pd.DataFrame) -> li
         own = places.get((str(guess["series_id"]), int(guess["instance_number"])))
         spacing = study.series[place[0]].slices[place[1]].plane.spacing
         across, down = (guess["x"] - truth["x"]) * spacing[1], (guess["y"] - truth["y"]) * spacing[0]
-        rule = _rule(study, target, place, marked, places)
+        rule = _rule(study, target, place, found)
         mm = float(np.hypot(across, down)) if own else np.nan
         result.append(Miss(target.condition.family, _apart(own, place), _apart(rule, place), mm))
     return result
@@ -81,20 +82,16 @@ def _apart(one: Place | None, other: Place) -> float:
     return np.inf if one is None or one[0] != other[0] else float(abs(one[1] - other[1]))
 
 
-def _rule(
-    study: Study, target: Target, place: Place, marked: Any, places: dict[tuple[str, int], Place]
-) -> Place | None:
+def _rule(study: Study, target: Target, place: Place, found: Any) -> Place | None:
     if target.condition.family is not Family.SUBARTICULAR:
         n = len(study.series[place[0]].slices)
         if target.condition.family is Family.SPINAL:
             return place[0], n // 2
         return place[0], round(slice_fraction(target) * (n - 1))
-    key = (Condition.SPINAL_CANAL_STENOSIS.value, target.level.value)
-    canal = marked.loc[key] if key in marked.index else None
-    seen = None if canal is None else places.get((str(canal["series_id"]), int(canal["instance_number"])))
-    if canal is None or seen is None:
+    canal = found.loc[(Condition.SPINAL_CANAL_STENOSIS.value, target.level.value)]
+    point = canal[["left_mm", "posterior_mm", "head_mm"]].to_numpy(float)
+    if not np.isfinite(point).all():
         return None
-    point = study.series[seen[0]].slices[seen[1]].plane.to_patient([[canal["x"], canal["y"]]])[0]
     axial = [
         (abs(float(item.plane.distance(point)[0])), (k, number))
         for k, series in enumerate(study.series)

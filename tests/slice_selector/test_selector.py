@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lsdc.cohort import TARGETS, Family, Study, View, discover, read_study
@@ -179,14 +180,40 @@ def test_a_selector_folder_is_checked(tmp_path):
         SliceSelector.load(tmp_path / "absent")
 
 
+def as_store(study: Study, coordinates: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a store in which the selector found exactly what the readers marked."""
+    slices = {(s.series_id, item.instance_number): item for s in study.series for item in s.slices}
+    marked = {(row.condition, row.level): row for row in coordinates.itertuples()}
+    rows = []
+    for target in TARGETS:
+        row = marked.get((target.condition.value, target.level.value))
+        if row is None:
+            place = ("", -1, np.nan, np.nan, np.nan, np.nan, np.nan)
+        else:
+            plane = slices[row.series_id, row.instance_number].plane
+            place = (row.series_id, row.instance_number, row.x, row.y, *plane.to_patient([[row.x, row.y]])[0])
+        rows.append((target.condition.value, target.level.value, *place))
+    names = ("condition level series_id instance_number x y left_mm posterior_mm head_mm").split()
+    return pd.DataFrame(rows, columns=names)
+
+
 def test_the_report_counts_misses(studies, coordinates):
     name, study = next(iter(studies.items()))
-    exact = coordinates[name]
-    found = misses(study, exact, exact)
+    exact = as_store(study, coordinates[name])
+    found = misses(study, coordinates[name], exact)
     assert {miss.selector for miss in found} == {0}
     assert max(miss.mm for miss in found) == 0
+    nearest = [miss.rule for miss in found if miss.family is Family.SUBARTICULAR]
+    assert np.mean(np.array(nearest) <= 2) > 0.9
     wrong = exact.assign(x=exact["x"] + 10, instance_number=exact["instance_number"] + 1)
-    rows = {row["family"]: row for row in summarize(misses(study, exact, wrong))}
+    rows = {row["family"]: row for row in summarize(misses(study, coordinates[name], wrong))}
     assert rows["spinal"]["selector"]["exact"] == 0
     assert rows["spinal"]["selector"]["within_1"] == 1
     assert rows["spinal"]["median_mm"] > 1
+
+
+def test_the_rule_for_recesses_knows_no_annotation(studies, coordinates):
+    name, study = next(iter(studies.items()))
+    nowhere = as_store(study, coordinates[name]).assign(left_mm=np.nan)
+    found = [miss for miss in misses(study, coordinates[name], nowhere) if miss.family is Family.SUBARTICULAR]
+    assert found and {miss.rule for miss in found} == {np.inf}
