@@ -193,7 +193,17 @@ def as_store(study: Study, coordinates: pd.DataFrame) -> pd.DataFrame:
             plane = slices[row.series_id, row.instance_number].plane
             place = (row.series_id, row.instance_number, row.x, row.y, *plane.to_patient([[row.x, row.y]])[0])
         rows.append((target.condition.value, target.level.value, *place))
-    names = ("condition level series_id instance_number x y left_mm posterior_mm head_mm").split()
+    names = [
+        "condition",
+        "level",
+        "series_id",
+        "instance_number",
+        "x",
+        "y",
+        "left_mm",
+        "posterior_mm",
+        "head_mm",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 
