@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lsdc.ensemble.metric import Grades, Probabilities
 from lsdc.ensemble.tables import to_cube
 
 
@@ -53,9 +54,24 @@ class Predictions:
         studies = tuple(np.array(self.studies, dtype=object)[mask])
         return type(self)(self.members, studies, self.cubes[:, mask])
 
+    def or_prior(self, stacked: Probabilities, prior: Probabilities) -> Probabilities:
+        """What was stacked (n, 5, 5, 3), and the prior (5, 5, 3) in rows that no member here has."""
+        return np.where(self.present.any(axis=0)[..., None], stacked, prior)
+
     def of(self, members: Sequence[str]) -> Self:
         """These members, in this order; one that is not here has no rows."""
         absent = np.full(self.cubes.shape[1:], np.nan)
         place = {name: k for k, name in enumerate(self.members)}
         cubes = [self.cubes[place[name]] if name in place else absent for name in members]
-        return type(self)(tuple(members), self.studies, np.stack(cubes))
+        return type(self)(tuple(members), self.studies, np.stack([*cubes, absent])[:-1])
+
+
+def labeled(predictions: Predictions, grades: Grades) -> tuple[Predictions, Grades]:
+    """Only the studies with a label, so that the others change nothing."""
+    some = (grades >= 0).any(axis=(1, 2))
+    return predictions.where(some), grades[some]
+
+
+def inner_folds(n: int, seed: int, folds: int = 5) -> NDArray[np.int_]:
+    """Folds of n studies, shuffled; at least two, as far as there are studies."""
+    return np.random.default_rng(seed).permutation(n) % min(folds, max(2, n // 2))

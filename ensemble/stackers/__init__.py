@@ -7,13 +7,30 @@ from pathlib import Path
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.greedy import Greedy
+from lsdc.ensemble.stackers.mix import ConvexMix
+from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
 from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.ensemble.stackers.tuned import Tuned
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import read_json, write_json
 
 STACKERS: dict[str, type[Stacker]] = {
-    stacker.name: stacker for stacker in (WeightedPrior, PlainMean, BestSingle, Greedy, Simplex)
+    stacker.name: stacker
+    for stacker in (
+        WeightedPrior,
+        PlainMean,
+        BestSingle,
+        Greedy,
+        Simplex,
+        LogLinearPool,
+        ContextPool,
+        Boosted,
+        Neural,
+        ConvexMix,
+        Tuned,
+    )
 }
 """All stackers by name."""
 
@@ -37,17 +54,23 @@ def load_stacker(path: Path) -> Stacker:
         raise ArtefactError(f"{path}: unknown stacker {name!r}; this version knows {', '.join(STACKERS)}")
     try:
         return STACKERS[name].restore(state)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path}: damaged ({error!r}); fit again") from error
 
 
 __all__ = [
     "STACKERS",
     "BestSingle",
+    "Boosted",
+    "ContextPool",
+    "ConvexMix",
     "Greedy",
+    "LogLinearPool",
+    "Neural",
     "PlainMean",
     "Simplex",
     "Stacker",
+    "Tuned",
     "WeightedPrior",
     "load_stacker",
     "save_stacker",

@@ -13,7 +13,7 @@ from lsdc.ensemble.tables import SHAPE
 
 
 class WeightedPrior:
-    """Shares of the grades per condition and level, weighted 1/2/4 as the metric does.
+    """Shares of the grades per family and level, weighted 1/2/4 as the metric does; left and right count together.
 
     Among constants these shares minimize the official log loss. A few rows' worth of the family's shares are
     added, so that a grade not seen at some level keeps a chance.
@@ -36,7 +36,7 @@ class WeightedPrior:
         shares = np.empty((*SHAPE, len(Grade)))
         for conditions in CONDITIONS_OF.values():
             family = weighted[conditions].sum(axis=(0, 1)) + 1.0
-            smooth = weighted[conditions] + self.strength * family / family.sum()
+            smooth = weighted[conditions].sum(axis=0) + self.strength * family / family.sum()
             shares[conditions] = smooth / smooth.sum(axis=-1, keepdims=True)
         self.shares_ = shares
         return self
