@@ -35,7 +35,7 @@ class Fit:
     members: str = "lightgbm,xgboost,mlp"
     """names, separated by commas; `lsdc-ensemble members` lists them"""
     trials: int = 60
-    """Optuna trials per family of conditions"""
+    """Optuna trials"""
     seed: int = 0
     """for the search and the bootstrap"""
     json: bool = False
@@ -104,6 +104,88 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Blend:
+    """Stack prediction tables from anywhere, and apply the stack to other studies.
+
+    A member is a CSV or Parquet table with row_id, normal_mild, moderate, severe: its out-of-fold predictions.
+    It may cover only some conditions, studies or rows.
+
+    Examples:
+        lsdc-ensemble blend --labels train.csv --folds folds.csv --members oof/ --out blend/
+        lsdc-ensemble blend --out blend/ --apply test/ --submission submission.csv
+    """
+
+    out: Path
+    """directory of the new model, or with --apply alone of a finished one"""
+    labels: Path | None = None
+    """train.csv"""
+    members: Path | None = None
+    """folder of out-of-fold tables, one for each member"""
+    folds: Path | None = None
+    """study_id, fold; default: five folds by study"""
+    apply: Path | None = None
+    """folder of the same members' tables for other studies"""
+    submission: Path | None = None
+    """CSV to write, with --apply"""
+    trials: int = 60
+    """Optuna trials"""
+    seed: int = 0
+    """for the search and the bootstrap"""
+    storage: str | None = None
+    """URL of a database in which workers share the trials; default: a journal file in the model"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Stack, apply, or both."""
+        from lsdc.ensemble.blend import apply, blend, read_problem
+        from lsdc.runtime import ConfigError
+
+        if (self.apply is None) != (self.submission is None):
+            raise ConfigError("--apply and --submission belong together; give both")
+        if (self.labels is None) != (self.members is None):
+            raise ConfigError("--labels and --members belong together; give both")
+        if self.labels is None and self.apply is None:
+            raise ConfigError("nothing to do; give --labels and --members to stack, --apply to use a stack")
+        result: dict[str, Any] = {}
+        if self.labels is not None and self.members is not None:
+            problem = read_problem(self.labels, self.members, self.folds, self.seed)
+            result = blend(problem, self.out, self.trials, self.seed, self.storage)
+        if self.apply is not None and self.submission is not None:
+            result = {**result, **apply(self.out, self.apply, self.submission)}
+        return result
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Work on the trials of a blend that several machines share; start it as often as you like.
+
+    Examples:
+        lsdc-ensemble tune --labels train.csv --members oof/ --storage postgresql://user@host/optuna
+        lsdc-ensemble blend --labels train.csv --members oof/ --storage postgresql://user@host/optuna --out blend/
+    """
+
+    labels: Path
+    """train.csv"""
+    members: Path
+    """folder of out-of-fold tables, one for each member"""
+    storage: str
+    """URL of the database"""
+    trials: int = 60
+    """Optuna trials altogether"""
+    seed: int = 0
+    """for the search"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Search."""
+        from lsdc.ensemble.blend import read_problem, tune
+
+        return tune(read_problem(self.labels, self.members), self.storage, self.trials, self.seed)
+
+
+@dataclass(frozen=True)
 class Members:
     """List the members that an ensemble can have.
 
@@ -149,6 +231,8 @@ COMMANDS: dict[str, type] = {
     "fit": Fit,
     "predict": Predict,
     "score": Score,
+    "blend": Blend,
+    "tune": Tune,
     "members": Members,
     "dashboard": Dashboard,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,15 @@ import pandas as pd
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.ensemble.model import KIND, SCHEMA, feature_hashes
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.report import Report, report
-from lsdc.ensemble.stackers import BestSingle, PlainMean, Simplex, WeightedPrior, save_stacker
+from lsdc.ensemble.stacking import stack
 from lsdc.ensemble.tables import SHAPE
-from lsdc.ensemble.tune import JOURNAL
 from lsdc.features.store import FeatureStore
 from lsdc.models.crossfit import cross_fit
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ArtefactError, ConfigError
 from lsdc.runtime.artefact import atomic, claim, write_json, write_manifest
-from lsdc.runtime.console import say, table
+from lsdc.runtime.console import say
 
 
 def fit(
@@ -41,14 +39,14 @@ def fit(
     members : sequence of str
         Names in `lsdc.models.registry.MEMBERS`.
     trials : int
-        Optuna trials per family of conditions.
+        Optuna trials.
     seed : int
         For the search and the bootstrap.
 
     Returns
     -------
     dict
-        What report.json holds: `nested`, `mean`, `best_single`, `prior`, `singles`, intervals, `weights`.
+        What report.json holds: `nested`, `mean`, `best_single`, `prior`, `singles`, intervals, `weights`, `chosen`.
 
     Raises
     ------
@@ -77,24 +75,13 @@ def fit(
         say(f"{name}: {len(np.unique(folds))} folds, {len(studies)} studies")
         tables[name] = cross_fit(partial(MEMBERS[name], seed), examples, out / "members" / name)
     predictions = Predictions.from_tables(tables, studies)
-    stacker = Simplex(trials, seed, out / JOURNAL).fit(predictions, grades)
-    # The nested search leaves no trace in the journal: it answers another question.
-    found = report(lambda: Simplex(trials, seed), predictions, grades, folds, seed)
-
     with atomic(out / "oof.parquet") as temporary:
         pd.concat([one.assign(member=name) for name, one in tables.items()]).to_parquet(
             temporary, index=False
         )
     hashes = feature_hashes(opened)
     write_json(out / "studies.json", {study: hashes[study] for study in studies})
-    save_stacker(out / "stack.json", stacker)
-    for baseline in (WeightedPrior(), PlainMean(), BestSingle()):
-        fitted = baseline.fit(predictions, grades)
-        save_stacker(out / "baselines" / f"{baseline.name}.json", fitted)
-    weights = {family.value: chosen for family, chosen in stacker.weights_.items()}
-    result = {"model": str(out), "studies": len(studies), "chosen": stacker.name, "weights": weights}
-    result |= asdict(found)
-    write_json(out / "report.json", result)
+    result = stack(predictions, grades, folds, out, trials, seed)
     write_manifest(
         out,
         KIND,
@@ -104,7 +91,6 @@ def fit(
         members=list(members),
         configuration=configuration,
     )
-    show(found, weights)
     return result
 
 
@@ -135,26 +121,3 @@ def training_rows(store: FeatureStore) -> np.ndarray:
             "extract a cohort that has a train.csv"
         )
     return mask
-
-
-def show(found: Report, weights: dict[str, dict[str, float]]) -> None:
-    """Print the scores and the weights for people."""
-    scores = {"stack, nested": found.nested, "plain mean": found.mean, "best single": found.best_single}
-    scores |= {**found.singles, "weighted prior": found.prior}
-    parts = ["total", "spinal", "foraminal", "subarticular", "any_severe"]
-    lines = [(name, *(getattr(one, part) for part in parts)) for name, one in scores.items()]
-    table("official score on studies not fitted on (lower is better)", ["predictions", *parts], lines)
-    names = sorted({name for chosen in weights.values() for name in chosen})
-    table(
-        "weights",
-        ["family", *names],
-        [(family, *(chosen.get(name, 0.0) for name in names)) for family, chosen in weights.items()],
-    )
-    for words, interval in (
-        ("total", found.interval),
-        ("stack minus plain mean", found.versus_mean),
-        ("stack minus best single", found.versus_best_single),
-    ):
-        say(f"{words}: {interval.value:.4f} (95 % interval {interval.low:.4f} to {interval.high:.4f})")
-    for warning in found.warnings:
-        say(f"warning: {warning}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime.console import track
 
 if TYPE_CHECKING:
     import optuna
@@ -115,11 +116,14 @@ def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
             ) from error
 
 
-def minimize(search: Search, objective: Objective, storage: BaseStorage) -> dict[str, float]:
+def minimize(
+    search: Search, objective: Objective, storage: BaseStorage, show: bool = False
+) -> dict[str, float]:
     """Search until enough trials are finished, and return the best point.
 
     Workers that share a database share the study. One worker with the same seed finds the same point, whether
     or not it was interrupted; what is finished is not repeated, what a killed worker had begun is tried again.
+    `show` draws a progress bar.
 
     Raises
     ------
@@ -148,19 +152,28 @@ def minimize(search: Search, objective: Objective, storage: BaseStorage) -> dict
             trial.set_user_attr(name, value)
         return losses[search.metric]
 
-    with warnings.catch_warnings():
-        _quiet(warnings)
-        study = _open_study(search, storage)
+    def steps(study: optuna.Study) -> Iterator[None]:
         while True:
             trials = study.get_trials(deepcopy=False)
             if sum(trial.state == TrialState.FAIL for trial in trials) > search.trials:
-                raise ArtefactError(f"the search {search.study!r} failed {search.trials} times; no loss is a number")
+                raise ArtefactError(
+                    f"the search {search.study!r} failed {search.trials} times; no loss is a number"
+                )
             if sum(trial.state in finished for trial in trials) >= search.trials:
-                return dict(study.best_params)
+                return
             # A sampler per trial: what is drawn depends on the trials so far, not on when the process began.
             begun = sum(trial.state in (*finished, TrialState.RUNNING) for trial in trials)
             study.sampler = _sampler(search, study, begun)
+            yield
+
+    with warnings.catch_warnings():
+        _quiet(warnings)
+        study = _open_study(search, storage)
+        done = sum(trial.state in finished for trial in study.get_trials(deepcopy=False))
+        todo = steps(study)
+        for _ in track(todo, "tuning", max(0, search.trials - done)) if show else todo:
             study.optimize(ask, n_trials=1)
+        return dict(study.best_params)
 
 
 def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lsdc.ensemble.metric import CONDITIONS_OF, FAMILIES, Grades, Probabilities
 from lsdc.ensemble.predictions import Predictions, labeled
@@ -48,11 +49,15 @@ class Tuned:
         self.storage = storage
 
     def fit(self, predictions: Predictions, grades: Grades) -> Self:
-        """Search, then fit the pools on all studies."""
+        """Search, then fit what is used on all studies."""
+        with threadpool_limits(1):  # small products, for which a second thread only waits
+            return self._fit(predictions, grades)
+
+    def _fit(self, predictions: Predictions, grades: Grades) -> Self:
         predictions, grades = labeled(predictions, grades)
         problem = MixProblem(predictions, grades, self.seed)
         search = problem.search(self.trials, self.seed)
-        best = minimize(search, problem.losses, open_storage(self.storage))
+        best = minimize(search, problem.losses, open_storage(self.storage), show=self.storage is not None)
         self.prior_ = WeightedPrior().fit(predictions, grades)
         self.weights_, self.temperature_, self.parts_, self.gains_ = {}, {}, {}, {}
         for family in FAMILIES:
