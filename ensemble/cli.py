@@ -214,17 +214,19 @@ class Dashboard:
     """
 
     model: Positional[Path]
-    """made by `lsdc-ensemble fit`; one that is being fitted can be watched"""
+    """made by `lsdc-ensemble fit` or `blend`; one that is being fitted can be watched"""
     host: str = "127.0.0.1"
     """address to listen on"""
     port: int = 8080
     """port to listen on"""
+    storage: str | None = None
+    """URL of the database, where the model was made with --storage"""
 
     def run(self) -> None:
         """Serve until interrupted."""
         from lsdc.ensemble.dashboard import serve
 
-        serve(self.model, self.host, self.port)
+        serve(self.model, self.host, self.port, self.storage)
 
 
 COMMANDS: dict[str, type] = {

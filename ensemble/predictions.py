@@ -56,7 +56,7 @@ class Predictions:
 
     def or_prior(self, stacked: Probabilities, prior: Probabilities) -> Probabilities:
         """What was stacked (n, 5, 5, 3), and the prior (5, 5, 3) in rows that no member here has."""
-        return np.where(self.present.any(axis=0)[..., None], stacked, prior)
+        return np.where(np.any(self.present, axis=0)[..., None], stacked, prior)
 
     def of(self, members: Sequence[str]) -> Self:
         """These members, in this order; one that is not here has no rows."""
@@ -68,7 +68,7 @@ class Predictions:
 
 def labeled(predictions: Predictions, grades: Grades) -> tuple[Predictions, Grades]:
     """Only the studies with a label, so that the others change nothing."""
-    some = (grades >= 0).any(axis=(1, 2))
+    some = np.any(grades >= 0, axis=(1, 2))
     return predictions.where(some), grades[some]
 
 

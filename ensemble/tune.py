@@ -163,6 +163,8 @@ def minimize(
                 return
             # A sampler per trial: what is drawn depends on the trials so far, not on when the process began.
             begun = sum(trial.state in (*finished, TrialState.RUNNING) for trial in trials)
+            if begun < len(search.starts) and not any(t.state == TrialState.WAITING for t in trials):
+                study.enqueue_trial(dict(search.starts[begun]))
             study.sampler = _sampler(search, study, begun)
             yield
 
@@ -198,8 +200,6 @@ def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:
             study.tell(trial.number, state=TrialState.FAIL)
             if trial.params.keys() == search.ranges.keys():
                 study.enqueue_trial(trial.params)
-    for start in search.starts:
-        study.enqueue_trial(dict(start), skip_if_exists=True)
     return study
 
 

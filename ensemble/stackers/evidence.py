@@ -49,7 +49,7 @@ def centered_logs(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def members_of(predictions: Predictions, family: Family) -> tuple[str, ...]:
     """Members that have any row of a family."""
-    covered = has_rows(predictions.cubes[:, :, CONDITIONS_OF[family]]).any(axis=(1, 2, 3))
+    covered = np.any(has_rows(predictions.cubes[:, :, CONDITIONS_OF[family]]), axis=(1, 2, 3))
     return tuple(name for name, some in zip(predictions.members, covered) if some)
 
 

@@ -72,8 +72,8 @@ def mix(
     if temperature != 1:
         cooled = np.maximum(mixed, EPS) ** (1 / temperature)
         mixed = cooled / cooled.sum(axis=-1, keepdims=True)
-    alone = ~given.present[:, :, conditions].any(axis=0)[..., None]
-    return np.where(alone, prior[conditions], mixed)
+    alone = ~np.any(given.present[:, :, conditions], axis=0)[..., None]
+    return np.asarray(np.where(alone, prior[conditions], mixed))
 
 
 class MixProblem:
@@ -106,7 +106,9 @@ class MixProblem:
             block = {f"{family}.{name}": Range() for name in self.columns(family)}
             block |= {f"{family}.shrink_{name}": bounds for name, bounds in _STRENGTHS.items()}
             blocks.append(block | {f"{family}.temperature": _TEMPERATURE})
-        content = hashlib.sha256(self.predictions.cubes.tobytes() + self.grades.tobytes())
+        # Rounded: a member that was read again may differ in the last bit.
+        cubes = np.round(self.predictions.cubes, 6) + 0.0
+        content = hashlib.sha256(cubes.tobytes() + self.grades.tobytes())
         content.update(json.dumps([self.predictions.members, seed]).encode())
         return Search(
             study=STUDY,

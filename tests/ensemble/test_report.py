@@ -36,6 +36,11 @@ def noise(n_members, n=N, spread=0.15):
     return Predictions(names, tuple(f"s{k}" for k in range(n)), cubes), grades, folds
 
 
+def report_of(make, predictions, grades, folds, **options):
+    found, _ = report(make, make().fit(predictions, grades), predictions, grades, folds, **options)
+    return found
+
+
 def test_no_stacker_sees_a_study_it_predicts():
     predictions, grades, folds = made([0.5, 0.2])
     seen = []
@@ -70,14 +75,14 @@ def test_grades_of_the_scored_fold_do_not_matter():
 
 def test_pure_noise_does_not_beat_the_prior_while_tuning_in_sample_seems_to():
     predictions, grades, folds = noise(12, spread=0.5)
-    found = report(Simplex, predictions, grades, folds)
+    found = report_of(Simplex, predictions, grades, folds)
     assert found.in_sample.total < found.nested.total
     assert found.in_sample.total < found.prior.total
     assert found.nested.total > found.prior.total
 
 
 def test_skill_beats_the_prior_and_the_interval_says_so():
-    found = report(Simplex, *made([0.6, 0.3, 0.0]))
+    found = report_of(Simplex, *made([0.6, 0.3, 0.0]))
     assert found.nested.total < found.mean.total < found.prior.total
     assert found.versus_mean.high < 0
     assert found.versus_mean.value == pytest.approx(found.nested.total - found.mean.total)
@@ -87,19 +92,46 @@ def test_skill_beats_the_prior_and_the_interval_says_so():
 
 
 def test_a_leak_is_reported():
-    found = report(PlainMean, *made([0.3, 0.97]))
+    found = report_of(PlainMean, *made([0.3, 0.97]))
     assert len(found.warnings) == 3
     assert all("member m1" in line and "has not seen" in line for line in found.warnings)
+
+
+def test_a_leak_in_one_fold_is_reported():
+    predictions, grades, folds = made([0.3, 0.35, 0.3], n=100)
+    leaky = made([0.97], n=100)[0].cubes[0]
+    cubes = predictions.cubes.copy()
+    cubes[1, folds == 3] = leaky[folds == 3]
+    found = report_of(PlainMean, Predictions(predictions.members, predictions.studies, cubes), grades, folds)
+    assert len(found.warnings) == 3
+    assert all("member m1" in line and "in fold 3" in line for line in found.warnings)
+
+
+def test_rows_that_members_lack_are_counted():
+    predictions, grades, folds = made([0.3, 0.35])
+    predictions.cubes[0, :7, 0, 2] = np.nan
+    predictions.cubes[1, :, 1:3] = np.nan
+    found = report_of(PlainMean, predictions, grades, folds)
+    assert found.missing == {"m0": int((grades[:7, 0, 2] >= 0).sum()), "m1": 0}
+
+
+def test_differences_are_given_for_each_part_and_level():
+    predictions, grades, folds = made([0.6, 0.3, 0.0])
+    found = report_of(Simplex, predictions, grades, folds)
+    parts = found.versus_mean_by_part
+    assert len(parts) == 4 + 15
+    assert parts["foraminal"].value == pytest.approx(found.nested.foraminal - found.mean.foraminal)
+    assert parts["spinal l4_l5"].low <= parts["spinal l4_l5"].value <= parts["spinal l4_l5"].high
 
 
 def test_best_single_is_chosen_inside():
     predictions, grades, folds = made([0.3, 0.3])
     expected = official_score(grades, cross_fit_stacker(BestSingle, predictions, grades, folds))
-    assert report(PlainMean, predictions, grades, folds).best_single == expected
+    assert report_of(PlainMean, predictions, grades, folds).best_single == expected
 
 
 def test_same_seed_same_report():
-    one, two = (report(lambda: Tuned(trials=8), *made([0.4, 0.3]), seed=3) for _ in range(2))
+    one, two = (report_of(lambda: Tuned(trials=8), *made([0.4, 0.3]), seed=3) for _ in range(2))
     assert one == two
 
 

@@ -1,3 +1,14 @@
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import optuna
 import pytest
@@ -5,10 +16,18 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lsdc.ensemble.tune import Search, minimize
-from lsdc.runtime import ArtefactError
+from lsdc.ensemble.tune import Range, Search, minimize, open_storage
+from lsdc.runtime import ArtefactError, ConfigError
 
-SEARCH = Search("bowl", "height", ["a", "b"], [{"a": 1.0, "b": 0.0}, {"a": 0.5, "b": 0.5}], trials=25, seed=3)
+SEARCH = Search(
+    "bowl",
+    "height",
+    [{"a": Range()}, {"b": Range()}],
+    [{"a": 1.0, "b": 0.0}, {"a": 0.5, "b": 0.5}],
+    trials=25,
+    seed=3,
+    problem="bowl",
+)
 
 
 class Bowl:
@@ -18,11 +37,19 @@ class Bowl:
         self.points = []
         self.killed_at = killed_at
 
-    def __call__(self, point):
+    def __call__(self, point, report):
         if len(self.points) == self.killed_at:
             raise KeyboardInterrupt
         self.points.append(tuple(point.values()))
-        return (point["a"] - 0.3) ** 2 + (point["b"] - 0.8) ** 2
+        return {"height": height(*point.values()), "width": point["a"]}
+
+
+def height(a, b):
+    return (a - 0.3) ** 2 + (b - 0.8) ** 2
+
+
+def search(bowl, where=None, what=SEARCH):
+    return minimize(what, bowl, open_storage(where))
 
 
 def trials_in(path):
@@ -32,15 +59,24 @@ def trials_in(path):
 
 def test_starts_come_first_and_the_best_is_found():
     bowl = Bowl()
-    best = minimize(SEARCH, bowl)
+    best = search(bowl)
     assert bowl.points[:2] == [(1.0, 0.0), (0.5, 0.5)]
     assert len(bowl.points) == 25
-    assert bowl(best) == min(Bowl()({"a": a, "b": b}) for a, b in bowl.points)
+    assert height(**best) == min(height(*point) for point in bowl.points)
+
+
+def test_one_block_is_searched_at_a_time():
+    bowl = Bowl()
+    search(bowl)
+    best = min(bowl.points[:2], key=lambda point: height(*point))
+    for point in bowl.points[2:]:
+        assert best[0] in point or best[1] in point
+        best = min(best, point, key=lambda point: height(*point))
 
 
 def test_same_seed_same_points():
     one, two = Bowl(), Bowl()
-    assert minimize(SEARCH, one) == minimize(SEARCH, two)
+    assert search(one) == search(two)
     assert one.points == two.points
 
 
@@ -49,37 +85,38 @@ def test_a_killed_search_goes_on_and_repeats_nothing(tmp_path, killed_at):
     path = tmp_path / "optuna.journal"
     first, second, whole = Bowl(killed_at), Bowl(), Bowl()
     with pytest.raises(KeyboardInterrupt):
-        minimize(SEARCH, first, path)
-    best = minimize(SEARCH, second, path)
-    assert best == minimize(SEARCH, whole)
+        search(first, path)
+    best = search(second, path)
+    assert best == search(whole)
     assert sorted(first.points + second.points) == sorted(whole.points)
     third = Bowl()
-    assert minimize(SEARCH, third, path) == best and third.points == []
+    assert search(third, path) == best and third.points == []
 
 
-def test_a_process_that_died_left_a_running_trial(tmp_path):
+def test_a_process_that_died_left_a_running_trial_which_is_tried_again(tmp_path):
     path = tmp_path / "optuna.journal"
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    study = optuna.create_study(storage=storage, study_name="bowl")
-    study.enqueue_trial({"a": 1.0, "b": 0.0})
+    study = optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name="bowl")
+    study.enqueue_trial({"a": 0.25, "b": 0.75})
     trial = study.ask()
     trial.suggest_float("a", 0, 1)
+    trial.suggest_float("b", 0, 1)
     bowl = Bowl()
-    minimize(SEARCH, bowl, path)
+    search(bowl, path)
     study, complete = trials_in(path)
-    assert (1.0, 0.0) in bowl.points and len(complete) == 25
+    assert (0.25, 0.75) in bowl.points and len(complete) == 25
     assert study.trials[0].state == TrialState.FAIL
     assert study.metric_names == ["height"]
+    assert complete[0].user_attrs == {"height": complete[0].value, "width": complete[0].params["a"]}
 
 
 def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
     path = tmp_path / "optuna.journal"
     first, second = Bowl(8), Bowl()
     with pytest.raises(KeyboardInterrupt):
-        minimize(SEARCH, first, path)
+        search(first, path)
     with path.open("ab") as stream:
         stream.write(b'{"op_code":5,"tri')
-    assert minimize(SEARCH, second, path) == minimize(SEARCH, Bowl())
+    assert search(second, path) == search(Bowl())
     assert len(first.points + second.points) == 25
 
 
@@ -87,9 +124,129 @@ def test_damaged_journal_is_named(tmp_path):
     path = tmp_path / "optuna.journal"
     path.write_text("no journal\nat all\n")
     with pytest.raises(ArtefactError, match=r"optuna\.journal: a damaged Optuna journal"):
-        minimize(SEARCH, Bowl(), path)
+        open_storage(path)
+
+
+def test_a_storage_with_another_search_is_refused(tmp_path):
+    path = tmp_path / "optuna.journal"
+    search(Bowl(), path)
+    with pytest.raises(ConfigError, match="holds a search 'bowl' over other predictions"):
+        search(Bowl(), path, replace(SEARCH, problem="another"))
 
 
 def test_search_beats_its_starts():
-    best = minimize(SEARCH, Bowl())
+    best = search(Bowl())
     assert np.hypot(best["a"] - 0.3, best["b"] - 0.8) < 0.3
+
+
+def test_points_that_are_surely_worse_are_not_finished():
+    reports = []
+
+    def folds(point, report):
+        for fold in range(5):
+            reports.append(fold)
+            report(fold, height(**point) + 0.001 * fold)
+        return {"height": height(**point)}
+
+    study = open_storage(None)
+    minimize(SEARCH, folds, study)
+    states = [trial.state for trial in study.get_all_trials(0)]
+    assert TrialState.PRUNED in states and len(reports) < 5 * 25
+    assert states[:2] == [TrialState.COMPLETE] * 2
+
+
+def test_a_loss_that_is_no_number_ends_the_search():
+    with pytest.raises(ArtefactError, match="failed 25 times; no loss is a number"):
+        minimize(SEARCH, lambda point, report: {"height": float("nan")}, open_storage(None))
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:9/none", "magic://x"])
+def test_a_database_that_cannot_be_opened_is_named(url):
+    with pytest.raises(ConfigError, match="--storage: cannot open the database"):
+        open_storage(url)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    """A PostgreSQL server of our own on a free port."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = str(found[-1]) if found else shutil.which("initdb")
+    if initdb is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: postgresql)")
+    user = None
+    if os.getuid() == 0:  # the server refuses to run as root
+        try:
+            user = pwd.getpwnam("postgres").pw_name
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root, and there is no user 'postgres'")
+    folder = Path("/tmp") / f"lsdc-postgres-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    if user:
+        shutil.chown(folder, user)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    binaries = Path(initdb).parent
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "user": user, "cwd": "/tmp"}
+    subprocess.run([initdb, "-D", folder / "data", "-U", "lsdc", "-A", "trust"], check=True, **quiet)
+    command = [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
+    server = subprocess.Popen([*command, "-F"], **quiet)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    time.sleep(0.5)
+    yield f"postgresql://lsdc@127.0.0.1:{port}/postgres"
+    server.send_signal(signal.SIGINT)  # a fast shutdown, which does not wait for connections
+    server.wait(20)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+WORKER = """
+import sys, time
+from test_tune import SEARCH, height
+from lsdc.ensemble.tune import minimize, open_storage
+def slow(point, report):
+    time.sleep(float(sys.argv[2]))
+    print(*point.values(), flush=True)
+    return {"height": height(*point.values())}
+minimize(SEARCH, slow, open_storage(sys.argv[1], heartbeat=1))
+"""
+
+
+def worker(url, pause):
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, url, str(pause)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+
+
+@pytest.mark.slow
+def test_two_workers_share_a_study_and_a_killed_one_s_trial_is_tried_again(postgres):
+    doomed = worker(postgres, 600)
+    for _ in range(300):
+        time.sleep(0.1)
+        storage = open_storage(postgres)
+        studies = storage.get_all_studies()
+        trials = storage.get_all_trials(studies[0]._study_id) if studies else []
+        running = [t for t in trials if t.state == TrialState.RUNNING and len(t.params) == 2]
+        if running:
+            break
+    doomed.kill()
+    time.sleep(5)  # four heartbeats without a sign of life
+    two = [worker(postgres, 0.05), worker(postgres, 0.05)]
+    printed = [process.communicate(timeout=120)[0].split("\n")[:-1] for process in two]
+    assert all(process.returncode == 0 for process in two)
+    assert min(map(len, printed)) > 0
+    study = optuna.load_study(study_name="bowl", storage=open_storage(postgres))
+    states = [trial.state for trial in study.trials]
+    assert 25 <= states.count(TrialState.COMPLETE) <= 26
+    lost = study.trials[running[0].number]
+    assert lost.state == TrialState.FAIL
+    assert sum(t.params == lost.params and t.state == TrialState.COMPLETE for t in study.trials) == 1
+    third = Bowl()
+    minimize(SEARCH, third, open_storage(postgres))
+    assert third.points == []

@@ -1,0 +1,234 @@
+"""Stacking tables from anywhere: alignment, gaps, refusals, applying, and what is reported."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.scoring import make_grades, make_probabilities, shared
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.blend import read_folds, read_members, read_problem
+from lsdc.ensemble.cli import main
+from lsdc.ensemble.stackers import load_stacker
+from lsdc.ensemble.tables import read_predictions, row_ids, table_of
+from lsdc.runtime import TableError
+
+N = 60
+STUDIES = [str(1000 + k) for k in range(N)]
+
+
+def write_labels(path, grades):
+    names = ["Normal/Mild", "Moderate", "Severe", ""]
+    rows = [[names[grade] for grade in row] for row in grades.reshape(len(grades), 25)]
+    table = pd.DataFrame(rows, columns=[target.slug for target in TARGETS])
+    table.insert(0, "study_id", STUDIES[: len(grades)])
+    table.to_csv(path, index=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("blend")
+    rng = np.random.default_rng(0)
+    grades = make_grades(rng, N, 0.05)
+    write_labels(folder / "train.csv", grades)
+    pd.DataFrame({"study_id": STUDIES, "fold": np.arange(N) % 3}).to_csv(folder / "folds.csv", index=False)
+    (folder / "oof").mkdir()
+    for name, skill in (("whole", 0.45), ("canal", 0.5), ("half", 0.4)):
+        table = table_of(row_ids(STUDIES), make_probabilities(rng, N, grades, skill).reshape(-1, 3))
+        table = table.sample(frac=1, random_state=1)
+        if name == "canal":
+            table = table[table["row_id"].str.contains("spinal")]
+        if name == "half":
+            table[table["row_id"].str.split("_").str[0].astype(int) < 1030].to_parquet(
+                folder / "oof/half.parquet"
+            )
+        else:
+            table.to_csv(folder / f"oof/{name}.csv", index=False)
+    return folder
+
+
+def arguments(data, out, **changed):
+    options = {"labels": data / "train.csv", "folds": data / "folds.csv", "members": data / "oof", "out": out}
+    return [str(part) for name, value in (options | changed).items() for part in (f"--{name}", value)]
+
+
+@pytest.fixture(scope="module")
+def model(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("model") / "m"
+    assert main(["blend", *arguments(data, out, trials=8)]) == 0
+    return out
+
+
+def test_the_report_says_what_was_chosen_and_what_is_missing(model):
+    report = json.loads((model / "report.json").read_text())
+    assert set(report["nested"]) == {"spinal", "foraminal", "subarticular", "any_severe", "total"}
+    assert set(report["mean"]) == set(report["nested"])
+    assert report["chosen"] in {"tuned", "plain_mean"}
+    assert report["missing"]["whole"] == 0 == report["missing"]["canal"]
+    assert report["missing"]["half"] > 600
+
+
+def test_json_on_stdout_and_words_on_stderr(data, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["blend", *arguments(data, tmp_path / "m", trials=2), "--json"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert {"nested", "mean", "chosen", "warnings"} <= found.keys()
+    assert "labeled rows that members lack: half" in printed.err
+
+
+def test_applying_gives_25_rows_per_study_in_whatever_order_rows_come(data, model, tmp_path):
+    out = tmp_path / "submission.csv"
+    assert main(["blend", "--out", str(model), "--apply", str(data / "oof"), "--submission", str(out)]) == 0
+    whole = read_predictions(out, required=row_ids(STUDIES))
+    (tmp_path / "some").mkdir()
+    few = pd.read_csv(data / "oof/whole.csv").head(1)
+    few.to_csv(tmp_path / "some/whole.csv", index=False)
+    assert (
+        main(["blend", "--out", str(model), "--apply", str(tmp_path / "some"), "--submission", str(out)]) == 0
+    )
+    one = read_predictions(out)
+    assert len(one) == 25 and len(whole) == 25 * N
+    np.testing.assert_allclose(one.iloc[:, 1:].sum(axis=1), 1)
+
+
+def test_same_seed_same_stack(data, model, tmp_path):
+    assert main(["blend", *arguments(data, tmp_path / "again", trials=8)]) == 0
+    assert (tmp_path / "again/stack.json").read_text() == (model / "stack.json").read_text()
+
+
+def test_another_problem_does_not_go_on_in_the_same_folder(data, model, capsys):
+    assert main(["blend", *arguments(data, model, trials=9)]) == 2
+    assert "begun with another configuration (trials differ)" in capsys.readouterr().err
+
+
+def test_members_that_say_the_same_leave_the_mean(data, tmp_path):
+    (tmp_path / "oof").mkdir()
+    table = pd.read_csv(data / "oof/whole.csv")
+    uniform = table.assign(normal_mild=1, moderate=1, severe=1)
+    for name in ("a", "b"):
+        uniform.to_csv(tmp_path / f"oof/{name}.csv", index=False)
+    rng = np.random.default_rng(5)
+    write_labels(tmp_path / "train.csv", rng.integers(0, 3, (N, 5, 5)).astype(np.int8))
+    assert main(["blend", *arguments(data, tmp_path / "m", trials=8, members=tmp_path / "oof",
+                                     labels=tmp_path / "train.csv")]) == 0  # fmt: skip
+    report = json.loads((tmp_path / "m/report.json").read_text())
+    weights = set().union(*report["weights"].values())
+    assert report["chosen"] == load_stacker(tmp_path / "m/stack.json").name
+    assert report["chosen"] == "plain_mean" or report["nested"]["total"] < report["mean"]["total"] + 0.02
+    assert weights
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: pd.concat([t, t.head(1)]), r"row 1502: row_id .* was already in row 2"),
+        (
+            lambda t: t.assign(severe=["x", *t["severe"][1:]]),
+            r"row 2: 'x' in column 'severe' is not a finite",
+        ),
+        (
+            lambda t: t.assign(severe=[-1, *t["severe"][1:]]),
+            r"row 2: '-1\.?0?' in column 'severe' is negative",
+        ),
+        (lambda t: t.assign(severe=[np.nan, *t["severe"][1:]]), r"row 2: .* is not a finite number"),
+        (
+            lambda t: t.assign(row_id=["9_spinal_canal_stenosis_l1_l2", *t["row_id"][1:]]),
+            "row 2: unknown row_id",
+        ),
+        (lambda t: t.assign(row_id=["canal", *t["row_id"][1:]]), r"row 2: column 'row_id'"),
+        (lambda t: t.drop(columns="moderate"), "no column 'moderate'"),
+    ],
+)
+def test_bad_tables_are_refused_with_file_and_row(data, tmp_path, capsys, change, words):
+    (tmp_path / "oof").mkdir()
+    change(pd.read_csv(data / "oof/whole.csv", dtype={"severe": object})).to_csv(
+        tmp_path / "oof/bad.csv", index=False
+    )
+    assert main(["blend", *arguments(data, tmp_path / "m", members=tmp_path / "oof")]) == 2
+    with pytest.raises(TableError, match=r"bad\.csv: " + words):
+        read_problem(data / "train.csv", tmp_path / "oof")
+    assert "bad.csv" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("study_id,fold\n1000,0\n", "no fold for study '1001' \\(59 such studies\\)"),
+        ("study_id,fold\n1000,0\n1000,1\n", "row 3: study '1000' comes twice"),
+        ("study_id,fold\n1000,first\n", "row 2: 'first' in column 'fold' is not a whole number"),
+        ("study_id\n1000\n", "no column 'fold'"),
+    ],
+)
+def test_bad_folds_are_refused(tmp_path, text, words):
+    (tmp_path / "folds.csv").write_text(text)
+    with pytest.raises(TableError, match=words):
+        read_folds(tmp_path / "folds.csv", STUDIES)
+
+
+def test_folders_without_tables_are_refused(tmp_path):
+    with pytest.raises(TableError, match="no such folder of prediction tables"):
+        read_members(tmp_path / "absent")
+    with pytest.raises(TableError, match=r"holds no \.csv or \.parquet table"):
+        read_members(tmp_path)
+    for name in ("a.csv", "a.parquet"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(TableError, match="two tables of member 'a'"):
+        read_members(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--apply", "x"], "--apply and --submission belong together"),
+        (["--labels", "x"], "--labels and --members belong together"),
+        ([], "nothing to do"),
+    ],
+)
+def test_options_that_belong_together(tmp_path, capsys, options, words):
+    assert main(["blend", "--out", str(tmp_path), *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_strange_member_is_not_applied(data, model, tmp_path, capsys):
+    (tmp_path / "stranger.csv").write_bytes((data / "oof/whole.csv").read_bytes())
+    out = tmp_path / "out" / "s.csv"
+    assert main(["blend", "--out", str(model), "--apply", str(tmp_path), "--submission", str(out)]) == 2
+    assert "'stranger' is no member" in capsys.readouterr().err
+
+
+def test_workers_tune_one_study_in_a_database(data, tmp_path, capsys):
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    both = [
+        "--labels",
+        str(data / "train.csv"),
+        "--members",
+        str(data / "oof"),
+        "--storage",
+        url,
+        "--trials",
+        "8",
+    ]
+    for _ in range(2):
+        assert main(["tune", *both]) == 0
+    out = tmp_path / "m"
+    assert main(["blend", *arguments(data, out, trials=8, storage=url)]) == 0
+    assert not (out / "optuna.journal").exists()
+    import optuna
+
+    study = optuna.load_study(study_name="stack", storage=url)
+    assert len(study.trials) == 8
+
+
+@pytest.mark.slow
+def test_real_predictions_are_stacked_better_than_by_the_mean(tmp_path):
+    folder = shared("real-oof")
+    out = tmp_path / "m"
+    options = {"labels": folder / "train.csv", "folds": folder / "folds.csv", "members": folder / "members"}
+    assert main(["blend", *arguments(folder, out, **options, trials=10)]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["nested"]["total"] < report["mean"]["total"] - 0.001
+    for part in ("spinal", "foraminal", "subarticular"):
+        assert report["nested"][part] < report["mean"][part] + 0.001
