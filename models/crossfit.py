@@ -58,15 +58,15 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
         column = training.rows["fold"].to_numpy()
         stop = folds[(number + 1) % len(folds)] if len(folds) > 2 else None
         target = folder / f"fold_{fold}"
-        if (target / MANIFEST).is_file():
-            member = kind.load(target)
-        else:
+        if not (target / MANIFEST).is_file():
             nothing = np.zeros(len(column), bool)
             stop_on = training.where(column == stop if stop is not None else nothing)
             member = make().fit(training.where((column != fold) & (column != stop)), stop_on)
             shutil.rmtree(target, ignore_errors=True)
             with atomic(target) as temporary:
                 member.save(temporary)
+        # What was read again may differ in the last bit: an interrupted run must not differ from a whole one.
+        member = kind.load(target)
         held_out = training.where(column == fold)
         tables.append(_table(held_out, member.predict_proba(held_out), name, fold))
     return pd.concat(tables, ignore_index=True)

@@ -106,9 +106,7 @@ class MixProblem:
             block = {f"{family}.{name}": Range() for name in self.columns(family)}
             block |= {f"{family}.shrink_{name}": bounds for name, bounds in _STRENGTHS.items()}
             blocks.append(block | {f"{family}.temperature": _TEMPERATURE})
-        # Rounded: a member that was read again may differ in the last bit.
-        cubes = np.round(self.predictions.cubes, 6) + 0.0
-        content = hashlib.sha256(cubes.tobytes() + self.grades.tobytes())
+        content = hashlib.sha256(self.predictions.cubes.tobytes() + self.grades.tobytes())
         content.update(json.dumps([self.predictions.members, seed]).encode())
         return Search(
             study=STUDY,

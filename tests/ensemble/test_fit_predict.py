@@ -172,14 +172,13 @@ def test_a_killed_fit_goes_on_and_ends_the_same(undisturbed, tmp_path, monkeypat
             fit(store.path, tmp_path / "model", TINY, trials=6)
     fit(store.path, tmp_path / "model", TINY, trials=6)
     assert len(fitted) == 6 if where == "members" else 5
-    # A model that was read again may differ in the last bit.
     assert files(tmp_path / "model").keys() == expected.keys()
     same = ("members", "studies.json", "manifest.json", "config.json")
     for path, content in files(tmp_path / "model").items():
         if path.parts[0] in same:
             assert content == expected[path], path
     one, two = (read_json(path / "report.json") for path in (whole, tmp_path / "model"))
-    assert two["nested"] == pytest.approx(one["nested"], abs=1e-3) and two["chosen"] == one["chosen"]
+    assert {**two, "model": ""} == {**one, "model": ""}
     trials = [
         (path / "optuna.journal").read_bytes().count(b'"op_code":4') for path in (whole, tmp_path / "model")
     ]
