@@ -6,6 +6,7 @@ members/NAME/fold_k/     fitted members
 oof.parquet              row_id, probabilities, fold, member: out-of-fold predictions
 studies.json             studies it was fitted on, each with a hash of its features
 stack.json               the stacker; baselines/NAME.json: those it is compared with
+nested.parquet           the stack's predictions that were scored, with the grades
 optuna.journal           all trials; `lsdc-ensemble dashboard MODEL` shows them
 report.json              scores, intervals, weights
 """
