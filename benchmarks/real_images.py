@@ -1,0 +1,336 @@
+"""The bundled encoder and localizer on real pictures, beside yardsticks.
+
+    python benchmarks/real_images.py --data ../shared/real-images --out /tmp/real
+
+DATA holds pictures derived from SPIDER (van der Graaf et al. 2024, CC-BY-4.0): disc crops with gradings,
+mid-sagittal slices, and slices with masks. Nothing is fitted to them but the probes, cross-fitted by patient.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from skimage.feature import hog, local_binary_pattern
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.study import Series, Slice, Study
+from lsdc.cohort.vocabulary import Family, Level, View
+from lsdc.features.encoder import Encoder
+from lsdc.features.settings import Settings
+from lsdc.runtime.console import plain, say, table, track
+from lsdc.slice_selector import SliceSelector
+from lsdc.slice_selector.localizer import Localizer
+
+FINDINGS = {
+    "narrowing": lambda row: row["narrowing"] > 0,
+    "bulging": lambda row: row["bulging"] > 0,
+    "herniation": lambda row: row["herniation"] > 0,
+    "pfirrmann": lambda row: row["pfirrmann"] >= 4,
+    "modic": lambda row: row["modic"] > 0,
+}
+DISC = 29
+PX = 96
+NEAR_MM = 8.0
+Crops = list[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Measure encoder and localizer on real pictures."""
+
+    data: Path
+    """folder with discs/, midsagittal/, space/, gradings.csv, series.csv"""
+    encoder: str = "bundled"
+    """weights of the encoder: bundled, random, imagenet, or a file"""
+    localizer: Path | None = None
+    """weights of the sagittal localizer; default: the bundled ones"""
+    imagenet: Path | None = None
+    """MobileNetV2 weights for a yardstick"""
+    out: Path | None = None
+    """folder for the contact sheets"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Measure."""
+        crops, rows = read_discs(self.data)
+        encoders: dict[str, Callable[[Crops], NDArray]] = {
+            "16x8 pixels": pixels,
+            "HOG + LBP": textures,
+            "random MobileNetV2": mobilenet(None),
+            self.encoder if self.encoder == "bundled" else Path(self.encoder).stem: ours(self.encoder),
+        }
+        if self.imagenet is not None:
+            encoders["ImageNet MobileNetV2"] = mobilenet(self.imagenet)
+        scores = {
+            name: probe(embed(crops), rows)
+            for name, embed in track(encoders.items(), "probes", len(encoders))
+        }
+        selector = SliceSelector.bundled()
+        if self.localizer is not None:
+            selector.localizers["sagittal"] = Localizer.load(self.localizer, "sagittal")
+        located = on_masks(self.data, selector, self.out)
+        result = {"encoder": scores, "localizer": located, "discs": len(rows)}
+        if self.out is not None:
+            contact_sheets(self.data, selector, self.out)
+        show(result, self.out)
+        return result
+
+
+def read_discs(data: Path) -> tuple[Crops, pd.DataFrame]:
+    """Crops of discs, and their gradings, where the number per patient and view agrees."""
+    gradings = pd.read_csv(data / "gradings.csv")
+    gradings = gradings.assign(patient=gradings["patient"].astype(str))
+    found: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    for path in (data / "discs").glob("*.png"):
+        patient, rest = path.stem.split("_", 1)
+        view, number = rest.rsplit("_disc_", 1)
+        found.setdefault((patient, view), []).append((int(number), path))
+    crops, rows = [], []
+    for (patient, _), paths in sorted(found.items()):
+        graded = gradings[gradings["patient"] == patient].sort_values("disc_from_top")
+        if len(graded) != len(paths):
+            continue
+        for (_, path), (_, row) in zip(sorted(paths), graded.iterrows()):
+            crops.append(np.asarray(Image.open(path).convert("L")))
+            rows.append(row)
+    return crops, pd.DataFrame(rows).reset_index(drop=True)
+
+
+def probe(features: NDArray, rows: pd.DataFrame) -> dict[str, Any]:
+    """AUC per finding of a logistic probe, cross-fitted by patient, their mean, and its 95 % interval by patients."""
+    groups = rows["patient"].to_numpy()
+    scores = {}
+    for name, rule in FINDINGS.items():
+        truth = rule(rows).to_numpy()
+        score = np.zeros(len(truth))
+        for train, test in GroupKFold(5).split(features, truth, groups):
+            model = make_pipeline(
+                StandardScaler(), LogisticRegression(C=0.003, class_weight="balanced", max_iter=2000)
+            )
+            score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
+        scores[name] = (truth, score)
+    result: dict[str, Any] = {name: roc_auc_score(*pair) for name, pair in scores.items()}
+    result["mean"] = float(np.mean(list(result.values())))
+    rng, patients = np.random.default_rng(0), np.unique(groups)
+    members = {patient: np.flatnonzero(groups == patient) for patient in patients}
+    means = []
+    for _ in range(200):
+        drawn = np.concatenate([members[patient] for patient in rng.choice(patients, len(patients))])
+        parts = [(truth[drawn], score[drawn]) for truth, score in scores.values()]
+        if all(truth.any() and not truth.all() for truth, _ in parts):
+            means.append(np.mean([roc_auc_score(*part) for part in parts]))
+    result["interval"] = np.quantile(means, [0.025, 0.975]).tolist()
+    return result
+
+
+def resized(crops: Crops, width: int, height: int) -> NDArray[np.uint8]:
+    """All crops stretched to one size, (n, height, width)."""
+    return np.stack([
+        np.asarray(Image.fromarray(crop).resize((width, height), Image.Resampling.BILINEAR)) for crop in crops
+    ])  # fmt: skip
+
+
+def pixels(crops: Crops) -> NDArray:
+    """16 x 8 pixels."""
+    return resized(crops, 16, 8).reshape(len(crops), -1) / 255.0
+
+
+def textures(crops: Crops) -> NDArray:
+    """Histograms of gradients and of local binary patterns."""
+    features = []
+    for picture in resized(crops, 64, 32):
+        patterns = local_binary_pattern(picture, 8, 1, "uniform").astype(int)
+        gradients = hog(picture, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1))
+        features.append(np.append(gradients, np.bincount(patterns.ravel(), minlength=10) / patterns.size))
+    return np.array(features)
+
+
+def mobilenet(weights: Path | None) -> Callable[[Crops], NDArray]:
+    """A MobileNetV2 of timm, random or with a file's weights."""
+
+    def embed(crops: Crops) -> NDArray:
+        import timm
+        from safetensors.torch import load_file
+        from torch.nn import ReLU6
+
+        torch.manual_seed(0)
+        network = timm.create_model("mobilenetv2_100", num_classes=1001, pad_type="same", act_layer=ReLU6)
+        if weights is not None:
+            network.load_state_dict(load_file(weights))
+        network.eval().reset_classifier(0)
+        pictures = torch.from_numpy(resized(crops, PX, PX)).float()[:, None].expand(-1, 3, -1, -1) / 127.5 - 1
+        with torch.inference_mode():
+            return np.concatenate([network(batch).numpy() for batch in pictures.split(128)])
+
+    return embed
+
+
+def ours(weights: str) -> Callable[[Crops], NDArray]:
+    """The toolkit's encoder."""
+
+    def embed(crops: Crops) -> NDArray:
+        encoder = Encoder.build(Settings().backbone, weights, torch.device("cpu"))
+        return encoder.features(np.repeat(resized(crops, PX, PX)[:, None], 3, axis=1))
+
+    return embed
+
+
+def as_study(path: Path, spacing: tuple[float, float], view: View) -> Study:
+    """A study of one upright sagittal slice."""
+    pixels_ = np.asarray(Image.open(path).convert("L"), np.float32)
+    plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), spacing)
+    return Study(path.stem, (Series("1", view, (Slice(pixels_, plane, 1, path.name),)),))
+
+
+def spacings(data: Path) -> dict[str, tuple[float, float]]:
+    """Spacing of rows and columns by series name, mm."""
+    table_ = pd.read_csv(data / "series.csv")
+    return {
+        str(row.series): tuple(float(part) for part in row.PixelSpacing.strip("[]").split(","))[:2]
+        for row in table_.itertuples()
+    }
+
+
+def canal_points(selector: SliceSelector, study: Study) -> tuple[NDArray, NDArray]:
+    """Column and row of the five canal points (5, 2), and their confidence (5,)."""
+    found = [item for item in selector.locate(study) if item.target.condition.family is Family.SPINAL]
+    plane = study.series[0].slices[0].plane
+    points = np.array([plane.to_pixel(np.array(item.patient))[0] for item in found])
+    return points, np.array([item.confidence for item in found])
+
+
+def posterior_edges(mask: NDArray) -> NDArray:
+    """Column and row of the posterior edge of the five lowest discs, head to foot."""
+    from scipy.ndimage import label
+
+    parts, count = label(mask == DISC)
+    discs = [np.argwhere(parts == k + 1) for k in range(count)]
+    discs = sorted((disc for disc in discs if len(disc) > 60), key=lambda disc: disc[:, 0].mean())[-5:]
+    edges = []
+    for disc in discs:
+        behind = disc[disc[:, 1] >= np.quantile(disc[:, 1], 0.9)]
+        edges.append((behind[:, 1].mean(), behind[:, 0].mean()))
+    return np.array(edges)
+
+
+def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str, Any]:
+    """Share of levels whose point is within 8 mm of the posterior edge of the right disc, and the median error."""
+    known = spacings(data)
+    errors, sure, pictures = [], [], []
+    for path in track(sorted((data / "space" / "images").glob("*.png")), "masks"):
+        spacing = known[path.stem.rsplit("_slice", 1)[0]]
+        study = as_study(path, spacing, View.SAGITTAL_T2)
+        points, confidence = canal_points(selector, study)
+        edges = posterior_edges(np.asarray(Image.open(data / "space" / "masks" / path.name)))
+        if len(edges) < len(Level):
+            continue
+        errors.append(np.linalg.norm((points - edges) * spacing[::-1], axis=1))
+        sure.append(confidence)
+        pictures.append(marked(study, points, confidence, edges))
+    away, confidence = np.concatenate(errors), np.concatenate(sure)
+    right = away <= NEAR_MM
+    if out is not None:
+        sheet(pictures, out / "masks.png")
+    bins = np.digitize(confidence, [0.25, 0.5, 0.75])
+    return {
+        "right_within_8mm": float(right.mean()),
+        "median_mm": float(np.median(away)),
+        "pictures": len(errors),
+        "whole_pictures_right": float(np.mean([(one <= NEAR_MM).all() for one in errors])),
+        "reliability": [
+            {"confidence": float(confidence[bins == k].mean()), "right": float(right[bins == k].mean()),
+             "points": int((bins == k).sum())}
+            for k in range(4) if (bins == k).any()
+        ],
+    }  # fmt: skip
+
+
+def marked(study: Study, points: NDArray, confidence: NDArray, truth: NDArray | None = None) -> Image.Image:
+    """The slice with the points, brighter where surer; crosses at the truth."""
+    item = study.series[0].slices[0]
+    low, high = np.percentile(item.pixels, [1, 99.5])
+    gray = (np.clip((item.pixels - low) / max(high - low, 1), 0, 1) * 255).astype(np.uint8)
+    scale = 320 / max(item.pixels.shape)
+    picture = (
+        Image.fromarray(gray)
+        .convert("RGB")
+        .resize((round(gray.shape[1] * scale), round(gray.shape[0] * scale)))
+    )
+    draw = ImageDraw.Draw(picture)
+    colors = [(255, 80, 80), (255, 170, 60), (255, 240, 80), (90, 230, 110), (90, 170, 255)]
+    for (x, y), sure, color in zip(points * scale, confidence, colors):
+        draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=color, width=2 if sure > 0.5 else 1)
+        draw.text((x + 7, y - 6), f"{sure:.1f}", fill=color)
+    for (x, y), color in zip(truth * scale if truth is not None else (), colors):
+        draw.line((x - 4, y, x + 4, y), fill=color)
+        draw.line((x, y - 4, x, y + 4), fill=color)
+    draw.text((3, 3), study.study_id, fill=(255, 255, 255))
+    return picture
+
+
+def sheet(pictures: list[Image.Image], path: Path, columns: int = 7) -> None:
+    """A contact sheet."""
+    rows = -(-len(pictures) // columns)
+    whole = Image.new("RGB", (columns * 322, rows * 322))
+    for k, picture in enumerate(pictures):
+        whole.paste(picture, (k % columns * 322, k // columns * 322))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole.save(path)
+
+
+def contact_sheets(data: Path, selector: SliceSelector, out: Path) -> None:
+    """Sheets of all mid-sagittal slices with the located points."""
+    known = spacings(data)
+    for name, view in (("t1", View.SAGITTAL_T1), ("t2", View.SAGITTAL_T2)):
+        pictures = []
+        for path in track(sorted((data / "midsagittal").glob(f"*_{name}.png")), f"mid-sagittal {name}"):
+            study = as_study(path, known.get(path.stem, (0.6, 0.6)), view)
+            pictures.append(marked(study, *canal_points(selector, study)))
+        for part in range(0, len(pictures), 35):
+            sheet(pictures[part : part + 35], out / f"midsagittal_{name}_{part // 35}.png")
+
+
+def show(result: dict[str, Any], out: Path | None) -> None:
+    """Print the tables for people."""
+    names = [*FINDINGS, "mean"]
+    table(
+        f"AUC of a logistic probe on {result['discs']} real discs, by patient (higher is better)",
+        ["encoder", *names, "95 % interval"],
+        [
+            (name, *(f"{row[part]:.3f}" for part in names), "{:.3f} to {:.3f}".format(*row["interval"]))
+            for name, row in result["encoder"].items()
+        ],
+    )
+    located = result["localizer"]
+    say(
+        f"{located['right_within_8mm']:.0%} of the five lowest discs of {located['pictures']} pictures within "
+        f"{NEAR_MM:.0f} mm of the disc's posterior edge; median error {located['median_mm']:.1f} mm; "
+        f"all five right in {located['whole_pictures_right']:.0%}"
+    )
+    for row in located["reliability"]:
+        say(f"  confidence {row['confidence']:.2f}: {row['right']:.0%} of {row['points']} points are right")
+    if out is not None:
+        say(f"contact sheets: {out}")
+
+
+if __name__ == "__main__":
+    benchmark = tyro.cli(RealImages)
+    outcome = benchmark.run()
+    if benchmark.json:
+        print(json.dumps(plain(outcome)))
