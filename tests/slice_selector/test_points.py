@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsdc.runtime import ArtefactError
-from lsdc.slice_selector.augment import disturb
+from lsdc.slice_selector.augment import disturb, move, repaint
 from lsdc.slice_selector.decode import ordered_levels, peak, probabilities
 from lsdc.slice_selector.example import ABSENT, PRESENT, UNKNOWN
 from lsdc.slice_selector.localizer import Localizer
@@ -57,12 +57,23 @@ def test_augmentation_moves_points_with_the_picture(seed, mirror):
     for (x, y), value in ((points[0, 0], 255), (points[0, 1], 120)):
         blob = torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18)
         pictures += (value * blob).to(torch.uint8)
-    changed, moved = disturb(pictures, points, torch.Generator().manual_seed(seed), mirror)
+    changed, moved = move(pictures, points, torch.Generator().manual_seed(seed), mirror)
     for picture, places in zip(changed, moved):
         smooth = torch.nn.functional.avg_pool2d(picture[None, None], 5, 1, 2)[0, 0]
         row, column = divmod(int(smooth.argmax()), 128)
         near = (places - torch.tensor([column, row])).norm(dim=1).min()
         assert float(near) < 4
+
+
+def test_repainting_keeps_what_is_where():
+    generator = torch.Generator().manual_seed(0)
+    shapes = torch.full((40, 96, 96), 0.5)
+    shapes[:, 40:56, 40:56] = 0.7
+    painted = repaint(shapes, generator)
+    assert painted.shape == shapes.shape and torch.isfinite(painted).all() and (painted >= 0).all()
+    apart = painted[:, 43:53, 43:53].mean(dim=(1, 2)) - painted[:, 20:30, 43:53].mean(dim=(1, 2))
+    assert (apart.abs() > 0.03).float().mean() > 0.8
+    assert (apart < 0).any() and (apart > 0).any()  # bright may become dark
 
 
 def test_mirroring_swaps_the_sides():
