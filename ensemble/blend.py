@@ -97,6 +97,9 @@ def read_members(folder: Path, studies: Sequence[str] | None = None) -> Predicti
         raise TableError(f"{twice[0]}: there are two tables of member {twice[0].stem!r}; keep one")
     known = None if studies is None else set(row_ids(studies))
     tables = {path.stem: read_predictions(path, known=known) for path in paths}
+    empty = [path for path in paths if tables[path.stem].empty]
+    if empty:
+        raise TableError(f"{empty[0]}: holds no row; remove it or fill it")
     if studies is None:
         found = {parse_row_id(row_id)[0] for one in tables.values() for row_id in one["row_id"]}
         studies = sorted(found, key=lambda study: (len(study), study))

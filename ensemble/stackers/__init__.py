@@ -14,7 +14,7 @@ from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.ensemble.stackers.tuned import Tuned
 from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime.artefact import fingerprint, read_json, write_json
 
 STACKERS: dict[str, type[Stacker]] = {
     stacker.name: stacker
@@ -36,8 +36,9 @@ STACKERS: dict[str, type[Stacker]] = {
 
 
 def save_stacker(path: Path, stacker: Stacker) -> None:
-    """Write a fitted stacker as JSON."""
-    write_json(path, {"stacker": stacker.name, **stacker.state()})
+    """Write a fitted stacker as JSON, with a hash by which damage is seen before anything is made of it."""
+    state = {"stacker": stacker.name, **stacker.state()}
+    write_json(path, {**state, "hash": fingerprint(state)})
 
 
 def load_stacker(path: Path) -> Stacker:
@@ -52,6 +53,8 @@ def load_stacker(path: Path) -> Stacker:
     name = state.get("stacker") if isinstance(state, dict) else None
     if name not in STACKERS:
         raise ArtefactError(f"{path}: unknown stacker {name!r}; this version knows {', '.join(STACKERS)}")
+    if fingerprint({key: value for key, value in state.items() if key != "hash"}) != state.get("hash"):
+        raise ArtefactError(f"{path}: damaged, its content does not fit its hash; fit again")
     try:
         return STACKERS[name].restore(state)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -139,6 +139,7 @@ def test_members_that_say_the_same_leave_the_mean(data, tmp_path):
         ),
         (lambda t: t.assign(row_id=["canal", *t["row_id"][1:]]), r"row 2: column 'row_id'"),
         (lambda t: t.drop(columns="moderate"), "no column 'moderate'"),
+        (lambda t: t.head(0), "holds no row"),
     ],
 )
 def test_bad_tables_are_refused_with_file_and_row(data, tmp_path, capsys, change, words):

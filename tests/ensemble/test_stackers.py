@@ -27,6 +27,7 @@ from lsdc.ensemble.stackers import (
 )
 from lsdc.ensemble.stackers.weighted import WeightedStacker
 from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import fingerprint
 
 
 def made(seed=0, n=30, skills=(0.5, 0.3, 0.1), blank=0.1):
@@ -242,6 +243,14 @@ def test_unknown_and_damaged_stackers_are_refused(tmp_path):
     path.write_text('{"stacker": "magic"}')
     with pytest.raises(ArtefactError, match=r"unknown stacker 'magic'; this version knows weighted_prior"):
         load_stacker(path)
-    path.write_text('{"stacker": "simplex", "members": ["a"]}')
+    predictions, grades = made()
+    save_stacker(path, Tuned(trials=2).fit(predictions, grades))
+    state = json.loads(path.read_text())
+    state["families"]["spinal"]["temperature"] = 7
+    path.write_text(json.dumps(state))
+    with pytest.raises(ArtefactError, match="damaged, its content does not fit its hash"):
+        load_stacker(path)
+    wrong = {"stacker": "simplex", "members": ["a"]}
+    path.write_text(json.dumps({**wrong, "hash": fingerprint(wrong)}))
     with pytest.raises(ArtefactError, match="damaged"):
         load_stacker(path)
