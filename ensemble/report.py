@@ -56,7 +56,7 @@ class Report:
         Of the stack's total.
     versus_mean, versus_best_single : Interval
         The stack's total minus theirs, paired by study; below zero the stack is better.
-    versus_mean_by_part : dict of str to Interval
+    versus_mean_by_part, versus_best_single_by_part : dict of str to Interval
         The same per part of the score, and per family and level.
     in_sample : Scores
         The stack on the studies it was fitted on: what tuning would seem to gain.
@@ -75,6 +75,7 @@ class Report:
     versus_mean: Interval
     versus_best_single: Interval
     versus_mean_by_part: dict[str, Interval]
+    versus_best_single_by_part: dict[str, Interval]
     in_sample: Scores
     missing: dict[str, int]
     warnings: tuple[str, ...]
@@ -167,6 +168,7 @@ def report(
         versus_mean=bootstrap(lambda counts: stack.totals(counts) - mean.totals(counts), n, seed),
         versus_best_single=bootstrap(lambda counts: stack.totals(counts) - best.totals(counts), n, seed),
         versus_mean_by_part=differences(grades, nested, cubes[1], seed),
+        versus_best_single_by_part=differences(grades, nested, cubes[2], seed),
         in_sample=official_score(grades, fitted.predict(predictions)),
         missing=missing_rows(predictions, grades),
         warnings=(*leaks(singles, prior.scores()), *fold_leaks(alone, grades, folds)),

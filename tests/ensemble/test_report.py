@@ -119,7 +119,7 @@ def test_differences_are_given_for_each_part_and_level():
     predictions, grades, folds = made([0.6, 0.3, 0.0])
     found = report_of(Simplex, predictions, grades, folds)
     parts = found.versus_mean_by_part
-    assert len(parts) == 4 + 15
+    assert len(parts) == 4 + 15 and parts.keys() == found.versus_best_single_by_part.keys()
     assert parts["foraminal"].value == pytest.approx(found.nested.foraminal - found.mean.foraminal)
     assert parts["spinal l4_l5"].low <= parts["spinal l4_l5"].value <= parts["spinal l4_l5"].high
 
