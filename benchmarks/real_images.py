@@ -16,39 +16,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import tyro
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from skimage.feature import hog, local_binary_pattern
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from yardsticks import (
+    FINDINGS,
+    PX,
+    Crops,
+    mobilenet,
+    ours,
+    pixels,
+    probe,
+    read_discs,
+    read_gradings,
+    textures,
+)
 
 from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.pictures import Cutter
 from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import Family, Level, View
-from lsdc.features.encoder import Encoder
-from lsdc.features.settings import Settings
 from lsdc.runtime.console import plain, say, table, track
 from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.localizer import Localizer
 
-FINDINGS = {
-    "narrowing": lambda row: row["narrowing"] > 0,
-    "bulging": lambda row: row["bulging"] > 0,
-    "herniation": lambda row: row["herniation"] > 0,
-    "pfirrmann": lambda row: row["pfirrmann"] >= 4,
-    "modic": lambda row: row["modic"] > 0,
-}
 DISC = 29
-PX = 96
 NEAR_MM = 8.0
 BEHIND_MM = 5.0
 """The simulator marks the canal so far behind the posterior edge of the disc, where readers mark it too."""
-Crops = list[NDArray[np.uint8]]
+HALF_DISC_MM, DISC_MM = 17.0, 48.0
+"""From the posterior edge to the middle of a disc, and the side of the crops around it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,22 @@ class RealImages:
 
     def run(self) -> dict[str, Any]:
         """Measure."""
-        crops, rows = ([], pd.DataFrame()) if self.only_localizer else read_discs(self.data)
+        selector = SliceSelector.bundled()
+        if self.localizer is not None:
+            selector.localizers["sagittal"] = Localizer.load(self.localizer, "sagittal")
+        result: dict[str, Any] = {"localizer": on_masks(self.data, selector, self.out)}
+        if not self.only_localizer:
+            crops, rows = read_discs(self.data)
+            result |= {"encoder": self.probes(crops, rows), "discs": len(rows)}
+            crops, rows = found_discs(self.data, selector)
+            result |= {"encoder_at_found_discs": self.probes(crops, rows), "found_discs": len(rows)}
+        if self.out is not None:
+            contact_sheets(self.data, selector, self.out)
+        show(result, self.out)
+        return result
+
+    def probes(self, crops: Crops, rows: pd.DataFrame) -> dict[str, Any]:
+        """AUC of every encoder on some crops."""
         encoders: dict[str, Callable[[Crops], NDArray]] = {
             "16x8 pixels": pixels,
             "HOG + LBP": textures,
@@ -81,120 +93,30 @@ class RealImages:
         }
         if self.imagenet is not None:
             encoders["ImageNet MobileNetV2"] = mobilenet(self.imagenet)
-        if self.only_localizer:
-            encoders = {}
-        scores = {
+        return {
             name: probe(embed(crops), rows)
             for name, embed in track(encoders.items(), "probes", len(encoders))
         }
-        selector = SliceSelector.bundled()
-        if self.localizer is not None:
-            selector.localizers["sagittal"] = Localizer.load(self.localizer, "sagittal")
-        located = on_masks(self.data, selector, self.out)
-        result = {"encoder": scores, "localizer": located, "discs": len(rows)}
-        if self.out is not None:
-            contact_sheets(self.data, selector, self.out)
-        show(result, self.out)
-        return result
 
 
-def read_discs(data: Path) -> tuple[Crops, pd.DataFrame]:
-    """Crops of discs, and their gradings, where the number per patient and view agrees."""
-    gradings = pd.read_csv(data / "gradings.csv")
-    gradings = gradings.assign(patient=gradings["patient"].astype(str))
-    found: dict[tuple[str, str], list[tuple[int, Path]]] = {}
-    for path in (data / "discs").glob("*.png"):
-        patient, rest = path.stem.split("_", 1)
-        view, number = rest.rsplit("_disc_", 1)
-        found.setdefault((patient, view), []).append((int(number), path))
+def found_discs(data: Path, selector: SliceSelector) -> tuple[Crops, pd.DataFrame]:
+    """Squares of `DISC_MM` around the discs that the localizer finds on mid-sagittal slices, and their gradings."""
+    gradings, known = read_gradings(data), spacings(data)
     crops, rows = [], []
-    for (patient, _), paths in sorted(found.items()):
-        graded = gradings[gradings["patient"] == patient].sort_values("disc_from_top")
-        if len(graded) != len(paths):
-            continue
-        for (_, path), (_, row) in zip(sorted(paths), graded.iterrows()):
-            crops.append(np.asarray(Image.open(path).convert("L")))
-            rows.append(row)
+    for path in track(sorted((data / "midsagittal").glob("*.png")), "finding discs"):
+        patient, name = path.stem.rsplit("_", 1)
+        view = View.SAGITTAL_T1 if name == "t1" else View.SAGITTAL_T2
+        spacing = known.get(path.stem, (0.6, 0.6))
+        study = as_study(path, spacing, view)
+        points, _ = canal_points(selector, study)
+        cutter = Cutter(study.series[0], view)
+        graded = gradings[gradings["patient"] == patient].set_index("ivd_label")
+        for level, point in enumerate(forward(points, spacing, BEHIND_MM + HALF_DISC_MM)):
+            label = len(Level) - level
+            if label in graded.index:
+                crops.append(cutter.cut(0, (float(point[0]), float(point[1])), DISC_MM, PX))
+                rows.append(graded.loc[label])
     return crops, pd.DataFrame(rows).reset_index(drop=True)
-
-
-def probe(features: NDArray, rows: pd.DataFrame) -> dict[str, Any]:
-    """AUC per finding of a logistic probe, cross-fitted by patient, their mean, and its 95 % interval by patients."""
-    groups = rows["patient"].to_numpy()
-    scores = {}
-    for name, rule in FINDINGS.items():
-        truth = rule(rows).to_numpy()
-        score = np.zeros(len(truth))
-        for train, test in GroupKFold(5).split(features, truth, groups):
-            model = make_pipeline(
-                StandardScaler(), LogisticRegression(C=0.003, class_weight="balanced", max_iter=2000)
-            )
-            score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
-        scores[name] = (truth, score)
-    result: dict[str, Any] = {name: roc_auc_score(*pair) for name, pair in scores.items()}
-    result["mean"] = float(np.mean(list(result.values())))
-    rng, patients = np.random.default_rng(0), np.unique(groups)
-    members = {patient: np.flatnonzero(groups == patient) for patient in patients}
-    means = []
-    for _ in range(200):
-        drawn = np.concatenate([members[patient] for patient in rng.choice(patients, len(patients))])
-        parts = [(truth[drawn], score[drawn]) for truth, score in scores.values()]
-        if all(truth.any() and not truth.all() for truth, _ in parts):
-            means.append(np.mean([roc_auc_score(*part) for part in parts]))
-    result["interval"] = np.quantile(means, [0.025, 0.975]).tolist()
-    return result
-
-
-def resized(crops: Crops, width: int, height: int) -> NDArray[np.uint8]:
-    """All crops stretched to one size, (n, height, width)."""
-    return np.stack([
-        np.asarray(Image.fromarray(crop).resize((width, height), Image.Resampling.BILINEAR)) for crop in crops
-    ])  # fmt: skip
-
-
-def pixels(crops: Crops) -> NDArray:
-    """16 x 8 pixels."""
-    return resized(crops, 16, 8).reshape(len(crops), -1) / 255.0
-
-
-def textures(crops: Crops) -> NDArray:
-    """Histograms of gradients and of local binary patterns."""
-    features = []
-    for picture in resized(crops, 64, 32):
-        patterns = local_binary_pattern(picture, 8, 1, "uniform").astype(int)
-        gradients = hog(picture, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1))
-        features.append(np.append(gradients, np.bincount(patterns.ravel(), minlength=10) / patterns.size))
-    return np.array(features)
-
-
-def mobilenet(weights: Path | None) -> Callable[[Crops], NDArray]:
-    """A MobileNetV2 of timm, random or with a file's weights."""
-
-    def embed(crops: Crops) -> NDArray:
-        import timm
-        from safetensors.torch import load_file
-        from torch.nn import ReLU6
-
-        torch.manual_seed(0)
-        network = timm.create_model("mobilenetv2_100", num_classes=1001, pad_type="same", act_layer=ReLU6)
-        if weights is not None:
-            network.load_state_dict(load_file(weights))
-        network.eval().reset_classifier(0)
-        pictures = torch.from_numpy(resized(crops, PX, PX)).float()[:, None].expand(-1, 3, -1, -1) / 127.5 - 1
-        with torch.inference_mode():
-            return np.concatenate([network(batch).numpy() for batch in pictures.split(128)])
-
-    return embed
-
-
-def ours(weights: str) -> Callable[[Crops], NDArray]:
-    """The toolkit's encoder."""
-
-    def embed(crops: Crops) -> NDArray:
-        encoder = Encoder.build(Settings().backbone, weights, torch.device("cpu"))
-        return encoder.features(np.repeat(resized(crops, PX, PX)[:, None], 3, axis=1))
-
-    return embed
 
 
 def as_study(path: Path, spacing: tuple[float, float], view: View) -> Study:
@@ -221,13 +143,13 @@ def canal_points(selector: SliceSelector, study: Study) -> tuple[NDArray, NDArra
     return points, np.array([item.confidence for item in found])
 
 
-def forward(points: NDArray, spacing: tuple[float, float]) -> NDArray:
-    """Canal points (5, 2) moved to where they say the posterior edges of the discs are: across the spine."""
+def forward(points: NDArray, spacing: tuple[float, float], by_mm: float = BEHIND_MM) -> NDArray:
+    """Canal points (5, 2) moved across the spine, by default to where they say the discs' posterior edges are."""
     mm = points * spacing[::-1]
     along = np.gradient(mm, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)  # head to foot is down, so this is to the left
-    return np.asarray((mm + BEHIND_MM * across) / spacing[::-1])
+    return np.asarray((mm + by_mm * across) / spacing[::-1])
 
 
 def posterior_edges(mask: NDArray) -> NDArray:
@@ -328,8 +250,10 @@ def contact_sheets(data: Path, selector: SliceSelector, out: Path) -> None:
 def show(result: dict[str, Any], out: Path | None) -> None:
     """Print the tables for people."""
     names = [*FINDINGS, "mean"]
-    if result["encoder"]:
-        show_encoders(result, names)
+    if "encoder" in result:
+        show_encoders(f"{result['discs']} real discs", result["encoder"], names)
+        found = result["encoder_at_found_discs"]
+        show_encoders(f"{result['found_discs']} discs found by the localizer", found, names)
     located = result["localizer"]
     say(
         f"{located['right_within_8mm']:.0%} of the five lowest discs of {located['pictures']} pictures are within "
@@ -345,14 +269,14 @@ def show(result: dict[str, Any], out: Path | None) -> None:
         say(f"contact sheets: {out}")
 
 
-def show_encoders(result: dict[str, Any], names: list[str]) -> None:
+def show_encoders(what: str, scores: dict[str, Any], names: list[str]) -> None:
     """Print the table of encoders."""
     table(
-        f"AUC of a logistic probe on {result['discs']} real discs, by patient (higher is better)",
+        f"AUC of a logistic probe on {what}, by patient (higher is better)",
         ["encoder", *names, "95 % interval"],
         [
             (name, *(f"{row[part]:.3f}" for part in names), "{:.3f} to {:.3f}".format(*row["interval"]))
-            for name, row in result["encoder"].items()
+            for name, row in scores.items()
         ],
     )
 

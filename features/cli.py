@@ -103,28 +103,28 @@ class Preview:
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Train an encoder on simulated studies, to regress what the simulator measured and to grade.
+    """Train an encoder on simulated anatomy under random acquisitions, to read what the simulator knows.
 
     The same command run again goes on where it stopped.
 
     Examples:
-        lsdc-features pretrain --out encoder.safetensors --studies 400
+        lsdc-features pretrain --out encoder.safetensors
     """
 
     out: Path
     """safetensors file to write; its card lies beside it as JSON"""
     backbone: str = "regnetx_002"
-    """any timm model"""
-    studies: int = 400
-    """simulated studies, a fifth of them kept for the test"""
-    cohort: Path | None = None
-    """a cohort that `lsdc-phantom make` wrote, to use instead of simulating one"""
-    epochs: int = 12
-    """passes over the crops"""
-    batch: int = 64
-    """targets per step"""
+    """any convolutional timm model"""
+    patients: int = 1200
+    """simulated patients, a fifth of them kept for validation and test"""
+    epochs: int = 18
+    """epochs of `steps` steps"""
+    steps: int = 200
+    """steps per epoch"""
+    batch: int = 96
+    """patches per step, each under two acquisitions"""
     seed: int = 0
-    """for the cohort and the training"""
+    """for the patients and the training"""
     crop_px: int = 96
     """side of a crop in pixels"""
     device: str = "auto"
@@ -141,9 +141,9 @@ class Pretrain:
         return Pretraining(
             self.out,
             backbone=self.backbone,
-            studies=self.studies,
-            cohort=self.cohort,
+            patients=self.patients,
             epochs=self.epochs,
+            steps=self.steps,
             batch=self.batch,
             seed=self.seed,
             crop_px=self.crop_px,
@@ -154,37 +154,39 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class PretrainLocalizer:
-    """Train the networks that find disc levels and axial sides, on simulated studies.
+    """Train the networks that find disc levels and axial sides, on simulated anatomy.
 
     The same command run again goes on where it stopped.
 
     Examples:
-        lsdc-features pretrain-localizer --out weights/ --studies 400
+        lsdc-features pretrain-localizer --out weights/
     """
 
     out: Path
     """folder for the weights and their card"""
-    studies: int = 400
-    """simulated studies, the last of them kept for the test"""
-    cohort: Path | None = None
-    """a cohort that `lsdc-phantom make` wrote, to use instead of simulating one"""
-    epochs: int = 30
-    """passes over the pictures"""
+    patients: int = 1000
+    """simulated patients, a tenth of them kept for the test"""
+    epochs: int = 40
+    """epochs of `steps` steps"""
+    steps: int = 150
+    """steps per epoch of the sagittal network; the axial one takes a third"""
+    batch: int = 32
+    """pictures per step"""
     seed: int = 0
-    """for the cohort and the training"""
+    """for the patients and the training"""
     device: str = "auto"
     """auto, cpu, cuda or mps"""
     workers: int | None = None
-    """processes that simulate and read; one per core by default"""
+    """processes that simulate; one per core by default"""
     json: bool = False
     """print the result as one JSON object on stdout"""
 
     def run(self) -> dict[str, Any]:
         """Train."""
-        from lsdc.features.pretrain_localizer import LocalizerTraining
+        from lsdc.slice_selector.pretrain import LocalizerPretraining
 
-        return LocalizerTraining(
-            self.out, self.studies, self.epochs, self.seed, self.device, self.workers, self.cohort
+        return LocalizerPretraining(
+            self.out, self.patients, self.epochs, self.steps, self.batch, self.seed, self.device, self.workers
         ).run()
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from lsdc.features.weights_source import load_network
 from lsdc.runtime.artefact import atomic
+from lsdc.runtime.device import fast_bfloat16
 
 CROPS_PER_BATCH = 256
 
@@ -131,10 +132,5 @@ class Encoder:
 
 
 def autocast_on(device: torch.device) -> AbstractContextManager[object]:
-    """Embed in bfloat16 where the hardware has instructions for it; elsewhere it costs time."""
-    if device.type == "cuda":
-        fast = bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    else:
-        capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))
-    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()
+    """Embed in bfloat16 where that saves time."""
+    return torch.autocast(device.type, torch.bfloat16) if fast_bfloat16(device) else nullcontext()

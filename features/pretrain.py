@@ -1,31 +1,36 @@
-"""Train the encoder that is shipped: on simulated studies, to read what the simulator measured."""
+"""Train the encoder that is shipped: simulated anatomy under random acquisitions, to read what the simulator knows."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from lsdc.features.annotated import Material, prepare, simulated
-from lsdc.features.augment import Augment, middle
 from lsdc.features.encoder import Encoder
-from lsdc.features.graders import Goals, Graders, grading_loss
-from lsdc.features.probe import linear_probe
-from lsdc.runtime.artefact import atomic, read_json, write_json
+from lsdc.features.graders import FAMILIES, Goals, Graders, Lessons, lesson_loss
+from lsdc.features.patches import KINDS, Patches, make_patches
+from lsdc.features.probe import OWN, linear_probe
+from lsdc.features.randomize import FRAMES, Choice, choose, frames_of, shoot
+from lsdc.runtime import ConfigError
+from lsdc.runtime.artefact import atomic, claim, read_json, write_json
 from lsdc.runtime.console import say, table
-from lsdc.runtime.device import pick_device
+from lsdc.runtime.device import fast_bfloat16, pick_device
 from lsdc.runtime.training import History, Recipe, train
 
-MARGIN = 4 / 3
-VALIDATION, TEST = 0.1, 0.25
+LEAST_PATIENTS = 10
+VALIDATION, TEST = 0.05, 0.15
+_JUDGED = 1536
+"""Pictures in the validation set."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Pretrained:
     weights, card : Path
         Half-precision safetensors, and its recipe and scores.
     scores : dict
-        Linear probe on held-out simulated studies: `trained` and `random` weights.
+        Linear probe on held-out simulated patients: `trained` and `random` weights.
     """
 
     weights: Path
@@ -55,110 +60,96 @@ class Pretraining:
         File to write; work is kept in a folder beside it until the end.
     backbone : str
         A timm model.
-    studies, epochs, batch, seed, crop_px : int
-        The recipe.
+    patients, epochs, steps, batch, seed, crop_px : int
+        The recipe: simulated patients; epochs of so many steps, each of `batch` patches seen twice.
+    lessons : Lessons
+        What is asked.
     device : str
         For the training.
     workers : int or None
-        Processes that simulate and cut.
-    cohort : Path or None
-        A simulated cohort to use instead of making one.
+        Processes that simulate.
     """
 
     out: Path
     backbone: str = "regnetx_002"
-    studies: int = 400
-    epochs: int = 12
-    batch: int = 64
+    patients: int = 1200
+    epochs: int = 18
+    steps: int = 200
+    batch: int = 96
     seed: int = 0
     crop_px: int = 96
+    lessons: Lessons = field(default_factory=Lessons)
     device: str = "auto"
     workers: int | None = None
-    cohort: Path | None = None
 
     def run(self) -> Pretrained:
-        """Simulate, cut, train, score, write; goes on where an earlier run stopped."""
+        """Simulate, train, score, write; goes on where an earlier run stopped."""
+        if self.patients < LEAST_PATIENTS:
+            raise ConfigError(f"--patients must be at least {LEAST_PATIENTS}, not {self.patients}")
         work = self.out.with_name(f"{self.out.stem}.unfinished")
-        recipe = self.recipe()
-        cohort = simulated(work, recipe, self.cohort, self.studies, self.seed, self.workers)
-        margin_px = round(self.crop_px * MARGIN)
-        material = prepare(cohort, work / "crops", margin_px, MARGIN, self.seed, self.workers)
-        parts = self._split(material)
+        claim(work, self.recipe(), lambda: "delete it, or give another --out")
+        patches = make_patches(self.patients, self.seed, work / "patches", self.workers)
+        parts = self._split(patches)
         device = pick_device(self.device)
         encoder = Encoder.build(self.backbone, "random", device, self.seed)
-        scores = {"random": self._probe(encoder, material, parts["test"])}
-        history = self._train(encoder, material, parts, device, work / "checkpoint.pt")
+        scores = {"random": self._probe(encoder, patches, parts["test"])}
+        history = self._train(encoder, patches, parts, device, work / "checkpoint.pt")
         self._save(encoder)
         trained = Encoder.build(self.backbone, str(self.out), device)
-        scores["trained"] = self._probe(trained, material, parts["test"])
+        scores["trained"] = self._probe(trained, patches, parts["test"])
         card = self.out.with_suffix(".json")
-        write_json(card, self._card(material, parts, scores, history, trained.digest))
+        write_json(card, self._card(parts, scores, history, trained.digest))
         _show(scores)
         shutil.rmtree(work)
         return Pretrained(self.out, card, scores)
 
     def recipe(self) -> dict[str, Any]:
         """What the weights depend on."""
-        kept = {key: value for key, value in asdict(self).items() if key not in ("out", "device", "workers")}
-        made_by = None
-        if self.cohort is not None and (self.cohort / "config.json").is_file():
-            made_by = read_json(self.cohort / "config.json")
-        return kept | {"augment": asdict(Augment()), "margin": MARGIN, "cohort": made_by}
+        return {key: value for key, value in asdict(self).items() if key not in ("out", "device", "workers")}
 
-    def _split(self, material: Material) -> dict[str, NDArray[np.int64]]:
-        studies = sorted(set(material.rows["study_id"]))
-        order = np.random.default_rng(self.seed).permutation(studies)
-        a = max(2, round(len(order) * TEST))
-        b = a + max(1, round(len(order) * VALIDATION))
+    def _split(self, patches: Patches) -> dict[str, NDArray[np.int64]]:
+        order = np.random.default_rng(self.seed).permutation(self.patients)
+        a = max(2, round(self.patients * TEST))
+        b = a + max(1, round(self.patients * VALIDATION))
+        of = patches.rows["patient"].to_numpy()
         parts = {"test": order[:a], "validation": order[a:b], "train": order[b:]}
-        return {name: material.where(set(map(str, part))) for name, part in parts.items()}
+        return {name: np.flatnonzero(np.isin(of, part)) for name, part in parts.items()}
 
     def _train(
         self,
         encoder: Encoder,
-        material: Material,
+        patches: Patches,
         parts: dict[str, NDArray[np.int64]],
         device: torch.device,
         checkpoint: Path,
     ) -> History:
-        goals = Goals(material, parts["train"])
         torch.manual_seed(self.seed)
-        network = Graders(encoder, len(material.names)).to(device, memory_format=torch.channels_last)
-        augment = Augment()
+        network = Graders(encoder).to(device, memory_format=torch.channels_last)
+        goals = Goals(patches.rows, parts["train"])
+        loss = partial(_loss, lessons=self.lessons)
+
+        def lesson(rows: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, Tensor]:
+            batch = _lesson(patches, rows, goals, self.batch, self.crop_px, seed)
+            return {name: value.to(device) for name, value in batch.items()}
 
         def batches(epoch: int) -> Iterator[dict[str, Tensor]]:
-            generator = torch.Generator(device).manual_seed(self.seed * 1_000_003 + epoch)
-            order = np.random.default_rng([self.seed, epoch]).permutation(parts["train"])
-            for start in range(0, len(order) - self.batch + 1, self.batch):
-                rows, views, pictures = _present(material, order[start : start + self.batch], device)
-                axial = torch.from_numpy(views == 2).to(device)
-                changed = augment(pictures, axial, self.crop_px, generator)
-                yield {"pictures": changed, **goals.tensors(rows, views, device)}
+            for step in range(self.steps):
+                yield lesson(parts["train"], (self.seed, epoch, step))
 
-        def evaluate(model: nn.Module) -> float:
-            losses, counts = [], []
-            chosen = parts["validation"]
-            with torch.inference_mode():
-                for start in range(0, len(chosen), self.batch):
-                    rows, views, pictures = _present(material, chosen[start : start + self.batch], device)
-                    batch = {"pictures": middle(pictures, self.crop_px), **goals.tensors(rows, views, device)}
-                    losses.append(float(grading_loss(model, batch)))
-                    counts.append(len(rows))
-            return float(np.average(losses, weights=counts))
-
-        history = train(
+        steps = max(1, _JUDGED // (2 * self.batch))
+        judged = [lesson(parts["validation"], (self.seed, 10**6, step)) for step in range(steps)]
+        precision = "bfloat16" if fast_bfloat16(device) else "float32"
+        return train(
             network,
             batches,
-            grading_loss,
-            Recipe(epochs=self.epochs, learning_rate=2e-3, weight_decay=0.02, ema=0.99, seed=self.seed),
-            steps_per_epoch=len(parts["train"]) // self.batch,
-            evaluate=evaluate,
+            loss,
+            Recipe(self.epochs, 3e-3, weight_decay=0.03, ema=0.995, precision=precision, seed=self.seed),
+            steps_per_epoch=self.steps,
+            evaluate=lambda model: float(np.mean([float(loss(model, batch)) for batch in judged])),
             checkpoint=checkpoint,
             description="pretraining",
             device=device,
         )
-        network.eval()
-        return history
 
     def _save(self, encoder: Encoder) -> None:
         tensors = {
@@ -168,34 +159,33 @@ class Pretraining:
         with atomic(self.out) as temporary:
             temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
 
-    def _probe(self, encoder: Encoder, material: Material, test: NDArray[np.int64]) -> dict[str, float]:
+    def _probe(self, encoder: Encoder, patches: Patches, test: NDArray[np.int64]) -> dict[str, float]:
         encoder.network.eval()
-        start = (material.crops.shape[-1] - self.crop_px) // 2
-        square = slice(start, start + self.crop_px)
-        embedding = np.concatenate(
-            [
-                encoder.embed(np.ascontiguousarray(material.crops[rows, ..., square, square]))
-                for rows in np.array_split(test, max(1, len(test) // 400))
-            ]
-        )
-        return linear_probe(embedding, material.rows.iloc[test])
+        embeddings, rows = [], []
+        for family, (kind, frame) in zip(
+            FAMILIES, (("disc", "canal"), ("foramen",) * 2, ("axial", "axial_recess"))
+        ):
+            part = patches.rows.iloc[test]
+            part = part[(part["kind"] == KINDS.index(kind)) & (part[family] >= 0)]
+            choice = Choice(
+                part.index.to_numpy(), np.full(len(part), FRAMES.index(frame)), np.zeros(len(part), bool)
+            )
+            pictures = np.concatenate([
+                shown[0].numpy() for shown in _shown(patches, choice, self.crop_px, (self.seed, 2, len(family)))
+            ])  # fmt: skip
+            embeddings.append(encoder.features(pictures.astype(np.uint8)))
+            rows.append(part.assign(study_id=part["patient"], family=family, grade=part[family])[
+                ["study_id", "family", "grade", *OWN.values()]])  # fmt: skip
+        return linear_probe(np.concatenate(embeddings), pd.concat(rows, ignore_index=True))
 
     def _card(
         self,
-        material: Material,
         parts: dict[str, NDArray[np.int64]],
         scores: dict[str, dict[str, float]],
         history: History,
         digest: str,
     ) -> dict[str, Any]:
-        named = [
-            "backbone",
-            "epochs",
-            "batch",
-            "seed",
-            "crop_px",
-            *(["studies"] if self.cohort is None else []),
-        ]
+        named = ["backbone", "patients", "epochs", "steps", "batch", "seed", "crop_px"]
         flags = [word for name in named for word in (f"--{name.replace('_', '-')}", getattr(self, name))]
         return {
             "what": "image encoder for lumbar MR crops, trained on simulated patients only",
@@ -203,28 +193,53 @@ class Pretraining:
             "digest": digest,
             "command": " ".join(["lsdc-features pretrain --out", self.out.name, *map(str, flags)]),
             "recipe": self.recipe(),
-            "measurements": list(material.names),
-            "targets": {name: len(rows) for name, rows in parts.items()},
+            "patches": {name: len(rows) for name, rows in parts.items()},
             "training_loss": [round(value, 4) for value in history.loss],
             "validation_loss": [round(value, 4) for value in history.score],
-            "linear_probe_on_held_out_studies": scores,
+            "linear_probe_on_held_out_patients": scores,
             "limits": "simulated anatomy and contrast; check on your own studies before trusting it",
         }
 
 
-def _present(
-    material: Material, rows: NDArray[np.int64], device: torch.device
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Tensor]:
-    """Row and view of every crop that is there among some rows, and the crops."""
-    crops = material.crops[np.sort(rows)]
-    row, view = np.nonzero(crops.any(axis=(2, 3, 4)))
-    return np.sort(rows)[row], view, torch.from_numpy(crops[row, view]).to(device)
+def _lesson(
+    patches: Patches, rows: NDArray[np.int64], goals: Goals, n: int, px: int, seed: tuple[int, ...]
+) -> dict[str, Tensor]:
+    """One batch: `n` patches, each under two acquisitions, and the right answers."""
+    rng = np.random.default_rng(seed)
+    choice = choose(patches.rows.iloc[rows], n, rng)
+    answers = goals.tensors(choice)
+    labels = patches.labels[choice.rows]
+    first, second = (_shot(patches, labels, choice, px, rng) for _ in range(2))
+    batch = {name: torch.cat([value, value]) for name, value in answers.items()}
+    batch["pictures"], batch["t2"] = torch.cat([first[0], second[0]]), torch.cat([first[2], second[2]])
+    batch["seen"] = torch.cat([first[1], second[1]])
+    return batch
+
+
+def _shot(
+    patches: Patches, labels: NDArray[np.uint8], choice: Choice, px: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    tissues = patches.tissues[patches.rows["patient"].to_numpy()[choice.rows]]
+    return shoot(labels, tissues, choice, frames_of(patches.rows, choice, rng), px, rng)
+
+
+def _shown(
+    patches: Patches, choice: Choice, px: int, seed: tuple[int, ...]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    rng = np.random.default_rng(seed)
+    for rows in np.array_split(np.arange(len(choice.rows)), max(1, len(choice.rows) // 96)):
+        part = Choice(choice.rows[rows], choice.frame[rows], choice.right[rows])
+        yield _shot(patches, patches.labels[part.rows], part, px, rng)
+
+
+def _loss(network: nn.Module, batch: dict[str, Tensor], lessons: Lessons) -> Tensor:
+    return lesson_loss(network(batch["pictures"]), batch, lessons)
 
 
 def _show(scores: dict[str, dict[str, float]]) -> None:
     names = list(scores["random"])
     rows = [[name, *(values[key] for key in names)] for name, values in scores.items()]
-    table("Linear probe on held-out simulated studies", ["weights", *names], rows)
+    table("Linear probe on held-out simulated patients", ["weights", *names], rows)
     say("r2 of the measurement that decides the grade: higher is better; weighted log loss: lower is better")
 
 

@@ -38,3 +38,13 @@ def pick_device(name: str = "auto") -> torch.device:
     if not there.get(device.type, False):
         raise ConfigError(f"device: {name!r} is not available on this machine; use auto or cpu")
     return device
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware has instructions for bfloat16; elsewhere it costs time."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -81,12 +81,39 @@ class Localizer:
                 known = torch.from_numpy(state[rows].astype(np.int64))
                 seen = torch.isfinite(moved).all(dim=-1)  # mirroring has swapped the sides
                 known = torch.where(seen, PRESENT, torch.where(known == PRESENT, UNKNOWN, known))
-                moment = (normalize(changed), moved, known)
+                yield changed, moved, known
+
+        return self.learn(batches, steps, recipe, device=device, checkpoint=checkpoint)
+
+    def learn(
+        self,
+        batches: Callable[[int], Iterable[Batch]],
+        steps: int,
+        recipe: Recipe,
+        *,
+        device: torch.device | None = None,
+        checkpoint: Path | None = None,
+    ) -> History:
+        """Train on batches of pictures, points and states; arguments as those of `runtime.training.train`.
+
+        Parameters
+        ----------
+        batches : callable
+            Epoch to triples: (n, size, size) gray values of any scale, (n, channels, 2) px, (n, channels) states.
+        steps : int
+            Batches per epoch.
+        recipe, device, checkpoint
+            As those of `fit`.
+        """
+        where = device or torch.device("cpu")
+
+        def ready(epoch: int) -> Iterator[Batch]:
+            for pictures, points, state in batches(epoch):
+                moment = (normalize(pictures), points, state)
                 yield tuple(item.to(where) for item in moment)  # type: ignore[misc]
 
-        where = device or torch.device("cpu")
         return train(
-            self.network, batches, point_loss, recipe, steps_per_epoch=steps, device=where,
+            self.network, ready, point_loss, recipe, steps_per_epoch=steps, device=where,
             checkpoint=checkpoint, description=f"{self.kind} localizer",
         )  # fmt: skip
 

@@ -31,6 +31,7 @@ _TEXTURE = {
     Tissue.LIVER: 0.08,
     Tissue.EPIDURAL_FAT: 0.06,
     Tissue.DISC_MATERIAL: 0.1,
+    Tissue.INTERSPINOUS: 0.3,
 }
 
 

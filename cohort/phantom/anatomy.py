@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from lsdc.cohort.geometry import Array
-from lsdc.cohort.phantom.bones import paint_arch, paint_body, paint_facets
-from lsdc.cohort.phantom.brush import OUTSIDE, Anatomy, Brush, blank
+from lsdc.cohort.phantom.bones import Dents, paint_arch, paint_body, paint_facets
+from lsdc.cohort.phantom.brush import OUTSIDE, Anatomy, Brush
 from lsdc.cohort.phantom.disease import N_LEVELS, Disease
 from lsdc.cohort.phantom.narrowing import paint_narrowing
 from lsdc.cohort.phantom.nerves import paint_canal, paint_roots, paint_sac
 from lsdc.cohort.phantom.spine import Spine
 from lsdc.cohort.phantom.tissues import N_DISCS, Tissue
+from lsdc.cohort.phantom.wear import Wear, dent, paint_extrusions, paint_wear
 
 
-def build_anatomy(spine: Spine, disease: Disease, rng: np.random.Generator) -> Anatomy:
-    """Paint the spine of one patient; later structures cover earlier ones."""
-    brush = Brush(blank(spine))
+def build_anatomy(canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, seed: int) -> Anatomy:
+    """Paint the spine of one patient on a blank canvas; later structures cover earlier ones.
+
+    The same arguments paint the same patient, whatever the canvas samples.
+    """
+    brush = Brush(canvas)
     for k in range(len(spine.centre)):
-        paint_body(brush, spine, k)
+        paint_body(brush, spine, k, _dents(wear, k))
         paint_arch(brush, spine, k)
     for k in range(N_DISCS):
-        paint_disc(brush, spine, k)
+        paint_disc(brush, spine, k, (_dents(wear, k)[1], _dents(wear, k + 1)[0]))
     paint_canal(brush, spine)
     for level in range(N_LEVELS):
         paint_facets(brush, spine, level)
     for level in range(N_LEVELS):
         paint_narrowing(brush, spine, disease, level)
-    paint_sac(brush, spine, rng)
+    paint_extrusions(brush, spine, wear)
+    paint_sac(brush, spine, np.random.default_rng(seed))
     for level in range(N_LEVELS):
         paint_roots(brush, spine, level)
-    return brush.anatomy
+    paint_wear(brush, spine, wear)
+    return canvas
 
 
-def paint_disc(brush: Brush, spine: Spine, k: int) -> None:
-    """Annulus and nucleus between two vertebral bodies."""
+def _dents(wear: Wear, k: int) -> Dents:
+    return partial(dent, wear, k, 0), partial(dent, wear, k, 1)
+
+
+def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
+    """Annulus and nucleus between two vertebral bodies, whose dents they fill; `dents` from above and below."""
     c, h = spine.disc_centre[k], spine.disc_height[k] / 2
     d, w = (spine.depth[k] + spine.depth[k + 1]) / 4, (spine.width[k] + spine.width[k + 1]) / 4
 
@@ -44,11 +56,14 @@ def paint_disc(brush: Brush, spine: Spine, k: int) -> None:
 
     def annulus(u: Array, v: Array, s: Array) -> Array:
         r = radius(u, v, 0.8)
-        return (r < 1) & (np.abs(s - c) < h + 1.3 * np.clip(1 - r, 0, 1))
+        return (r < 1) & (np.abs(s - c) < h + 0.4 + hollows(u, v, s))
 
     def nucleus(u: Array, v: Array, s: Array) -> Array:
-        return (radius(u, v, 0) < 0.52) & (np.abs(s - c) < 0.8 * h + 1.0)
+        return radius(u, v, 0) + 0.4 * (np.abs(s - c) / (0.9 * h + 0.9 * hollows(u, v, s))) ** 2 < 0.55
 
-    box = ((-w - 2, w + 2), (-2 * d - 2, 2.0), (c - h - 2.2, c + h + 2.2))
+    def hollows(u: Array, v: Array, s: Array) -> Array:
+        return np.maximum(np.where(s > c, dents[0](u, v + d), dents[1](u, v + d)), 0)
+
+    box = ((-w - 2, w + 2), (-2 * d - 2, 2.0), (c - h - 9, c + h + 9))
     brush.paint(Tissue.ANNULUS + k, *box, annulus, [OUTSIDE])
     brush.paint(Tissue.NUCLEUS + k, *box, nucleus, [Tissue.ANNULUS + k])

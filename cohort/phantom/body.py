@@ -100,9 +100,9 @@ def label_body(spine: Spine, habitus: Habitus, x: Array, z: Array, y: Array, see
     canvas = Canvas(spine, x, z, y)
     k, fat, front = habitus.muscle, habitus.fat, habitus.front
     across, height = np.abs(x)[:, None, None], canvas.z
-    curve = np.interp(z, spine.curve_z, spine.curve_y)
-    lumbar = (z > -60) & (z < 120)
-    back = max(curve[lumbar].max() + 42 * k + fat, curve[z > -115].max() + 20 + 0.4 * fat)
+    lumbar = (spine.curve_z > -60) & (spine.curve_z < 120)
+    sacral = (spine.curve_z > -115) & (spine.curve_z < 150)
+    back = max(spine.curve_y[lumbar].max() + 42 * k + fat, spine.curve_y[sacral].max() + 20 + 0.4 * fat)
     skin = back - (0.0012 if habitus.table else 0.0024) * np.maximum(across - 30, 0) ** 2
     half = (back + front) / 2
     trunk = (across / habitus.half_width) ** 2.6 + (np.abs(canvas.y - back + half) / (half + 4)) ** 2.8 < 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,9 @@ CANAL_DEPTH, RECESS_DEPTH, FORAMEN_DEPTH = 16.0, 7.2, 9.0
 
 _SHELLS = ((Tissue.CORTEX, 0.0), (Tissue.MARROW, 0.9))
 
+Dents = tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]
+"""How deep the upper and the lower endplate are pressed in at (u, v from the middle of the body), mm."""
+
 
 def canal_depth(u: Array) -> Array:
     """v of the back of the healthy canal (front of the flavum) at u, mm."""
@@ -31,8 +35,8 @@ def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
     return below, above
 
 
-def paint_body(brush: Brush, spine: Spine, k: int) -> None:
-    """A waisted superelliptic cylinder with hollow endplates, a cortical shell and the basivertebral vein."""
+def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
+    """A waisted superelliptic cylinder with dented endplates, a cortical shell and the basivertebral vein."""
     c, h, d, w = spine.centre[k], spine.height[k] / 2, spine.depth[k] / 2, spine.width[k] / 2
     sacral = k >= SACRUM
 
@@ -44,8 +48,9 @@ def paint_body(brush: Brush, spine: Spine, k: int) -> None:
 
     def within(u: Array, v: Array, s: Array, rim: float) -> Array:
         r = radius(u, v, s)
-        dent = 0.0 if sacral else 1.3
-        return (r < 1 - 0.11 * rim) & (np.abs(s - c) < h - rim - dent * np.clip(1 - r, 0, 1))
+        flat, above = np.clip(4 * (1 - r), 0, 1), s > c
+        dented = np.where(above, dents[0](u, v + d), dents[1](u, v + d)) * flat
+        return (r < 1 - 0.11 * rim) & (np.abs(s - c) < h - rim - dented)
 
     def vein(u: Array, v: Array, s: Array) -> Array:
         return (np.abs(u) + 0.55 * np.abs(v) < 6) & (np.abs(s - c) < 2.2 + 0.12 * v)
@@ -94,7 +99,7 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
         brush.paint(tissue, (-17, 17), (5, 32), (low, c + 0.35 * h), partial(lamina, thin=thin))
         brush.paint(tissue, (-4, 4), (16, 18 + length), (low - 6, c + 5), partial(spinous, thin=thin))
     if not sacral:
-        brush.paint(Tissue.LIGAMENT, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
+        brush.paint(Tissue.INTERSPINOUS, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
 
 
 def paint_facets(brush: Brush, spine: Spine, level: int) -> None:

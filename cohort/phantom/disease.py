@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from lsdc.cohort.geometry import Array
+from lsdc.cohort.phantom.tissues import N_DISCS
 
 # Mild and severe shares per family and level of the 1,975 labelled competition studies, both sides pooled.
 # Severity 0 is the border to moderate and 1 the border to severe: a level's normal distribution follows.
@@ -54,7 +55,7 @@ class Disease:
         Share of each narrowing that comes from the disc; the rest from flavum and facets. As `severity`.
     protrusion : (5,) float
         0: a broad bulge; 1: a focal protrusion with the midline as its peak.
-    disc_loss, hydration : (11,), (8,) float
+    disc_loss, hydration : (11,), (10,) float
         Lost share of height per disc of the spine; water of the discs that can be graded.
     slip : (11,) float
         Listhesis, mm.
@@ -99,11 +100,12 @@ def draw_disease(rng: np.random.Generator, severity: Array, age: float) -> Disea
     worst = np.maximum(canal, np.concatenate([foramen, recess]).mean(axis=0))
     strain = 1 / (1 + np.exp(-(worst + 0.8 + 0.5 * rng.standard_normal(5)) / 0.9))
     ageing = np.clip((age - 20) / 60, 0, 1)
-    loss, hydration = np.full(11, 0.02), np.full(8, 1.0)
+    loss, hydration = np.full(11, 0.02), np.full(N_DISCS, 1.0)
     loss[3:8] = np.clip(0.05 + 0.42 * strain + 0.1 * rng.standard_normal(5), 0, 0.65)
     loss[:3] = np.clip(0.15 * ageing * rng.random(3), 0, 0.4)
     hydration[3:8] = np.clip(1.05 - 0.5 * ageing - 0.75 * strain + 0.15 * rng.standard_normal(5), 0, 1)
     hydration[:3] = np.clip(1 - 0.6 * ageing + 0.15 * rng.standard_normal(3), 0, 1)
+    hydration[8:] = rng.random(2)
     slip = np.zeros(11)
     chance = np.array([0.01, 0.03, 0.06, 0.12, 0.07])
     slipped = rng.random(5) < chance * (0.4 + 1.6 * strain)

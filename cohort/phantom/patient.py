@@ -11,11 +11,12 @@ from lsdc.cohort.geometry import Array
 from lsdc.cohort.phantom.anatomy import build_anatomy
 from lsdc.cohort.phantom.body import Habitus, draw_habitus
 from lsdc.cohort.phantom.bones import foramen_range
-from lsdc.cohort.phantom.brush import Anatomy
+from lsdc.cohort.phantom.brush import Anatomy, blank
 from lsdc.cohort.phantom.disease import Disease, draw_disease, draw_severity
 from lsdc.cohort.phantom.measure import measure
 from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC, Spine, draw_spine
 from lsdc.cohort.phantom.tissues import relaxation
+from lsdc.cohort.phantom.wear import Wear, draw_wear
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,10 @@ class Patient:
         Years.
     male : bool
         Sex.
-    disease, spine, habitus, anatomy
+    disease, wear, spine, habitus, anatomy
         See their classes.
+    seed : int
+        Of what `build_anatomy` draws.
     measures : (5, 5) float
         See `measure`.
     tissues : (N_LABELS, 3) float
@@ -39,11 +42,17 @@ class Patient:
     age: float
     male: bool
     disease: Disease
+    wear: Wear
     spine: Spine
     habitus: Habitus
     anatomy: Anatomy
     measures: Array
     tissues: Array
+    seed: int
+
+    def paint(self, canvas: Anatomy) -> Anatomy:
+        """Paint this patient on another canvas."""
+        return build_anatomy(canvas, self.spine, self.disease, self.wear, self.seed)
 
 
 def draw_patient(rng: np.random.Generator) -> Patient:
@@ -53,11 +62,13 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     disease = draw_disease(rng, draw_severity(rng, 1)[0], age)
     size = (1.04 if male else 0.96) * (1 + 0.035 * rng.standard_normal())
     spine = draw_spine(rng, disease.disc_loss, disease.slip, size)
-    anatomy = build_anatomy(spine, disease, rng)
+    wear, seed = draw_wear(rng, disease, age), int(rng.integers(2**31))
+    anatomy = build_anatomy(blank(spine), spine, disease, wear, seed)
     marrow = np.clip(0.006 * (age - 20) + 0.15 * rng.standard_normal(), 0, 1)
     muscle = np.clip(0.006 * (age - 20) + 0.2 * rng.standard_normal(), 0, 1)
     tissues = relaxation(disease.hydration, float(marrow), float(muscle))
-    return Patient(age, male, disease, spine, draw_habitus(rng), anatomy, measure(anatomy, spine), tissues)
+    measures = measure(anatomy, spine)
+    return Patient(age, male, disease, wear, spine, draw_habitus(rng), anatomy, measures, tissues, seed)
 
 
 def landmarks(spine: Spine) -> NDArray[np.float64]:

@@ -16,12 +16,12 @@ SACRUM = 8
 """Index of S1 among the vertebrae."""
 
 # Means of adults, mm: heights and depths after Zhou et al. 2000 and Berry et al. 1987, pedicle widths after
-# Zindrick et al. 1987; discs after Fletcher et al. 2015.
+# Zindrick et al. 1987; discs at their back, where they are lower than in front, after Fletcher et al. 2015.
 _HEIGHT = np.array([21.5, 22.5, 24.5, 26.0, 27.0, 27.5, 27.5, 27.0, 27.0, 22.0, 19.0, 17.0])
 _DEPTH = np.array([27.0, 28.0, 29.5, 31.0, 32.0, 33.5, 34.5, 34.5, 29.0, 20.0, 15.0, 12.0])
 _WIDTH = np.array([33.0, 36.0, 39.0, 41.0, 43.0, 45.5, 48.0, 51.0, 52.0, 44.0, 36.0, 30.0])
 _PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0, 10.0])
-_DISC = np.array([5.0, 5.5, 6.5, 8.0, 9.5, 10.5, 11.0, 10.0, 2.5, 1.5, 1.0])
+_DISC = np.array([4.2, 4.7, 5.5, 6.8, 8.0, 8.8, 8.8, 7.4, 2.2, 1.5, 1.0])
 # Tilt of the disc planes from the horizontal at vertebral centres, degrees: posterior end up is positive.
 _TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 18.0, 38.0, 46.0, 32.0, 8.0])
 
@@ -125,14 +125,16 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
         size * base * k for base, k in zip((_HEIGHT, _DEPTH, _WIDTH, _PEDICLE), own)
     )
     disc = size * _DISC * (1 + 0.06 * rng.standard_normal(len(_DISC))) * (1 - disc_loss)
+    height, disc = _transition(rng, height, disc)
     steps = height[:-1] / 2 + disc + height[1:] / 2
     down = np.concatenate([[0], np.cumsum(steps)])
     centre = down[5] - down
     disc_centre = centre[:-1] - height[:-1] / 2 - disc / 2
     lordosis, shift = 1 + 0.22 * rng.standard_normal(), 4 * rng.standard_normal()
-    tilt = np.deg2rad(_TILT * np.clip(lordosis, 0.45, 1.5) + shift)
+    sacrum = np.clip(rng.normal(0, 7) - 4, -20, 14) * np.array([0] * 7 + [0.35, 1, 1, 1, 1])
+    tilt = np.deg2rad(_TILT * np.clip(lordosis, 0.45, 1.5) + shift + sacrum)
     s = np.arange(centre[-1] - 60, centre[0] + 60, 0.5)
-    angle = PchipInterpolator(centre[::-1], tilt[::-1])(np.clip(s, centre[-1], centre[0]))
+    angle = _bend(centre, height, tilt)(np.clip(s, centre[-1], centre[0]))
     y = np.cumsum(-np.sin(angle)) * 0.5
     z = np.cumsum(np.cos(angle)) * 0.5
     zero = np.argmin(np.abs(s))
@@ -141,3 +143,24 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
         height, depth, width, pedicle, centre, disc, disc_centre,
         s, y - y[zero], z - z[zero], angle, scoliosis, slip,
     )  # fmt: skip
+
+
+def _bend(centre: Array, height: Array, tilt: Array) -> PchipInterpolator:
+    """Tilt along the curve: bodies turn a third of the way to their neighbors, discs, which are wedges, the rest."""
+    upper, lower = np.append(tilt[0], tilt[:-1]), np.append(tilt[1:], tilt[-1])
+    places = np.stack([centre + 0.45 * height, centre, centre - 0.45 * height], 1).ravel()
+    angles = np.stack([tilt + (upper - tilt) / 6, tilt, tilt + (lower - tilt) / 6], 1).ravel()
+    return PchipInterpolator(places[::-1], angles[::-1])
+
+
+def _transition(rng: np.random.Generator, height: Array, disc: Array) -> tuple[Array, Array]:
+    """How much of a disc S1/S2 has, and now and then a transitional vertebra: a rudimentary L5/S1, or a free S1."""
+    height, disc = height.copy(), disc.copy()
+    disc[SACRUM] *= rng.uniform(0.5, 2.2)
+    kind = rng.random()
+    if kind < 0.04:
+        disc[SACRUM - 1] *= rng.uniform(0.35, 0.6)
+    elif kind < 0.08:
+        disc[SACRUM] = rng.uniform(5.0, 8.5)
+        height[SACRUM] *= 1.12
+    return height, disc

@@ -8,8 +8,8 @@ import numpy as np
 
 from lsdc.cohort.geometry import Array
 
-N_DISCS = 8
-"""Discs with a hydration of their own: T10/T11 to L5/S1."""
+N_DISCS = 10
+"""Discs with a hydration of their own: T10/T11 to S2/S3."""
 
 
 class Tissue(IntEnum):
@@ -37,9 +37,14 @@ class Tissue(IntEnum):
     STREAK = 19
     NUCLEUS = 20
     ANNULUS = 30
+    EDEMA = 40
+    FATTY = 41
+    SCLEROSIS = 42
+    GAS = 43
+    INTERSPINOUS = 44
 
 
-N_LABELS = 40
+N_LABELS = 45
 
 # T1 ms, T2 ms, proton density at 1.5 T. Stanisz et al. 2005 (muscle, cord, blood, nerve, cartilage, kidney,
 # liver); de Bazelaire et al. 2004 (marrow, fat, kidney); Marinelli et al. 2010 (discs); Hopkins et al. 1986
@@ -65,6 +70,11 @@ _RELAXATION: dict[Tissue, tuple[float, float, float]] = {
     Tissue.ROOT: (1050.0, 78.0, 0.80),
     Tissue.DISC_MATERIAL: (1000.0, 42.0, 0.62),
     Tissue.STREAK: (420.0, 85.0, 0.90),
+    Tissue.EDEMA: (1150.0, 105.0, 0.78),
+    Tissue.FATTY: (320.0, 100.0, 0.85),
+    Tissue.SCLEROSIS: (900.0, 30.0, 0.35),
+    Tissue.GAS: (1000.0, 1.0, 0.02),
+    Tissue.INTERSPINOUS: (600.0, 60.0, 0.75),
 }
 _NUCLEUS_WET = (1350.0, 125.0, 0.90)
 _NUCLEUS_DRY = (950.0, 42.0, 0.62)

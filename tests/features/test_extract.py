@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from support.annotated import annotated_locations
 
 from lsdc.cohort import TARGETS, discover, read_coordinates
 from lsdc.features import extract as module
 from lsdc.features import per_study
-from lsdc.features.annotated import annotated_locations
 from lsdc.features.cli import Extract, Preview, main
 from lsdc.features.store import FeatureStore
 from lsdc.runtime import ArtefactError, ConfigError, LsdcError
