@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lsdc.cohort.phantom.painter import Painter
 from lsdc.features.encoder import Encoder
 from lsdc.features.graders import FAMILIES, Goals, Graders, Lessons, lesson_loss
+from lsdc.features.lessons import Teacher
 from lsdc.features.patches import KINDS, Patches, make_patches
 from lsdc.features.probe import OWN, linear_probe
-from lsdc.features.randomize import FRAMES, Choice, choose, frames_of, shoot
+from lsdc.features.randomize import FRAMES, Choice
 from lsdc.runtime import ConfigError
 from lsdc.runtime.artefact import atomic, claim, read_json, write_json
 from lsdc.runtime.console import say, table
@@ -64,6 +66,10 @@ class Pretraining:
         The recipe: simulated patients; epochs of so many steps, each of `batch` patches seen twice.
     lessons : Lessons
         What is asked.
+    painter : Painter
+        How varied the acquisitions are.
+    boxes : float
+        Share of midline crops that show the disc's own box.
     device : str
         For the training.
     workers : int or None
@@ -79,6 +85,8 @@ class Pretraining:
     seed: int = 0
     crop_px: int = 96
     lessons: Lessons = field(default_factory=Lessons)
+    painter: Painter = field(default_factory=Painter)
+    boxes: float = 0.5
     device: str = "auto"
     workers: int | None = None
 
@@ -89,16 +97,15 @@ class Pretraining:
         work = self.out.with_name(f"{self.out.stem}.unfinished")
         claim(work, self.recipe(), lambda: "delete it, or give another --out")
         patches = make_patches(self.patients, self.seed, work / "patches", self.workers)
-        parts = self._split(patches)
         device = pick_device(self.device)
         encoder = Encoder.build(self.backbone, "random", device, self.seed)
-        scores = {"random": self._probe(encoder, patches, parts["test"])}
-        history = self._train(encoder, patches, parts, device, work / "checkpoint.pt")
+        scores = {"random": self._probe(encoder, patches)}
+        history = self.train(encoder, patches, work / "checkpoint.pt")
         self._save(encoder)
         trained = Encoder.build(self.backbone, str(self.out), device)
-        scores["trained"] = self._probe(trained, patches, parts["test"])
+        scores["trained"] = self._probe(trained, patches)
         card = self.out.with_suffix(".json")
-        write_json(card, self._card(parts, scores, history, trained.digest))
+        write_json(card, self._card(patches, scores, history, trained.digest))
         _show(scores)
         shutil.rmtree(work)
         return Pretrained(self.out, card, scores)
@@ -115,21 +122,16 @@ class Pretraining:
         parts = {"test": order[:a], "validation": order[a:b], "train": order[b:]}
         return {name: np.flatnonzero(np.isin(of, part)) for name, part in parts.items()}
 
-    def _train(
-        self,
-        encoder: Encoder,
-        patches: Patches,
-        parts: dict[str, NDArray[np.int64]],
-        device: torch.device,
-        checkpoint: Path,
-    ) -> History:
+    def train(self, encoder: Encoder, patches: Patches, checkpoint: Path) -> History:
+        """Train an encoder in place on the patches of some of the patients."""
         torch.manual_seed(self.seed)
+        device, parts = encoder.device, self._split(patches)
         network = Graders(encoder).to(device, memory_format=torch.channels_last)
-        goals = Goals(patches.rows, parts["train"])
+        goals, teacher = Goals(patches.rows, parts["train"]), self._teacher(patches)
         loss = partial(_loss, lessons=self.lessons)
 
         def lesson(rows: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, Tensor]:
-            batch = _lesson(patches, rows, goals, self.batch, self.crop_px, seed)
+            batch = teacher.lesson(rows, goals, self.batch, seed)
             return {name: value.to(device) for name, value in batch.items()}
 
         def batches(epoch: int) -> Iterator[dict[str, Tensor]]:
@@ -159,8 +161,12 @@ class Pretraining:
         with atomic(self.out) as temporary:
             temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
 
-    def _probe(self, encoder: Encoder, patches: Patches, test: NDArray[np.int64]) -> dict[str, float]:
+    def _teacher(self, patches: Patches) -> Teacher:
+        return Teacher(patches, self.crop_px, self.painter, self.boxes)
+
+    def _probe(self, encoder: Encoder, patches: Patches) -> dict[str, float]:
         encoder.network.eval()
+        test, teacher = self._split(patches)["test"], self._teacher(patches)
         embeddings, rows = [], []
         for family, (kind, frame) in zip(
             FAMILIES, (("disc", "canal"), ("foramen",) * 2, ("axial", "axial_recess"))
@@ -170,17 +176,15 @@ class Pretraining:
             choice = Choice(
                 part.index.to_numpy(), np.full(len(part), FRAMES.index(frame)), np.zeros(len(part), bool)
             )
-            pictures = np.concatenate([
-                shown[0].numpy() for shown in _shown(patches, choice, self.crop_px, (self.seed, 2, len(family)))
-            ])  # fmt: skip
-            embeddings.append(encoder.features(pictures.astype(np.uint8)))
+            pictures = np.concatenate(list(teacher.pictures(choice, (self.seed, 2, len(family)))))
+            embeddings.append(encoder.features(pictures))
             rows.append(part.assign(study_id=part["patient"], family=family, grade=part[family])[
                 ["study_id", "family", "grade", *OWN.values()]])  # fmt: skip
         return linear_probe(np.concatenate(embeddings), pd.concat(rows, ignore_index=True))
 
     def _card(
         self,
-        parts: dict[str, NDArray[np.int64]],
+        patches: Patches,
         scores: dict[str, dict[str, float]],
         history: History,
         digest: str,
@@ -193,43 +197,12 @@ class Pretraining:
             "digest": digest,
             "command": " ".join(["lsdc-features pretrain --out", self.out.name, *map(str, flags)]),
             "recipe": self.recipe(),
-            "patches": {name: len(rows) for name, rows in parts.items()},
+            "patches": {name: len(rows) for name, rows in self._split(patches).items()},
             "training_loss": [round(value, 4) for value in history.loss],
             "validation_loss": [round(value, 4) for value in history.score],
             "linear_probe_on_held_out_patients": scores,
             "limits": "simulated anatomy and contrast; check on your own studies before trusting it",
         }
-
-
-def _lesson(
-    patches: Patches, rows: NDArray[np.int64], goals: Goals, n: int, px: int, seed: tuple[int, ...]
-) -> dict[str, Tensor]:
-    """One batch: `n` patches, each under two acquisitions, and the right answers."""
-    rng = np.random.default_rng(seed)
-    choice = choose(patches.rows.iloc[rows], n, rng)
-    answers = goals.tensors(choice)
-    labels = patches.labels[choice.rows]
-    first, second = (_shot(patches, labels, choice, px, rng) for _ in range(2))
-    batch = {name: torch.cat([value, value]) for name, value in answers.items()}
-    batch["pictures"], batch["t2"] = torch.cat([first[0], second[0]]), torch.cat([first[2], second[2]])
-    batch["seen"] = torch.cat([first[1], second[1]])
-    return batch
-
-
-def _shot(
-    patches: Patches, labels: NDArray[np.uint8], choice: Choice, px: int, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    tissues = patches.tissues[patches.rows["patient"].to_numpy()[choice.rows]]
-    return shoot(labels, tissues, choice, frames_of(patches.rows, choice, rng), px, rng)
-
-
-def _shown(
-    patches: Patches, choice: Choice, px: int, seed: tuple[int, ...]
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    rng = np.random.default_rng(seed)
-    for rows in np.array_split(np.arange(len(choice.rows)), max(1, len(choice.rows) // 96)):
-        part = Choice(choice.rows[rows], choice.frame[rows], choice.right[rows])
-        yield _shot(patches, patches.labels[part.rows], part, px, rng)
 
 
 def _loss(network: nn.Module, batch: dict[str, Tensor], lessons: Lessons) -> Tensor:

@@ -68,7 +68,7 @@ def choose(table: pd.DataFrame, n: int, rng: np.random.Generator, boxes: float =
         chance = (
             1.0
             + 3 * part["herniation"]
-            + part[["narrowing", "bulging", "modic_1", "modic_2", "modic_3"]].sum(1)
+            + part[["narrowing", "bulging", "modic_1", "modic_2", "modic_3"]].sum(axis=1)
         )
         rows[kind == k] = rng.choice(part.index, (kind == k).sum(), p=chance / chance.sum())
     lumbar = table["canal_area_mm2"].notna().loc[rows].to_numpy()

@@ -157,7 +157,12 @@ def _axial(patient: Patient, rng: np.random.Generator) -> Drawn:
 
 
 def look(
-    sheets: Sheets, rows: NDArray[np.int64], kind: str, rng: np.random.Generator, negatives: float = NEGATIVES
+    sheets: Sheets,
+    rows: NDArray[np.int64],
+    kind: str,
+    rng: np.random.Generator,
+    negatives: float = NEGATIVES,
+    t2: bool | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Paint pictures of some sheets as some scanner would show them, some of them without a lumbar spine.
 
@@ -173,6 +178,8 @@ def look(
         Source of chance.
     negatives : float
         Share of pictures that are turned into something else.
+    t2 : bool, optional
+        Whether they are T2-weighted; default: at random.
 
     Returns
     -------
@@ -185,8 +192,9 @@ def look(
     """
     n, generator = len(rows), torch.Generator().manual_seed(int(rng.integers(2**31)))
     size, mm = (SAGITTAL_PX, SAGITTAL_MM) if kind == "sagittal" else (AXIAL_PX, AXIAL_MM)
-    t2 = rng.random(n) < (0.55 if kind == "sagittal" else 0.97)
-    painted = Painter()(sheets.labels[rows], sheets.tissues[sheets.patient[rows]], t2, rng)
+    heavy = rng.random(n) < (0.55 if kind == "sagittal" else 0.97)
+    heavy = heavy if t2 is None else np.full(n, t2)
+    painted = Painter()(sheets.labels[rows], sheets.tissues[sheets.patient[rows]], heavy, rng)
     signal = torch.from_numpy(painted).mean(1, keepdim=True)
     matrix, shift = _pose(n, kind, size, mm, signal.shape[-2:], rng)
     grid = functional.affine_grid(
@@ -195,8 +203,9 @@ def look(
     cut = functional.grid_sample(signal, grid, align_corners=False)
     cut = blurred(cut, torch.from_numpy((0.15 + 0.75 * rng.random((n, 2)) ** 1.5).astype(np.float32)))
     cut = cut * _band(n, size, generator)
-    share = torch.from_numpy(rng.uniform(0.955, 0.998, n).astype(np.float32))
-    bright = cut.flatten(1).sort(dim=1).values[torch.arange(n), (share * (size * size - 1)).long()]
+    sample = cut[:, 0, ::4, ::4].flatten(1).sort(dim=1).values
+    place = rng.uniform(0.955, 0.998, n) * (sample.shape[1] - 1)
+    bright = sample[torch.arange(n), torch.from_numpy(place.astype(np.int64))]
     field = _field(n, size, generator)
     pictures = (
         finished(cut / bright.clamp_min(0.02).view(n, 1, 1, 1), generator, gain=(0.7, 1.4))[:, 0] * field

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -14,13 +16,17 @@ from numpy.testing import assert_allclose
 from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.phantom.acquire import build_scene, signals, slice_signal
 from lsdc.cohort.phantom.anatomy import build_anatomy
+from lsdc.cohort.phantom.brush import OUTSIDE, blank
 from lsdc.cohort.phantom.calibrate import correlations
 from lsdc.cohort.phantom.disease import Disease, draw_disease, draw_severity
 from lsdc.cohort.phantom.measure import cuts, grade_probabilities, measure, perturb, read_grades
+from lsdc.cohort.phantom.painter import Painter, blurred
 from lsdc.cohort.phantom.patient import draw_patient
 from lsdc.cohort.phantom.protocol import LEFT_FIRST, Contrast, draw_protocol
+from lsdc.cohort.phantom.sheets import axial_sheets, sagittal_sheets
 from lsdc.cohort.phantom.spine import draw_spine
-from lsdc.cohort.phantom.tissues import Tissue, relaxation, spin_echo
+from lsdc.cohort.phantom.tissues import N_DISCS, Tissue, relaxation, spin_echo
+from lsdc.cohort.phantom.wear import draw_wear
 from lsdc.cohort.vocabulary import View
 
 STATISTICS = Path(__file__).parents[3] / "shared" / "facts" / "real-cohort-statistics.json"
@@ -28,6 +34,13 @@ STATISTICS = Path(__file__).parents[3] / "shared" / "facts" / "real-cohort-stati
 
 def uniform_disease(severity: float) -> Disease:
     return draw_disease(np.random.default_rng(0), np.full((5, 5), severity), age=50)
+
+
+def painted(spine, disease, seed=0, **changes):
+    """The anatomy of a spine without extrusions, unless `changes` to its wear say otherwise."""
+    wear = draw_wear(np.random.default_rng(seed), disease, 60)
+    wear = replace(wear, **({"extrusion": np.zeros((5, 4))} | changes))
+    return build_anatomy(blank(spine), spine, disease, wear, seed)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +67,7 @@ def test_a_slip_moves_the_upper_vertebra_forward():
 
 
 def test_t1_and_t2_weighting_order_the_tissues_as_on_real_pictures():
-    table = relaxation(np.ones(8), 0.0, 0.0)
+    table = relaxation(np.ones(N_DISCS), 0.0, 0.0)
     t1, t2 = spin_echo(table, 550, 10), spin_echo(table, 3800, 100)
     assert t1[Tissue.FAT] > t1[Tissue.MARROW] > t1[Tissue.NUCLEUS] > t1[Tissue.CSF] > t1[Tissue.CORTEX]
     assert t2[Tissue.CSF] > t2[Tissue.FAT] > t2[Tissue.MUSCLE] > t2[Tissue.LIGAMENT] > t2[Tissue.CORTEX]
@@ -64,10 +77,7 @@ def test_t1_and_t2_weighting_order_the_tissues_as_on_real_pictures():
 
 def test_worse_disease_leaves_less_of_every_space():
     spine = draw_spine(np.random.default_rng(1), np.zeros(11), np.zeros(11), 1.0)
-    measured = [
-        measure(build_anatomy(spine, uniform_disease(severity), np.random.default_rng(2)), spine)
-        for severity in (-4.0, 0.0, 3.0)
-    ]
+    measured = [measure(painted(spine, uniform_disease(severity)), spine) for severity in (-4.0, 0.0, 3.0)]
     assert (measured[0] > measured[1]).all()
     assert (measured[1] > measured[2]).all()
 
@@ -83,9 +93,65 @@ def test_a_mirrored_disease_mirrors_the_measures():
         "foramen": disease.foramen[::-1],
         "anterior": disease.anterior[[0, 2, 1, 4, 3]],
     })  # fmt: skip
-    one = measure(build_anatomy(straight, disease, np.random.default_rng(0)), straight)
-    two = measure(build_anatomy(straight, other, np.random.default_rng(0)), straight)
+    one = measure(painted(straight, disease), straight)
+    two = measure(painted(straight, other), straight)
     assert_allclose(one[1:], two[[2, 1, 4, 3]], rtol=0.12, atol=0.4)
+
+
+def test_an_extrusion_narrows_the_canal_and_marrow_changes_do_not():
+    spine = draw_spine(np.random.default_rng(1), np.zeros(11), np.zeros(11), 1.0)
+    disease = uniform_disease(-1.0)
+    extrusion, modic = np.zeros((5, 4)), np.zeros((N_DISCS, 2, 4))
+    extrusion[3] = [7.0, 0.0, 6.0, 0.0]
+    modic[6] = [2, 8.0, 0.0, 15.0]
+    healthy = painted(spine, disease, modic=np.zeros_like(modic))
+    narrow, changed = painted(spine, disease, extrusion=extrusion), painted(spine, disease, modic=modic)
+    before, after = measure(healthy, spine), measure(narrow, spine)
+    assert after[0, 3] < 0.9 * before[0, 3]
+    assert_allclose(after[0, [0, 1, 4]], before[0, [0, 1, 4]])
+    assert_allclose(measure(changed, spine), before)
+    fatty = (changed.labels == Tissue.FATTY) & (healthy.labels != Tissue.FATTY)
+    where = changed.s[fatty.any(axis=0)]
+    assert len(where) and np.abs(where - spine.disc_centre[6]).max() < 25
+
+
+def test_sheets_show_what_the_volume_holds(patient):
+    volume = patient.anatomy
+    rows, columns = slice(60, 280), slice(40, 150)
+    sheet = sagittal_sheets(patient, volume.x[[40, 51]], volume.z[rows], volume.y[columns])
+    labels = volume.labels[[40, 51], rows, columns]
+    inside = labels != OUTSIDE
+    assert (sheet == labels)[inside].mean() > 0.99
+    disc = 6
+    plane = np.arange(-30, 30.1, 1.0)
+    axial = axial_sheets(patient, disc, np.array([0.0]), plane, plane)[0]
+    nucleus = np.argwhere(axial == Tissue.NUCLEUS + disc)
+    assert len(nucleus) > 100 and plane[nucleus[:, 0]].max() < 0, (
+        "the disc lies in front of the posterior wall"
+    )
+    assert (axial[:, ::-1] == Tissue.CSF).any()
+
+
+def test_the_painter_orders_tissues_as_the_scanner_does(patient):
+    tissues = np.array([Tissue.FAT, Tissue.CSF, Tissue.MUSCLE, Tissue.CORTEX], np.uint8)
+    labels = np.broadcast_to(tissues[:, None, None, None], (4, 1, 24, 24))
+    table = np.broadcast_to(patient.tissues.astype(np.float32), (4, *patient.tissues.shape))
+    painter = Painter(vary=0.0, usual=True)
+    for heavy in (True, False):
+        picture = painter(labels, table, np.full(4, heavy), np.random.default_rng(0)).mean(axis=(1, 2, 3))
+        fat, csf, muscle, cortex = picture
+        assert muscle > cortex and (csf > muscle if heavy else fat > csf)
+    again = [painter(labels, table, np.ones(4, bool), np.random.default_rng(3)) for _ in range(2)]
+    np.testing.assert_array_equal(*again)
+
+
+def test_blur_keeps_the_mean_and_widens_a_point():
+    point = torch.zeros(2, 1, 31, 31)
+    point[:, :, 15, 15] = 1.0
+    sharp, wide = blurred(point, torch.tensor([[0.01, 0.01], [2.0, 1.0]]))[:, 0]
+    assert sharp[15, 15] == pytest.approx(1.0)
+    assert wide.sum() == pytest.approx(1.0, abs=1e-3)
+    assert wide[13, 15] > wide[15, 13] > 0
 
 
 def test_a_slice_shows_the_tissue_at_its_place(patient):

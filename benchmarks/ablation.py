@@ -1,0 +1,100 @@
+"""What each idea of the encoder's pretraining gives: short trainings that leave one out, judged on real discs.
+
+    python benchmarks/ablation.py --data ../shared/real-images --work runs/ablation
+
+The trainings are a fraction of the shipped one's length; compare them with each other only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from yardsticks import FINDINGS, PX, probe, read_discs, resized
+
+from lsdc.cohort.phantom.painter import Painter
+from lsdc.features.encoder import Encoder
+from lsdc.features.graders import Lessons
+from lsdc.features.patches import make_patches
+from lsdc.features.pretrain import Pretraining
+from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime.console import plain, table
+from lsdc.runtime.device import pick_device
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Train short, leave one idea out at a time, and judge."""
+
+    data: Path
+    """folder with discs/ and gradings.csv"""
+    work: Path = Path("runs/ablation")
+    """folder for the patches and what is done; an interrupted run goes on"""
+    patients: int = 400
+    """simulated patients, shared by all trainings"""
+    epochs: int = 2
+    """of each training"""
+    steps: int = 150
+    """per epoch"""
+    batch: int = 96
+    """patches per step, each under two acquisitions"""
+    seed: int = 0
+    """of the patients and the trainings"""
+    only: tuple[str, ...] = ()
+    """names of the variants to run; default all"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Train and judge every variant."""
+        whole = Pretraining(
+            self.work / "weights.safetensors", patients=self.patients, epochs=self.epochs, steps=self.steps,
+            batch=self.batch, seed=self.seed,
+        )  # fmt: skip
+        lessons = whole.lessons
+        variants = {
+            "all": whole,
+            "no second acquisition (pairs)": replace(whole, lessons=replace(lessons, pairs=0.0)),
+            "no tissue maps": replace(whole, lessons=replace(lessons, tissues=0.0)),
+            "no measures": replace(whole, lessons=replace(lessons, measures=0.0)),
+            "no findings": replace(whole, lessons=replace(lessons, findings=0.0)),
+            "no level": replace(whole, lessons=replace(lessons, level=0.0)),
+            "pairs alone": replace(whole, lessons=Lessons(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)),
+            "usual sequences, one patient's tissues": replace(whole, painter=Painter(vary=0.0, usual=True)),
+            "no crops of the disc's own box": replace(whole, boxes=0.0),
+        }
+        if self.only:
+            variants = {name: variants[name] for name in self.only}
+        patches = make_patches(self.patients, self.seed, self.work / "patches")
+        crops, rows = read_discs(self.data)
+        pictures = np.repeat(resized(crops, PX, PX)[:, None], 3, axis=1)
+        scores: dict[str, Any] = {}
+        for number, (name, run) in enumerate(variants.items()):
+            done = self.work / f"{number if not self.only else name}.json"
+            if not done.is_file():
+                device = pick_device("auto")
+                encoder = Encoder.build(run.backbone, "random", device, run.seed)
+                run.train(encoder, patches, self.work / f"{done.stem}.checkpoint")
+                write_json(done, probe(encoder.features(pictures), rows))
+            scores[name] = read_json(done)
+        names = [*FINDINGS, "mean"]
+        table(
+            f"AUC on {len(rows)} real discs after {self.epochs * self.steps} steps",
+            ["pretraining", *names, "95 % interval"],
+            [
+                (name, *(f"{row[part]:.3f}" for part in names), "{:.3f} to {:.3f}".format(*row["interval"]))
+                for name, row in scores.items()
+            ],
+        )
+        return scores
+
+
+if __name__ == "__main__":
+    benchmark = tyro.cli(Ablation)
+    outcome = benchmark.run()
+    if benchmark.json:
+        print(json.dumps(plain(outcome)))

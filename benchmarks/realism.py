@@ -1,0 +1,172 @@
+"""How well a small classifier tells real pictures from simulated ones, and T1 from T2 by what simulation taught it.
+
+    lsdc-phantom make sim --studies 30 --seed 5
+    python benchmarks/realism.py --data ../shared/real-images --cohort sim
+
+An AUC of .5 would mean that nothing tells them apart. What tells them apart is where to look next: the command
+writes the crops that the classifier is surest about.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from PIL import Image
+from real_images import DISC_MM, HALF_DISC_MM, as_study, found_discs, spacings
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from yardsticks import PX, Crops, pixels, textures
+
+from lsdc.cohort import discover
+from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.pictures import Cutter
+from lsdc.cohort.vocabulary import View
+from lsdc.features.per_study import read
+from lsdc.runtime.console import plain, say, table, track
+from lsdc.slice_selector import SliceSelector
+from lsdc.slice_selector.descriptors import describe
+from lsdc.slice_selector.example import SAGITTAL_MM, SAGITTAL_PX
+from lsdc.slice_selector.simulated import look, make_sheets
+
+BEHIND_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Realism:
+    """Tell real from simulated, and T1 from T2."""
+
+    data: Path
+    """folder with midsagittal/, gradings.csv, series.csv"""
+    cohort: tuple[Path, ...] = ()
+    """simulated cohorts to compare with"""
+    work: Path = Path("runs/realism")
+    """folder for the sheets that T1 and T2 are learned from, and for the contact sheets"""
+    patients: int = 60
+    """simulated patients that T1 and T2 are learned from"""
+    seed: int = 77
+    """of these patients"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Measure."""
+        result: dict[str, Any] = {"views": self.views(), "real_or_simulated": {}}
+        real, rows = found_discs(self.data, SliceSelector.bundled())
+        groups = rows["patient"].to_numpy(str)
+        for cohort in self.cohort:
+            made, studies = simulated_discs(cohort)
+            keep = np.random.default_rng(0).permutation(len(real))[: len(made)]
+            crops = [real[k] for k in keep] + made
+            truth = np.array([0] * len(keep) + [1] * len(made))
+            whose = np.concatenate([groups[keep], studies])
+            scores = {
+                name: told_apart(embed(crops), truth, whose)
+                for name, embed in (("16x8 pixels", pixels), ("HOG + LBP", textures))
+            }
+            result["real_or_simulated"][cohort.name] = {name: auc for name, (auc, _) in scores.items()}
+            surest(crops, truth, scores["HOG + LBP"][1], self.work / f"surest_{cohort.name}.png")
+        show(result)
+        return result
+
+    def views(self) -> dict[str, float]:
+        """Learn T1 from T2 by descriptors of painted sheets, and tell them apart on real mid-sagittal slices."""
+        sheets = make_sheets(self.patients, self.seed, self.work / "sheets")["sagittal"]
+        spacing = SAGITTAL_MM / SAGITTAL_PX
+        plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (spacing, spacing))
+        descriptors, heavy = [], []
+        for number, rows in enumerate(
+            np.array_split(np.arange(len(sheets.labels)), max(1, len(sheets.labels) // 32))
+        ):
+            for t2 in (False, True):
+                rng = np.random.default_rng([self.seed, number, t2])
+                pictures, _, _ = look(sheets, rows, "sagittal", rng, negatives=0.0, t2=t2)
+                descriptors += [describe(picture.numpy(), plane) for picture in pictures]
+                heavy += [t2] * len(rows)
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+        model.fit(np.array(descriptors), heavy)
+        known = spacings(self.data)
+        truth, seen = [], []
+        for path in track(sorted((self.data / "midsagittal").glob("*.png")), "T1 or T2"):
+            item = as_study(path, known.get(path.stem, (0.6, 0.6)), View.SAGITTAL_T2).series[0].slices[0]
+            seen.append(describe(item.pixels, item.plane))
+            truth.append(path.stem.endswith("_t2"))
+        score = model.decision_function(np.array(seen))
+        return {
+            "auc": float(roc_auc_score(truth, score)), "right": float(accuracy_score(truth, score > 0)),
+            "pictures": len(truth),
+        }  # fmt: skip
+
+
+def simulated_discs(cohort: Path) -> tuple[Crops, NDArray]:
+    """Squares around the annotated discs of the mid-sagittal T2 of a simulated cohort, and their studies."""
+    found = discover(cohort)
+    assert found.coordinates is not None
+    marked = found.coordinates[found.coordinates["condition"] == "spinal_canal_stenosis"]
+    crops, studies = [], []
+    for source in track(found.studies, f"discs of {cohort.name}"):
+        study = read(source)
+        cutters = {series.series_id: Cutter(series, series.view) for series in study.series if series.view}
+        for row in marked[marked["study_id"] == source.study_id].itertuples():
+            series = next((item for item in study.series if item.series_id == str(row.series_id)), None)
+            if series is None:
+                continue
+            number = [item.instance_number for item in series.slices].index(row.instance_number)
+            plane = series.slices[number].plane
+            there = plane.to_patient((row.x, row.y))[0] - [0, HALF_DISC_MM + BEHIND_MM, 0]
+            point = plane.to_pixel(there)[0]
+            crops.append(
+                cutters[series.series_id].cut(number, (float(point[0]), float(point[1])), DISC_MM, PX)
+            )
+            studies.append(source.study_id)
+    return crops, np.array(studies)
+
+
+def told_apart(features: NDArray, truth: NDArray, groups: NDArray) -> tuple[float, NDArray]:
+    """AUC of a logistic classifier, cross-fitted by patient, and its scores."""
+    score = np.zeros(len(truth))
+    for train, test in GroupKFold(5).split(features, truth, groups):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=2000))
+        score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
+    return float(roc_auc_score(truth, score)), score
+
+
+def surest(crops: Crops, truth: NDArray, score: NDArray, path: Path) -> None:
+    """A contact sheet: real crops that look most real and most simulated, then the same of the simulated."""
+    rows = []
+    for kind in (0, 1):
+        order = np.flatnonzero(truth == kind)[np.argsort(score[truth == kind])]
+        rows += [np.concatenate([crops[k] for k in part], axis=1) for part in (order[:14], order[-14:])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate(rows)).save(path)
+    say(f"{path}: real (surest real, surest simulated), then simulated (the same)")
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the tables for people."""
+    views = result["views"]
+    say(
+        f"T1 or T2 from pixels, learned in simulation: AUC {views['auc']:.3f}, {views['right']:.0%} right "
+        f"on {views['pictures']} real mid-sagittal slices"
+    )
+    if result["real_or_simulated"]:
+        table(
+            "Real or simulated: AUC of a logistic classifier by patient (.5: cannot be told apart)",
+            ["cohort", "16x8 pixels", "HOG + LBP"],
+            [(name, *row.values()) for name, row in result["real_or_simulated"].items()],
+        )
+
+
+if __name__ == "__main__":
+    benchmark = tyro.cli(Realism)
+    outcome = benchmark.run()
+    if benchmark.json:
+        print(json.dumps(plain(outcome)))
