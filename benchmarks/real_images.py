@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from yardsticks import (
     FINDINGS,
     PX,
     Crops,
+    crops_per_second,
     mobilenet,
     ours,
     pixels,
@@ -73,7 +74,9 @@ class RealImages:
         if self.localizer is not None:
             selector.localizers["sagittal"] = Localizer.load(self.localizer, "sagittal")
         result: dict[str, Any] = {"localizer": on_masks(self.data, selector, self.out)}
+        result["localizer"] |= on_others(self.data, selector)
         if not self.only_localizer:
+            result["crops_per_second"] = crops_per_second(self.encoder)
             crops, rows = read_discs(self.data)
             result |= {"encoder": self.probes(crops, rows), "discs": len(rows)}
             crops, rows = found_discs(self.data, selector)
@@ -202,6 +205,28 @@ def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str,
     }  # fmt: skip
 
 
+def on_others(data: Path, selector: SliceSelector) -> dict[str, Any]:
+    """How often five confident points appear where there is no upright lumbar spine to be seen.
+
+    Mid-sagittal slices that are turned, or whose sixteenths are shuffled; and axial slices, where such lie beside
+    the data.
+    """
+    rng, known = np.random.default_rng(0), spacings(data)
+    spine, axial = View.SAGITTAL_T2, sorted((data.parent / "reference-images").glob("axial*.jpg"))
+    alarms = []
+    for path in track([*sorted((data / "midsagittal").glob("*.png"))[::3], *axial], "other pictures"):
+        item = as_study(path, known.get(path.stem, (0.6, 0.6)), spine).series[0].slices[0]
+        rows, columns = (length // 4 * 4 for length in item.pixels.shape)
+        blocks = item.pixels[:rows, :columns].reshape(4, rows // 4, 4, columns // 4).swapaxes(1, 2)
+        shuffled = rng.permutation(blocks.reshape(16, rows // 4, columns // 4)).reshape(blocks.shape)
+        others = [np.rot90(item.pixels), shuffled.swapaxes(1, 2).reshape(rows, columns)]
+        for pixels_ in [item.pixels] if path in axial else others:
+            slice_ = replace(item, pixels=np.ascontiguousarray(pixels_))
+            _, sure = canal_points(selector, Study("other", (Series("1", spine, (slice_,)),)))
+            alarms.append((sure > 0.5).all())
+    return {"other_pictures": len(alarms), "five_confident_points_there": float(np.mean(alarms))}
+
+
 def marked(study: Study, points: NDArray, confidence: NDArray, truth: NDArray | None = None) -> Image.Image:
     """The slice with the points, brighter where surer; crosses at the truth."""
     item = study.series[0].slices[0]
@@ -251,6 +276,7 @@ def show(result: dict[str, Any], out: Path | None) -> None:
     """Print the tables for people."""
     names = [*FINDINGS, "mean"]
     if "encoder" in result:
+        say(f"{result['crops_per_second']:.0f} crops of {PX} px per second on this machine's CPU")
         show_encoders(f"{result['discs']} real discs", result["encoder"], names)
         found = result["encoder_at_found_discs"]
         show_encoders(f"{result['found_discs']} discs found by the localizer", found, names)
@@ -262,6 +288,10 @@ def show(result: dict[str, Any], out: Path | None) -> None:
     say(
         f"median error {located['median_mm']:.1f} mm; "
         f"all five are right in {located['whole_pictures_right']:.0%} of the pictures"
+    )
+    say(
+        f"five points with confidence above .5 on {located['five_confident_points_there']:.1%} of "
+        f"{located['other_pictures']} pictures without an upright lumbar spine"
     )
     for row in located["reliability"]:
         say(f"  confidence {row['confidence']:.2f}: {row['right']:.0%} of {row['points']} points are right")

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.study import Series, Slice, Study
+from lsdc.cohort.vocabulary import Condition, View
 from lsdc.features.cli import PretrainLocalizer
 from lsdc.runtime import ConfigError
+from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.example import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.simulated import Sheets, look, make_sheets
@@ -64,6 +68,34 @@ def test_pictures_repeat_themselves_and_negatives_have_no_points(sheets):
     points, state = one[1], one[2]
     assert not ((state == PRESENT) & ~((points > 0) & (points < SAGITTAL_PX - 1)).all(-1)).any()
     assert (state == UNKNOWN).any() or (state == ABSENT).any()
+
+
+def strange_pictures(sheets):
+    rng = np.random.default_rng(8)
+    ramp = np.linspace(0, 1, 256)
+    axial, _, _ = look(sheets["axial"], np.arange(10), "axial", rng, negatives=0.0)
+    sagittal, _, _ = look(sheets["sagittal"], np.arange(10), "sagittal", rng, negatives=1.0)
+    yield from (picture.numpy() for picture in [*axial, *sagittal])
+    yield rng.random((256, 256))
+    yield np.full((200, 200), 7.0)
+    yield ramp[:, None] * ramp
+    yield np.indices((256, 256)).sum(axis=0) // 32 % 2 * 100.0
+    yield 100.0 * (np.hypot(*(np.indices((256, 256)) - 128)) < 90)
+
+
+def test_no_five_confident_points_without_a_lumbar_spine(sheets):
+    """Whatever the picture, the shipped localizer does not claim five levels where there is no spine."""
+    selector = SliceSelector.bundled()
+    plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.2, 1.2))
+    for number, picture in enumerate(strange_pictures(sheets)):
+        slice_ = Slice(np.asarray(picture, np.float32), plane, 1, "strange")
+        study = Study("strange", (Series("1", View.SAGITTAL_T2, (slice_,)),))
+        sure = [
+            item.confidence
+            for item in selector.locate(study)
+            if item.target.condition is Condition.SPINAL_CANAL_STENOSIS
+        ]
+        assert len(sure) == 5 and min(sure) < 0.5, number
 
 
 def test_too_few_patients_are_refused(tmp_path):
