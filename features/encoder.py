@@ -30,7 +30,7 @@ class Encoder:
     backbone : str
         The timm model's name.
     network : Module
-        Pictures (n, 3, P, P) to pooled features (n, F).
+        Pictures (n, 3, P, P) to pooled features (n, `head_width`).
     device : device
         Where it runs.
     mean, std : (3,) float
@@ -93,7 +93,7 @@ class Encoder:
         Returns
         -------
         (n, F) float32
-            Pooled features.
+            Means of the last but one level, where the network offers it, then its own pooled features.
         """
         mean = torch.tensor(self.mean, device=self.device).view(1, -1, 1, 1) * 255
         std = torch.tensor(self.std, device=self.device).view(1, -1, 1, 1) * 255
@@ -104,12 +104,30 @@ class Encoder:
                 batch = ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
                 if self.px is not None:
                     batch = nn.functional.interpolate(batch, (self.px, self.px), mode="bilinear")
-                parts.append(self.network(batch).float().cpu().numpy())
+                parts.append(self._pooled(batch).float().cpu().numpy())
         return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
+
+    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:
+        """The network's own pooled features, after the means of the last but one level, which sees smaller things."""
+        if not self._finer:
+            return self.network(batch)
+        last, maps = self.network.forward_intermediates(batch, indices=2)
+        return torch.cat([maps[0].mean(dim=(2, 3)), self.network.forward_head(last)], dim=1)
+
+    @property
+    def _finer(self) -> int:
+        """Channels of the last but one level; 0 where the network does not offer it."""
+        known = hasattr(self.network, "forward_intermediates") and len(self.network.feature_info) > 1
+        return int(self.network.feature_info[-2]["num_chs"]) if known else 0
 
     @property
     def width(self) -> int:
         """Number of pooled features F per picture."""
+        return self._finer + self.head_width
+
+    @property
+    def head_width(self) -> int:
+        """Those of them that the network itself pools, which come last."""
         return int(getattr(self.network, "head_hidden_size", None) or self.network.num_features)
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

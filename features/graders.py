@@ -67,7 +67,7 @@ class Graders(nn.Module):  # type: ignore[misc]
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder.network
-        width = encoder.width
+        width = encoder.head_width
         self.measures = nn.Linear(width, len(MEASURES))
         self.findings = nn.Linear(width, len(FINDINGS) + 1)
         self.level = nn.Linear(width, N_DISCS)
