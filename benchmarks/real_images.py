@@ -45,6 +45,7 @@ DISC = 29
 NEAR_MM = 8.0
 BEHIND_MM = 5.0
 """The simulator marks the canal so far behind the posterior edge of the disc, where readers mark it too."""
+SAME_DISC_MM = 6.0
 HALF_DISC_MM, DISC_MM = 17.0, 48.0
 """From the posterior edge to the middle of a disc, and the side of the crops around it."""
 
@@ -155,12 +156,15 @@ def forward(points: NDArray, spacing: tuple[float, float], by_mm: float = BEHIND
     return np.asarray((mm + by_mm * across) / spacing[::-1])
 
 
-def posterior_edges(mask: NDArray) -> NDArray:
+def posterior_edges(mask: NDArray, row_mm: float) -> NDArray:
     """Column and row of the posterior edge of the five lowest discs, head to foot."""
-    from scipy.ndimage import label
+    from scipy.ndimage import distance_transform_edt, label
 
-    parts, count = label(mask == DISC)
-    discs = [np.argwhere(parts == k + 1) for k in range(count)]
+    parts, _ = label(mask == DISC)
+    # A disc may be marked in two pieces; neighboring discs are much farther apart.
+    near = distance_transform_edt(parts == 0) <= SAME_DISC_MM / row_mm / 2
+    wholes, _ = label(near)
+    discs = [np.argwhere((wholes == k) & (parts > 0)) for k in np.unique(wholes[parts > 0])]
     discs = sorted((disc for disc in discs if len(disc) > 60), key=lambda disc: disc[:, 0].mean())[-5:]
     edges = []
     for disc in discs:
@@ -180,7 +184,7 @@ def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str,
         spacing = known[path.stem.rsplit("_slice", 1)[0]]
         study = as_study(path, spacing, View.SAGITTAL_T2)
         points, confidence = canal_points(selector, study)
-        edges = posterior_edges(np.asarray(Image.open(data / "space" / "masks" / path.name)))
+        edges = posterior_edges(np.asarray(Image.open(data / "space" / "masks" / path.name)), spacing[0])
         if len(edges) < len(Level):
             continue
         points = forward(points, spacing)
