@@ -71,7 +71,7 @@ def choose(table: pd.DataFrame, n: int, rng: np.random.Generator, boxes: float =
             + part[["narrowing", "bulging", "modic_1", "modic_2", "modic_3"]].sum(axis=1)
         )
         rows[kind == k] = rng.choice(part.index, (kind == k).sum(), p=chance / chance.sum())
-    lumbar = table["canal_area_mm2"].notna().loc[rows].to_numpy()
+    lumbar = table.loc[rows, "canal_area_mm2"].notna().to_numpy()
     frame = np.select(
         [kind == 0, kind == 1], [np.where(lumbar & (rng.random(n) > boxes), 1, 0), 2], rng.integers(3, 6, n)
     )
@@ -115,7 +115,7 @@ def shoot(
     px: int,
     rng: np.random.Generator,
     painter: Painter | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Take a picture of every chosen patch.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ SHEET_MM = 1.2
 """Side of a pixel of the sheets, mm."""
 _Z, _Y = np.arange(-178, 192, SHEET_MM), np.arange(-150, 150, SHEET_MM)
 _ACROSS = np.arange(-130, 130, SHEET_MM)
+_PARTS = ("labels", "points", "state")
 _THICK = np.array([-1.3, 1.3])
 _CANAL_REACH, _FORAMEN_REACH, _BESIDE = 5.5, 4.0, 10.0
 NEGATIVES = 0.12
@@ -91,22 +92,20 @@ def make_sheets(patients: int, seed: int, work: Path, workers: int | None = None
             for name in content.files:
                 parts.setdefault(name, []).append(content[name])
     tissues = np.array(parts["tissues"], np.float32)
-    return {
-        kind: Sheets(
-            *(np.concatenate(parts[f"{kind}_{name}"]) for name in ("labels", "points", "state")),
-            np.repeat(np.arange(patients), [len(one) for one in parts[f"{kind}_labels"]]),
-            tissues,
-        )
-        for kind in ("sagittal", "axial")
-    }
+    made = {}
+    for kind in ("sagittal", "axial"):
+        labels, points, state = (np.concatenate(parts[f"{kind}_{name}"]) for name in _PARTS)
+        counts = [len(one) for one in parts[f"{kind}_labels"]]
+        made[kind] = Sheets(labels, points, state, np.repeat(np.arange(patients), counts), tissues)
+    return made
 
 
 def _write(number: int, seed: int, work: Path) -> None:
     rng = np.random.default_rng((seed, number))
     patient = draw_patient(rng)
-    content = {"tissues": patient.tissues[:N_LABELS].astype(np.float32)}
+    content: dict[str, Any] = {"tissues": patient.tissues[:N_LABELS].astype(np.float32)}
     for kind, sheets in (("sagittal", _sagittal(patient, rng)), ("axial", _axial(patient, rng))):
-        content |= {f"{kind}_{name}": part for name, part in zip(("labels", "points", "state"), sheets)}
+        content |= {f"{kind}_{name}": part for name, part in zip(_PARTS, sheets)}
     with atomic(work / f"{number}.npz") as temporary:
         np.savez_compressed(temporary, **content)
 
