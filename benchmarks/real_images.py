@@ -103,11 +103,11 @@ class RealImages:
         }
 
 
-def found_discs(data: Path, selector: SliceSelector) -> tuple[Crops, pd.DataFrame]:
+def found_discs(data: Path, selector: SliceSelector, only: str = "") -> tuple[Crops, pd.DataFrame]:
     """Squares of `DISC_MM` around the discs that the localizer finds on mid-sagittal slices, and their gradings."""
     gradings, known = read_gradings(data), spacings(data)
     crops, rows = [], []
-    for path in track(sorted((data / "midsagittal").glob("*.png")), "finding discs"):
+    for path in track(sorted((data / "midsagittal").glob(f"*{only}.png")), "finding discs"):
         patient, name = path.stem.rsplit("_", 1)
         view = View.SAGITTAL_T1 if name == "t1" else View.SAGITTAL_T2
         spacing = known.get(path.stem, (0.6, 0.6))

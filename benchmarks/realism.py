@@ -60,7 +60,7 @@ class Realism:
     def run(self) -> dict[str, Any]:
         """Measure."""
         result: dict[str, Any] = {"views": self.views(), "real_or_simulated": {}}
-        real, rows = found_discs(self.data, SliceSelector.bundled())
+        real, rows = found_discs(self.data, SliceSelector.bundled(), only="_t2")
         groups = rows["patient"].to_numpy(str)
         for cohort in self.cohort:
             made, studies = simulated_discs(cohort)
