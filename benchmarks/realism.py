@@ -18,13 +18,12 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from PIL import Image
-from real_images import DISC_MM, HALF_DISC_MM, as_study, found_discs, spacings
+from real_images import BEHIND_MM, DISC_MM, HALF_DISC_MM, as_study, found_discs, spacings
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
-from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from yardsticks import PX, Crops, pixels, textures
+from yardsticks import PX, Crops, cross_fitted, pixels, textures
 
 from lsdc.cohort import discover
 from lsdc.cohort.geometry import SlicePlane
@@ -36,8 +35,6 @@ from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.example import SAGITTAL_MM, SAGITTAL_PX
 from lsdc.slice_selector.simulated import look, make_sheets
-
-BEHIND_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -132,10 +129,7 @@ def simulated_discs(cohort: Path) -> tuple[Crops, NDArray]:
 
 def told_apart(features: NDArray, truth: NDArray, groups: NDArray) -> tuple[float, NDArray]:
     """AUC of a logistic classifier, cross-fitted by patient, and its scores."""
-    score = np.zeros(len(truth))
-    for train, test in GroupKFold(5).split(features, truth, groups):
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=2000))
-        score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
+    score = cross_fitted(features, truth, groups, balanced=False)
     return float(roc_auc_score(truth, score)), score
 
 

@@ -64,13 +64,7 @@ def probe(features: NDArray, rows: pd.DataFrame) -> dict[str, Any]:
     scores = {}
     for name, rule in FINDINGS.items():
         truth = rule(rows).to_numpy()
-        score = np.zeros(len(truth))
-        for train, test in GroupKFold(5).split(features, truth, groups):
-            model = make_pipeline(
-                StandardScaler(), LogisticRegression(C=0.003, class_weight="balanced", max_iter=2000)
-            )
-            score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
-        scores[name] = (truth, score)
+        scores[name] = (truth, cross_fitted(features, truth, groups, balanced=True))
     result: dict[str, Any] = {name: roc_auc_score(*pair) for name, pair in scores.items()}
     result["mean"] = float(np.mean(list(result.values())))
     rng, patients = np.random.default_rng(0), np.unique(groups)
@@ -83,6 +77,18 @@ def probe(features: NDArray, rows: pd.DataFrame) -> dict[str, Any]:
             means.append(np.mean([roc_auc_score(*part) for part in parts]))
     result["interval"] = np.quantile(means, [0.025, 0.975]).tolist()
     return result
+
+
+def cross_fitted(features: NDArray, truth: NDArray, groups: NDArray, balanced: bool) -> NDArray:
+    """Decision function of a logistic probe for patients whom it was not fitted on."""
+    score = np.zeros(len(truth))
+    for train, test in GroupKFold(5).split(features, truth, groups):
+        weight = "balanced" if balanced else None
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(C=0.003, class_weight=weight, max_iter=2000)
+        )
+        score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
+    return score
 
 
 def resized(crops: Crops, width: int, height: int) -> NDArray[np.uint8]:

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lsdc.cohort.phantom.tissues import N_LABELS, Tissue
+from lsdc.cohort.vocabulary import Family
 from lsdc.features.encoder import Encoder
-from lsdc.features.patches import FINDINGS, MEASURES
+from lsdc.features.patches import DISCS, FINDINGS, MEASURES
 from lsdc.features.randomize import FRAMES, Choice
 
-N_GRADES, N_DISCS = 3, 9
+N_GRADES = 3
 GRADE_WEIGHTS = (1.0, 2.0, 4.0)
-FAMILIES = ("spinal", "foraminal", "subarticular")
+FAMILIES = tuple(family.value for family in Family)
 _CELL_CLASSES = 11
 _IN_SAGITTAL = ("disc_height_mm", "loss_share", "modic_mm", "node_mm", "slip_mm")
 _UNSEEN = {
@@ -70,7 +71,7 @@ class Graders(nn.Module):  # type: ignore[misc]
         width = encoder.head_width
         self.measures = nn.Linear(width, len(MEASURES))
         self.findings = nn.Linear(width, len(FINDINGS) + 1)
-        self.level = nn.Linear(width, N_DISCS)
+        self.level = nn.Linear(width, DISCS)
         self.grade = nn.Linear(width, len(FAMILIES) * N_GRADES)
         self.tissues = nn.Conv2d(encoder.network.num_features, _CELL_CLASSES * 16, 1)
         self.pairs = nn.Sequential(nn.Linear(width, 256), nn.ReLU(), nn.Linear(256, 64))

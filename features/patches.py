@@ -25,6 +25,8 @@ PATCH_PX, PATCH_MM = 144, 0.65
 """Side of a patch, px, and of its pixels, mm."""
 SHEETS, SHEET_MM = 5, 2.0
 """Parallel sheets per patch, and their distance, mm."""
+DISCS = 9
+"""Discs with a midline patch: T10/T11 to S1/S2."""
 KINDS = ("disc", "foramen", "axial")
 MEASURES = (
     "hydration_share", "disc_height_mm", "loss_share", "bulge_mm", "extrusion_mm", "modic_mm", "spur_mm", "node_mm",
@@ -80,23 +82,26 @@ def make_patches(patients: int, seed: int, work: Path, workers: int | None = Non
         pass
     rows = pd.concat([pd.read_json(work / f"{k}.json") for k in range(patients)], ignore_index=True)
     whole = work / "labels.npy"
-    tissues = []
-    target: Any = None
     if not whole.is_file():
-        with atomic(whole) as temporary:
-            shape = (len(rows), SHEETS, PATCH_PX, PATCH_PX)
-            target = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-            begin = 0
-            for path in files:
-                with np.load(path) as content:
-                    end = begin + len(content["labels"])
-                    target[begin:end] = content["labels"]
-                    begin = end
-            target.flush()
+        _join(files, len(rows), whole)
+    tissues = []
     for path in files:
         with np.load(path) as content:
             tissues.append(content["tissues"])
     return Patches(np.load(whole, mmap_mode="r"), np.array(tissues, np.float32), rows)
+
+
+def _join(files: list[Path], n: int, whole: Path) -> None:
+    with atomic(whole) as temporary:
+        shape = (n, SHEETS, PATCH_PX, PATCH_PX)
+        target: Any = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        begin = 0
+        for path in files:
+            with np.load(path) as content:
+                labels = content["labels"]
+            target[begin : begin + len(labels)] = labels
+            begin += len(labels)
+        target.flush()
 
 
 def _write(number: int, seed: int, work: Path) -> None:
@@ -131,7 +136,7 @@ Part = tuple[NDArray[np.uint8], dict[str, float]]
 def _middle(patient: Patient, rng: np.random.Generator) -> list[Part]:
     sheets = sagittal_sheets(patient, rng.normal(0, 2.5) + _AWAY[::-1], _Z, _Y)[:, ::-1]
     parts = []
-    for k in range(9):
+    for k in range(DISCS):
         s, depth = patient.spine.disc_centre[k], patient.spine.depth[k]
         middle = patient.spine.to_patient(np.array(0.0), np.array(-depth / 3), s)
         patch, corner = _cut(sheets, middle)

@@ -24,7 +24,7 @@ from lsdc.features.patches import KINDS, Patches, make_patches
 from lsdc.features.probe import OWN, linear_probe
 from lsdc.features.randomize import FRAMES, Choice
 from lsdc.runtime import ConfigError
-from lsdc.runtime.artefact import atomic, claim, read_json, write_json
+from lsdc.runtime.artefact import atomic, claim, write_json
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import fast_bfloat16, pick_device
 from lsdc.runtime.training import History, Recipe, train
@@ -214,8 +214,3 @@ def _show(scores: dict[str, dict[str, float]]) -> None:
     rows = [[name, *(values[key] for key in names)] for name, values in scores.items()]
     table("Linear probe on held-out simulated patients", ["weights", *names], rows)
     say("r2 of the measurement that decides the grade: higher is better; weighted log loss: lower is better")
-
-
-def card_of(weights: Path) -> dict[str, Any]:
-    """The card that lies beside a weights file."""
-    return dict(read_json(weights.with_suffix(".json")))

@@ -72,7 +72,7 @@ def repaint(values: Tensor, generator: torch.Generator) -> Tensor:
     soft = functional.avg_pool2d(coarse[:, None], 3, stride=1, padding=1)[:, 0]
     values = coarse + draw(-1.2, 0.9)[:, None, None] * (soft - coarse)
     noise = torch.randn(values.shape, generator=generator) * (draw(0, 1) ** 2 * 0.12)[:, None, None]
-    return (values + noise).clamp_min(0) * _field(n, size, generator)
+    return (values + noise).clamp_min(0) * field(n, size, generator, most=0.22, chance=0.33)
 
 
 _KNOTS = 7
@@ -103,10 +103,14 @@ def _coarse(values: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand((len(values), 1, 1), generator=generator) < 0.25, large, values)
 
 
-def _field(n: int, size: int, generator: torch.Generator) -> Tensor:
-    """One inside the image and zero outside, where a third of the pictures end early at some side."""
+def field(n: int, size: int, generator: torch.Generator, most: Tensor | float, chance: float) -> Tensor:
+    """One inside the image and zero outside, (n, size, size), where pictures end early at some sides.
+
+    `most` is the largest share that is cut from a side (top, bottom, left, right), `chance` how often one is.
+    """
     cells = torch.arange(size) / size
-    ends = torch.rand((n, 4), generator=generator) * 0.22 * (torch.rand((n, 4), generator=generator) < 0.33)
+    ends = torch.rand((n, 4), generator=generator) * most
+    ends = ends * (torch.rand((n, 4), generator=generator) < chance)
     rows = (cells >= ends[:, :1]) & (cells <= 1 - ends[:, 1:2])
     columns = (cells >= ends[:, 2:3]) & (cells <= 1 - ends[:, 3:])
     return (rows[:, :, None] & columns[:, None, :]).float()

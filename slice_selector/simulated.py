@@ -20,6 +20,7 @@ from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC
 from lsdc.cohort.phantom.tissues import N_LABELS
 from lsdc.runtime.artefact import atomic
 from lsdc.runtime.engine import fan_out
+from lsdc.slice_selector.augment import field
 from lsdc.slice_selector.example import ABSENT, AXIAL_MM, AXIAL_PX, PRESENT, SAGITTAL_MM, SAGITTAL_PX, UNKNOWN
 
 SHEET_MM = 1.2
@@ -29,6 +30,8 @@ _ACROSS = np.arange(-130, 130, SHEET_MM)
 _PARTS = ("labels", "points", "state")
 _THICK = np.array([-1.3, 1.3])
 _CANAL_REACH, _FORAMEN_REACH, _BESIDE = 5.5, 4.0, 10.0
+_ENDS = torch.tensor([0.2, 0.2, 0.3, 0.3])
+"""Largest shares by which pictures end early at the top, bottom, left and right."""
 NEGATIVES = 0.12
 """Share of pictures that show no lumbar spine."""
 
@@ -205,9 +208,9 @@ def look(
     sample = cut[:, 0, ::4, ::4].flatten(1).sort(dim=1).values
     place = rng.uniform(0.955, 0.998, n) * (sample.shape[1] - 1)
     bright = sample[torch.arange(n), torch.from_numpy(place.astype(np.int64))]
-    field = _field(n, size, generator)
+    shown = field(n, size, generator, _ENDS, chance=0.3)
     pictures = (
-        finished(cut / bright.clamp_min(0.02).view(n, 1, 1, 1), generator, gain=(0.7, 1.4))[:, 0] * field
+        finished(cut / bright.clamp_min(0.02).view(n, 1, 1, 1), generator, gain=(0.7, 1.4))[:, 0] * shown
     )
     sides = torch.tensor([signal.shape[-1], signal.shape[-2]])
     unit = (torch.from_numpy(sheets.points[rows]) + 0.5) * 2 / sides - 1
@@ -219,7 +222,7 @@ def look(
     cell = moved.nan_to_num(-1.0).round().long()
     inside = ((cell >= 0) & (cell < size)).all(-1)
     cell = cell.clamp(0, size - 1)
-    outside = ~inside | (field[torch.arange(n)[:, None], cell[..., 1], cell[..., 0]] == 0)
+    outside = ~inside | (shown[torch.arange(n)[:, None], cell[..., 1], cell[..., 0]] == 0)
     state = torch.where(outside & (state == PRESENT), ABSENT, state)
     other = torch.from_numpy(rng.random(n) < negatives)
     pictures[other] = _something_else(pictures[other], rng)
@@ -262,16 +265,6 @@ def _band(n: int, size: int, generator: torch.Generator) -> Tensor:
     place = draw(0.1, 0.5) + 0.25 * (draw(0, 1) - 0.5) * (down - 0.5)
     saturated = 1 - (draw(0, 1) < 0.4) * draw(0.3, 0.97) * torch.sigmoid((place - across) / draw(0.005, 0.05))
     return near * ends * saturated
-
-
-def _field(n: int, size: int, generator: torch.Generator) -> Tensor:
-    """One inside the image and zero outside, where two thirds of the pictures end early at some side."""
-    cells = torch.arange(size) / size
-    ends = torch.rand((n, 4), generator=generator) * torch.tensor([0.2, 0.2, 0.3, 0.3])
-    ends = ends * (torch.rand((n, 4), generator=generator) < 0.3)
-    rows = (cells >= ends[:, :1]) & (cells <= 1 - ends[:, 1:2])
-    columns = (cells >= ends[:, 2:3]) & (cells <= 1 - ends[:, 3:])
-    return (rows[:, :, None] & columns[:, None, :]).float()
 
 
 def _something_else(pictures: Tensor, rng: np.random.Generator) -> Tensor:
