@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
+from lsdc.models.options import Options
 from lsdc.runtime.console import run_command, table
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Fit:
     Examples:
         lsdc-ensemble fit store/ --out model/
         lsdc-ensemble fit store/ --out small/ --members lightgbm,xgboost --trials 20
+        lsdc-ensemble fit store/ --out deep/ --members lightgbm,crop_cnn,sequence --preset gpu
+        torchrun --nproc-per-node 4 -m lsdc.ensemble.cli fit store/ --out deep/ --members crop_cnn
     """
 
     store: Positional[Path]
@@ -38,6 +41,7 @@ class Fit:
     """Optuna trials"""
     seed: int = 0
     """for the search and the bootstrap"""
+    options: Annotated[Options, arg(name="")] = Options()  # noqa: RUF009
     json: bool = False
     """print the result as one JSON object on stdout"""
 
@@ -46,7 +50,7 @@ class Fit:
         from lsdc.ensemble.fit import fit
 
         names = [name.strip() for name in self.members.split(",") if name.strip()]
-        return fit(self.store, self.out, names, self.trials, self.seed)
+        return fit(self.store, self.out, names, self.trials, self.seed, self.options)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,45 @@ class Score:
         names = [field.name for field in fields(scores)]
         table("official score (lower is better)", names, [[getattr(scores, name) for name in names]])
         return scores
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure predictions: official metric, AUC, kappa, sensitivity, calibration and more, per condition and level.
+
+    A model's members are measured by their out-of-fold predictions, its stack by its nested ones.
+
+    Examples:
+        lsdc-ensemble evaluate train.csv model/ --out measures.csv
+        lsdc-ensemble evaluate test_labels.csv submission.csv other.csv --out measures.csv
+    """
+
+    labels: Positional[Path]
+    """train.csv, or a solution table with one-hot grades"""
+    predictions: Positional[tuple[Path, ...]]
+    """prediction tables, or model directories"""
+    out: Path | None = None
+    """CSV to write; confusion matrices go beside it"""
+    resamples: int = 200
+    """of the bootstrap over studies; 0 leaves the intervals out"""
+    seed: int = 0
+    """of the bootstrap"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> list[dict[str, Any]]:
+        """Evaluate."""
+        from lsdc.ensemble.evaluate import evaluate
+        from lsdc.runtime import ConfigError
+
+        if not self.predictions:
+            raise ConfigError(
+                "nothing to evaluate; give a prediction table or a model directory after the labels"
+            )
+        if self.resamples < 0:
+            raise ConfigError(f"--resamples must not be negative, as {self.resamples} is")
+        found = evaluate(self.labels, self.predictions, self.out, self.resamples, self.seed)
+        return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
 
 
 @dataclass(frozen=True)
@@ -196,12 +239,14 @@ class Members:
     json: bool = False
     """print the result as one JSON object on stdout"""
 
-    def run(self) -> dict[str, str]:
+    def run(self) -> dict[str, dict[str, str]]:
         """List."""
         from lsdc.models.registry import MEMBERS
 
-        words = {name: member.about for name, member in MEMBERS.items()}
-        table("members", ["name", "what it is"], words.items())
+        words = {name: {"about": member.about, "needs": member.needs} for name, member in MEMBERS.items()}
+        table(
+            "members", ["name", "what it is", "what it needs"], [(k, *v.values()) for k, v in words.items()]
+        )
         return words
 
 
@@ -233,6 +278,7 @@ COMMANDS: dict[str, type] = {
     "fit": Fit,
     "predict": Predict,
     "score": Score,
+    "evaluate": Evaluate,
     "blend": Blend,
     "tune": Tune,
     "members": Members,

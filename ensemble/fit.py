@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,21 @@ from lsdc.ensemble.tables import SHAPE
 from lsdc.features.store import FeatureStore
 from lsdc.models.crossfit import cross_fit
 from lsdc.models.examples import Examples
-from lsdc.models.registry import MEMBERS
+from lsdc.models.options import Options
+from lsdc.models.registry import DEFAULT, MEMBERS
 from lsdc.runtime import ArtefactError, ConfigError
 from lsdc.runtime.artefact import atomic, claim, write_json, write_manifest
 from lsdc.runtime.console import say
+from lsdc.runtime.distributed import rank
 
 
 def fit(
-    store: Path, out: Path, members: Sequence[str] = tuple(MEMBERS), trials: int = 60, seed: int = 0
+    store: Path,
+    out: Path,
+    members: Sequence[str] = DEFAULT,
+    trials: int = 60,
+    seed: int = 0,
+    options: Options | None = None,
 ) -> dict[str, Any]:
     """Fit members on a store's labeled training studies, stack them, and score the stack.
 
@@ -42,6 +49,8 @@ def fit(
         Optuna trials.
     seed : int
         For the search and the bootstrap.
+    options : Options, optional
+        What was chosen about the deep members.
 
     Returns
     -------
@@ -61,10 +70,11 @@ def fit(
         "members": list(members),
         "trials": trials,
         "seed": seed,
+        "options": asdict(options or Options()),
     }
-    claim(out, configuration, lambda: "finish it with the same arguments, or give --out a new directory")
-    # No member of today looks at crops, and choosing rows would copy them all.
-    examples = replace(Examples.from_store(opened), crops=None).where(mask)
+    if rank() == 0:
+        claim(out, configuration, lambda: "finish it with the same arguments, or give --out a new directory")
+    examples = Examples.from_store(opened).where(mask)
     rows = opened.rows[mask]
     studies = rows["study_id"].iloc[:: len(TARGETS)].tolist()
     folds = rows["fold"].to_numpy(int)[:: len(TARGETS)]
@@ -73,7 +83,9 @@ def fit(
     tables = {}
     for name in members:
         say(f"{name}: {len(np.unique(folds))} folds, {len(studies)} studies")
-        tables[name] = cross_fit(partial(MEMBERS[name], seed), examples, out / "members" / name)
+        tables[name] = cross_fit(partial(MEMBERS[name], seed, options), examples, out / "members" / name)
+    if rank() > 0:  # under torchrun the first process stacks; the others have fitted their folds
+        return {}
     predictions = Predictions.from_tables(tables, studies)
     with atomic(out / "oof.parquet") as temporary:
         pd.concat([one.assign(member=name) for name, one in tables.items()]).to_parquet(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +151,7 @@ def member_tables(
     if unknown:
         raise ArtefactError(f"{model.path}: member {unknown[0]!r} is unknown to this version; upgrade lsdc")
     is_known = store.rows["study_id"].isin(known).to_numpy(bool)
-    examples = replace(Examples.from_store(store), crops=None).where(mask & ~is_known)
+    examples = Examples.from_store(store).where(mask & ~is_known)
     ids = store.rows["row_id"][mask & is_known]
     names = ["row_id", *COLUMNS]
     tables = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ from lsdc.models.member import Member
 from lsdc.runtime import LsdcError
 from lsdc.runtime.artefact import MANIFEST, atomic, claim
 from lsdc.runtime.console import track
+from lsdc.runtime.distributed import rank, wait_for_all, world
 
 
 def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> pd.DataFrame:
     """Fit one model per fold and predict the fold with it.
 
     Fold k is predicted by a model trained without fold k and without the next fold, on which it stops early; with
-    two folds there is no third to train on and nothing stops it.
+    two folds there is no third to train on, and nothing, or a part of the training studies, stops it. Several
+    processes started by torchrun take the folds in turn, each on a GPU of its own.
 
     Parameters
     ----------
@@ -31,7 +34,7 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
     examples : Examples
         Rows with a fold; others are left out.
     folder : Path
-        `fold_k` is written there; a run that was killed goes on where it stopped.
+        `fold_k` is written there; a run that was killed goes on where it stopped, deep members at the epoch.
 
     Returns
     -------
@@ -51,23 +54,35 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
         raise LsdcError("cross-fitting needs labeled studies in at least two folds; label more studies")
     member = make()
     name, kind = member.name, type(member)
-    configuration = {"member": name, "seed": member.seed, "examples": _hash(training)}
-    claim(folder, configuration, lambda: "choose another folder, or delete it to fit anew")
-    tables = []
+    configuration = {
+        "member": name,
+        "seed": member.seed,
+        "options": asdict(member.options),
+        "examples": _hash(training),
+    }
+    if rank() == 0:
+        claim(folder, configuration, lambda: "choose another folder, or delete it to fit anew")
+    wait_for_all()
+    column = training.rows["fold"].to_numpy()
     for number, fold in enumerate(track(folds, f"fitting {name}")):
-        column = training.rows["fold"].to_numpy()
+        target, work = folder / f"fold_{fold}", folder / "work" / f"fold_{fold}"
+        if number % world() != rank() or (target / MANIFEST).is_file():
+            continue
         stop = folds[(number + 1) % len(folds)] if len(folds) > 2 else None
-        target = folder / f"fold_{fold}"
-        if not (target / MANIFEST).is_file():
-            nothing = np.zeros(len(column), bool)
-            stop_on = training.where(column == stop if stop is not None else nothing)
-            member = make().fit(training.where((column != fold) & (column != stop)), stop_on)
-            shutil.rmtree(target, ignore_errors=True)
-            with atomic(target) as temporary:
-                member.save(temporary)
+        nothing = np.zeros(len(column), bool)
+        stop_on = training.where(column == stop if stop is not None else nothing)
+        member = make().fit(training.where((column != fold) & (column != stop)), stop_on, work)
+        shutil.rmtree(target, ignore_errors=True)
+        with atomic(target) as temporary:
+            member.save(temporary)
+            _keep_logs(work, temporary)
+        shutil.rmtree(work, ignore_errors=True)
+    wait_for_all()
+    tables = []
+    for fold in folds:
         # What was read again may differ in the last bit: an interrupted run must not differ from a whole one.
-        member = kind.load(target)
         held_out = training.where(column == fold)
+        member = kind.load(folder / f"fold_{fold}")
         tables.append(_table(held_out, member.predict_proba(held_out), name, fold))
     return pd.concat(tables, ignore_index=True)
 
@@ -92,7 +107,16 @@ def _hash(examples: Examples) -> str:
     found.update(examples.rows[["row_id", "grade", "fold"]].to_csv(index=False).encode())
     for values in (examples.embedding, examples.numeric):
         found.update(np.ascontiguousarray(values).data)
+    if examples.pictures is not None:
+        found.update(examples.pictures.fingerprint().encode())
     return found.hexdigest()
+
+
+def _keep_logs(work: Path, target: Path) -> None:
+    for log in [*work.rglob("log.csv"), *work.rglob("tensorboard/*")]:
+        kept = target / "logs" / log.relative_to(work)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(log, kept)
 
 
 def _table(examples: Examples, probabilities: np.ndarray, name: str, fold: int) -> pd.DataFrame:

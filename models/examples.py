@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.models.pictures import PLACES, Pictures
 
 
 class Store(Protocol):
@@ -24,8 +28,8 @@ class Store(Protocol):
         ...
 
     @property
-    def crops(self) -> NDArray[np.uint8]:
-        """(n, 3, 3, P, P), mapped."""
+    def path(self) -> Path:
+        """Where its arrays are."""
         ...
 
     @property
@@ -45,37 +49,40 @@ class Examples:
     Parameters
     ----------
     rows : DataFrame
-        row_id, study_id, condition, level (slugs), grade (-1 unlabeled), fold (-1 none), split; n rows.
+        row_id, study_id, condition, level (slugs), grade (-1 unlabeled), fold (-1 none), split, and `PLACES`
+        where there are pictures; n rows.
     embedding : (n, D) float32
         Three equal parts, one per view; NaN where the view is absent. Right-sided targets are mirrored.
     numeric : (n, M) float32
         NaN where unknown.
     numeric_names : list of str
         Of the numeric columns.
-    crops : (n, 3, 3, P, P) uint8 array or None
-        For members that look at pictures; may be mapped.
+    pictures : Pictures or None
+        For members that look at pictures.
     """
 
     rows: pd.DataFrame
     embedding: NDArray[np.float32]
     numeric: NDArray[np.float32]
     numeric_names: list[str]
-    crops: NDArray[np.uint8] | None = None
+    pictures: Pictures | None = None
 
     @classmethod
     def from_store(cls, store: Store) -> Self:
         """All rows of a feature store."""
-        names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split"]
+        names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split", *PLACES]
         rows = store.rows[names].reset_index(drop=True)
-        return cls(rows, store.embedding, store.numeric(), list(store.numeric_names), store.crops)
+        pictures = Pictures(store.path, np.arange(len(rows) // len(TARGETS)))
+        return cls(rows, store.embedding, store.numeric(), list(store.numeric_names), pictures)
 
     def where(self, mask: NDArray[np.bool_] | pd.Series) -> Self:
         """The rows where `mask` holds; it must take or leave whole studies."""
         chosen = np.flatnonzero(np.asarray(mask, bool))
-        whole = len(chosen) == len(self.rows)
-        crops = self.crops if whole or self.crops is None else self.crops[chosen]
+        pictures = (
+            None if self.pictures is None else self.pictures.of(chosen[:: len(TARGETS)] // len(TARGETS))
+        )
         rows = self.rows.iloc[chosen].reset_index(drop=True)
-        return type(self)(rows, self.embedding[chosen], self.numeric[chosen], self.numeric_names, crops)
+        return type(self)(rows, self.embedding[chosen], self.numeric[chosen], self.numeric_names, pictures)
 
     @property
     def grades(self) -> NDArray[np.int64]:

@@ -47,6 +47,12 @@ class Head(Protocol):
         ...
 
 
+def weighted_shares(y: Labels) -> NDArray[np.float64]:
+    """Shares of the three grades, weighted as in the official metric and smoothed; a third each without labels."""
+    counts = np.bincount(y, minlength=3).astype(float) * WEIGHTS + 1.0
+    return counts / counts.sum()
+
+
 class PriorHead:
     """The weighted shares of the grades, smoothed: where there is nothing to learn from."""
 
@@ -57,8 +63,7 @@ class PriorHead:
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
         """Count the grades."""
-        counts = np.bincount(y, minlength=3).astype(float) * WEIGHTS + 1.0
-        self.shares = counts / counts.sum()
+        self.shares = weighted_shares(y)
         return self
 
     def predict(self, X: Features) -> Probabilities:

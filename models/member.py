@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.models.examples import Examples
 from lsdc.models.heads import Head, PriorHead
+from lsdc.models.options import Options
 from lsdc.models.prepare import FAMILIES, Preparation, families
 from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.artefact import MANIFEST, file_hash, read_manifest, write_manifest
@@ -29,12 +30,17 @@ class Member(Protocol):
 
     name: ClassVar[str]
     about: ClassVar[str]
+    needs: ClassVar[str]
     seed: int
+    options: Options
 
-    def __init__(self, seed: int = 0) -> None: ...
+    def __init__(self, seed: int = 0, options: Options | None = None) -> None: ...
 
-    def fit(self, examples: Examples, stop_on: Examples) -> Self:
-        """Fit on the labeled rows of `examples`; `stop_on` decides when to stop and is never scored."""
+    def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
+        """Fit on the labeled rows of `examples`; `stop_on` decides when to stop and is never scored.
+
+        `work` is a folder for logs and for what an interrupted fit goes on from.
+        """
         ...
 
     def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
@@ -51,6 +57,39 @@ class Member(Protocol):
         ...
 
 
+M = TypeVar("M")
+
+
+def open_member(folder: Path, name: str, load: Callable[[Path, Mapping[str, Any]], M]) -> M:
+    """Read a member's manifest, check it, and load what it describes.
+
+    Raises
+    ------
+    ArtefactError
+        When the folder is no member, of another kind, damaged, or from a newer version.
+    """
+    manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
+    if manifest.get("member") != name:
+        raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {name!r}")
+    try:
+        return load(folder, manifest)
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise ArtefactError(
+            f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `lsdc-ensemble fit`"
+        ) from error
+
+
+def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
+    """A file of a member whose content is what the manifest says.
+
+    Libraries may crash on a damaged file instead of raising: damage is found before they see it.
+    """
+    path = folder / name
+    if not path.is_file() or file_hash(path) != manifest["files"][name]:
+        raise ArtefactError(f"{path}: missing or damaged; fit the model again with `lsdc-ensemble fit`")
+    return path
+
+
 class HeadMember:
     """One head per family on prepared features; left and right share a head.
 
@@ -58,18 +97,21 @@ class HeadMember:
     ----------
     seed : int
         Of everything random.
+    options : Options
+        Of no consequence here.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
+    needs: ClassVar[str] = "embeddings and metadata of the store"
     head: ClassVar[type[Head]]
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, seed: int = 0, options: Options | None = None) -> None:
+        self.seed, self.options = seed, options or Options()
         self.preparation: Preparation | None = None
         self.heads: dict[str, tuple[Head, PriorHead]] = {}
 
-    def fit(self, examples: Examples, stop_on: Examples) -> Self:
+    def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
         """Fit a head per family; where a family has too few labels or one grade, its weighted shares."""
         preparation = Preparation(self.seed).fit(examples)
         X, stop_X = preparation.transform(examples), preparation.transform(stop_on)
@@ -121,28 +163,14 @@ class HeadMember:
         ArtefactError
             When the folder is no member, of another kind, damaged, or from a newer version.
         """
-        manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
-        if manifest.get("member") != cls.name:
-            raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
-        try:
-            return cls._load(folder, int(manifest["seed"]), manifest["files"], manifest["heads"])
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ArtefactError(
-                f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `lsdc-ensemble fit`"
-            ) from error
+        return open_member(folder, cls.name, cls._load)
 
     @classmethod
-    def _load(cls, folder: Path, seed: int, files: Mapping[str, str], heads: Mapping[str, str]) -> Self:
+    def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         def checked(name: str) -> Path:
-            # Boosting libraries may crash on a damaged file instead of raising: find damage before they see it.
-            path = folder / name
-            if not path.is_file() or file_hash(path) != files[name]:
-                raise ArtefactError(
-                    f"{path}: missing or damaged; fit the model again with `lsdc-ensemble fit`"
-                )
-            return path
+            return checked_file(folder, manifest, name)
 
-        member = cls(seed)
+        heads, member = manifest["heads"], cls(int(manifest["seed"]))
         member.preparation = Preparation.load(checked("preparation.safetensors"))
         for family in FAMILIES:
             prior = PriorHead.load(checked(f"{family}.{PriorHead.suffix}"))

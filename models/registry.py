@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from lsdc.models.heads import LightGBMHead, XGBoostHead
-from lsdc.models.member import HeadMember, Member
-from lsdc.models.neural import NeuralHead
+from lsdc.models.boosted import LightGBM, Mlp, XGBoost
+from lsdc.models.crop_cnn import CropCnn
+from lsdc.models.detect_classify import DetectClassify
+from lsdc.models.embedding_ft import EmbeddingFt
+from lsdc.models.member import Member
+from lsdc.models.multilabel import MultiLabel
+from lsdc.models.multitask import MultiTask
+from lsdc.models.sequence import Sequence
+from lsdc.models.volume import Volume
 from lsdc.runtime import ConfigError
 
-
-class LightGBM(HeadMember):
-    """LightGBM on embeddings, metadata and context."""
-
-    name = "lightgbm"
-    about = "gradient-boosted trees (LightGBM) on compressed embeddings, metadata and context"
-    head = LightGBMHead
-
-
-class XGBoost(HeadMember):
-    """XGBoost on embeddings, metadata and context."""
-
-    name = "xgboost"
-    about = "gradient-boosted trees (XGBoost) on compressed embeddings, metadata and context"
-    head = XGBoostHead
-
-
-class Mlp(HeadMember):
-    """A small neural network on embeddings, metadata and context."""
-
-    name = "mlp"
-    about = "a two-layer neural network on compressed embeddings, metadata and context"
-    head = NeuralHead
-
-
-MEMBERS: dict[str, type[Member]] = {member.name: member for member in (LightGBM, XGBoost, Mlp)}
+_ALL: tuple[type[Member], ...] = (
+    LightGBM, XGBoost, Mlp, CropCnn, MultiTask, Sequence, Volume, DetectClassify, MultiLabel, EmbeddingFt
+)  # fmt: skip
+MEMBERS: dict[str, type[Member]] = {member.name: member for member in _ALL}
+DEFAULT = ("lightgbm", "xgboost", "mlp")
+"""Members that a laptop fits in a minute."""
 
 
 def member_class(name: str) -> type[Member]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lsdc.runtime.distributed import local_rank, world
 from lsdc.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Choose a device: CUDA, then Apple's MPS, then the CPU.
+    """Choose a device: CUDA (under torchrun each process its own GPU), then Apple's MPS, then the CPU.
 
     Parameters
     ----------
@@ -28,6 +29,8 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     import torch
 
+    if name == "auto" and torch.cuda.is_available() and world() > 1:
+        return torch.device("cuda", local_rank() % torch.cuda.device_count())
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

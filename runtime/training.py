@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -17,8 +18,11 @@ from lsdc.runtime.artefact import atomic
 from lsdc.runtime.console import track
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.errors import ArtefactError, ConfigError
+from lsdc.runtime.logs import EpochLog
 
 B = TypeVar("B")
+SCHEDULES = ("cosine", "exponential", "plateau")
+_PLATEAU, _LAST_SHARE = 3, 0.02
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,10 @@ class Recipe:
     epochs : int
         Passes over the data.
     learning_rate : float
-        Peak of AdamW's rate: linear warm-up, then a cosine to zero.
+        Peak of AdamW's rate, after a linear warm-up.
+    schedule : str
+        What follows: `cosine` to zero, `exponential` to a fiftieth, or `plateau`: halved whenever the score has
+        not improved for `_PLATEAU` epochs.
     weight_decay : float
         Of AdamW.
     warmup : float
@@ -43,6 +50,8 @@ class Recipe:
         Decay of an exponential moving average of the weights, which is then what is evaluated and kept.
     patience : int or None
         Epochs without improvement before stopping.
+    compile : bool
+        Compile the network with torch.compile.
     precision : str
         `auto` (bfloat16 on CUDA, float32 elsewhere), `float32`, `bfloat16`, or `float16` (with loss scaling).
     seed : int
@@ -51,6 +60,7 @@ class Recipe:
 
     epochs: int
     learning_rate: float
+    schedule: str = "cosine"
     weight_decay: float = 0.01
     warmup: float = 0.1
     clip: float = 1.0
@@ -58,11 +68,14 @@ class Recipe:
     ema: float | None = None
     patience: int | None = None
     precision: str = "auto"
+    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"epochs: {self.epochs} is not at least 1")
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(f"schedule: {self.schedule!r}; expected {', '.join(SCHEDULES)}")
         if self.precision not in ("auto", "float32", "bfloat16", "float16"):
             raise ConfigError(f"precision: {self.precision!r}; expected auto, float32, bfloat16 or float16")
 
@@ -75,6 +88,16 @@ class History:
     score: list[float] = field(default_factory=list)
     best: int = -1
 
+    def plateaus(self) -> int:
+        """How often the score went `_PLATEAU` epochs without a new best."""
+        count, waited, best = 0, 0, math.inf
+        for score in self.score:
+            waited = 0 if score < best else waited + 1
+            best = min(best, score)
+            if waited == _PLATEAU:
+                count, waited = count + 1, 0
+        return count
+
 
 def train(
     network: nn.Module,
@@ -85,6 +108,8 @@ def train(
     steps_per_epoch: int,
     evaluate: Callable[[nn.Module], float] | None = None,
     checkpoint: Path | None = None,
+    log: Path | None = None,
+    tensorboard: bool = False,
     description: str = "training",
     device: torch.device | None = None,
 ) -> History:
@@ -106,6 +131,10 @@ def train(
         Network (in eval mode) to a score, lower is better.
     checkpoint : Path, optional
         File written after each epoch; when it exists, training goes on from it, exactly.
+    log : Path, optional
+        Folder that gets `log.csv`, a line per epoch.
+    tensorboard : bool
+        Write the same for TensorBoard there.
     description : str
         For the progress bar.
     device : torch.device, optional
@@ -113,6 +142,8 @@ def train(
 
     Raises
     ------
+    ConfigError
+        When TensorBoard is wanted and not installed.
     ArtefactError
         When the checkpoint is damaged or of another recipe.
     """
@@ -121,15 +152,21 @@ def train(
     torch.manual_seed(recipe.seed)
     state = _State(network, recipe, math.ceil(steps_per_epoch / recipe.accumulate) * recipe.epochs, device)
     begin = state.load(checkpoint) if checkpoint and checkpoint.is_file() else 0
+    records = EpochLog(log, tensorboard) if log else None
     for epoch in track(range(begin, recipe.epochs), description):
         if state.exhausted():
             break
+        begun = time.perf_counter()
         network.train()
         # Randomness in the network (dropout) must not depend on whether the run was resumed.
         torch.manual_seed(recipe.seed * 100_003 + epoch)
         state.history.loss.append(state.epoch(batches(epoch), loss, steps_per_epoch))
         if evaluate is not None:
             state.judge(evaluate, epoch)
+        if records:
+            score = state.history.score[-1] if evaluate is not None else math.nan
+            rate = state.optimizer.param_groups[0]["lr"]
+            records.add(epoch, state.history.loss[-1], score, rate, time.perf_counter() - begun)
         if checkpoint:
             state.save(checkpoint, epoch + 1)
     state.finish()
@@ -144,17 +181,23 @@ class _State:
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
+        self.forward = torch.compile(network) if recipe.compile else network
+        self.history = History()
         warm = max(1, round(steps * recipe.warmup))
 
         def rate(step: int) -> float:
             if step < warm:
                 return (step + 1) / warm
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+            done = min(1.0, (step - warm) / max(1, steps - warm))
+            if recipe.schedule == "plateau":
+                return 0.5 ** self.history.plateaus()
+            if recipe.schedule == "exponential":
+                return _LAST_SHARE**done
+            return 0.5 * (1 + math.cos(math.pi * done))
 
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.average = copy.deepcopy(network) if recipe.ema else None
         self.best: dict[str, Tensor] | None = None
-        self.history = History()
         precision = recipe.precision
         if precision == "auto":
             precision = "bfloat16" if device.type == "cuda" else "float32"
@@ -173,7 +216,7 @@ class _State:
         count = 0
         for count, batch in enumerate(batches, start=1):
             with self._precision():
-                value = loss(self.network, batch)
+                value = loss(self.forward, batch)
             self.scaler.scale(value / self.recipe.accumulate).backward()
             total += float(value.detach())
             if count % self.recipe.accumulate and count != steps:
@@ -190,10 +233,13 @@ class _State:
     def _follow(self) -> None:
         if self.average is None or self.recipe.ema is None:
             return
+        # Young averages follow faster, or short runs would be judged by the weights they began with.
+        done = self.schedule.last_epoch
+        decay = min(self.recipe.ema, (1 + done) / (10 + done))
         with torch.no_grad():
             for slow, fast in zip(self.average.state_dict().values(), self.network.state_dict().values()):
                 if slow.dtype.is_floating_point:
-                    slow.lerp_(fast, 1 - self.recipe.ema)
+                    slow.lerp_(fast, 1 - decay)
                 else:
                     slow.copy_(fast)
 

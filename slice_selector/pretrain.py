@@ -46,7 +46,7 @@ class LocalizerPretraining:
 
     out: Path
     patients: int = 1000
-    epochs: int = 14
+    epochs: int = 20
     steps: int = 150
     batch: int = 32
     seed: int = 0

@@ -236,7 +236,7 @@ def _pose(
     """Random affine maps from the picture to the sheet, both in units from -1 to 1: (n, 2, 2) and (n, 2)."""
     half = np.array([shape[1], shape[0]]) * SHEET_MM / 2
     angle = rng.normal(0, 0.12 if kind == "sagittal" else 0.06, n)
-    zoom = mm / 2 * np.exp(rng.normal(0, 0.13, n))[:, None] * np.exp(rng.normal(0, 0.03, (n, 2)))
+    zoom = mm / 2 * np.exp(rng.normal(0, 0.17, n))[:, None] * np.exp(rng.normal(0, 0.03, (n, 2)))
     if kind == "axial":
         zoom[:, 0] *= np.where(rng.random(n) < 0.5, -1, 1)
     cos, sin = np.cos(angle), np.sin(angle)

@@ -41,6 +41,9 @@ def build_anatomy(canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, s
     return canvas
 
 
+_BONE = (Tissue.MARROW, Tissue.CORTEX)
+
+
 def _dents(wear: Wear, k: int) -> Dents:
     return partial(dent, wear, k, 0), partial(dent, wear, k, 1)
 
@@ -48,22 +51,27 @@ def _dents(wear: Wear, k: int) -> Dents:
 def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
     """Annulus and nucleus between two vertebral bodies, whose dents they fill; `dents` from above and below."""
     c, h = spine.disc_centre[k], spine.disc_height[k] / 2
-    d, w = (spine.depth[k] + spine.depth[k + 1]) / 4, (spine.width[k] + spine.width[k + 1]) / 4
+    whole, w = (spine.lower_depth[k] + spine.depth[k + 1]) / 4, (spine.width[k] + spine.width[k + 1]) / 4
+    fused = spine.covered[k] < 1
+    d = whole * spine.covered[k]
+    # What is left of a sacral disc lies in front of the middle.
+    forward = 0.5 * (whole - d)
 
     def radius(u: Array, v: Array, grow: float) -> Array:
+        v = v + whole - d + forward
         hollow = np.exp(-((u / 8) ** 2)) * (v > -d)
         return np.abs(u / (w + grow)) ** 2.4 + np.abs((v + d + hollow) / (d + grow)) ** 2.4
 
     def annulus(u: Array, v: Array, s: Array) -> Array:
         r = radius(u, v, 0.8)
-        return (r < 1) & (np.abs(s - c) < h + 0.4 + hollows(u, v, s))
+        return (r < 1) & (np.abs(s - c) < h + (0 if fused else 0.4) + hollows(u, v, s))
 
     def nucleus(u: Array, v: Array, s: Array) -> Array:
         return radius(u, v, 0) + 0.4 * (np.abs(s - c) / (0.9 * h + 0.9 * hollows(u, v, s))) ** 2 < 0.55
 
     def hollows(u: Array, v: Array, s: Array) -> Array:
-        return np.maximum(np.where(s > c, dents[0](u, v + d), dents[1](u, v + d)), 0)
+        return np.maximum(np.where(s > c, dents[0](u, v + whole), dents[1](u, v + whole)), 0)
 
-    box = ((-w - 2, w + 2), (-2 * d - 2, 2.0), (c - h - 9, c + h + 9))
-    brush.paint(Tissue.ANNULUS + k, *box, annulus, [OUTSIDE])
+    box = ((-w - 2, w + 2), (-2 * whole - 2, 2.0), (c - h - 9, c + h + 9))
+    brush.paint(Tissue.ANNULUS + k, *box, annulus, [OUTSIDE, *_BONE] if fused else [OUTSIDE])
     brush.paint(Tissue.NUCLEUS + k, *box, nucleus, [Tissue.ANNULUS + k])

@@ -24,6 +24,8 @@ class Habitus:
         Scale of the back muscles.
     table : bool
         Whether the back lies flat on the table.
+    hollow : float
+        How far the skin follows the spine into the hollow of the back, 0 to 1.
     """
 
     half_width: float
@@ -31,6 +33,7 @@ class Habitus:
     fat: float
     muscle: float
     table: bool
+    hollow: float
 
 
 def draw_habitus(rng: np.random.Generator) -> Habitus:
@@ -42,6 +45,7 @@ def draw_habitus(rng: np.random.Generator) -> Habitus:
         fat,
         float(np.clip(rng.normal(1, 0.1), 0.7, 1.25)),
         bool(rng.random() < 0.9),
+        float(rng.uniform(0, 0.8)),
     )
 
 
@@ -103,7 +107,12 @@ def label_body(spine: Spine, habitus: Habitus, x: Array, z: Array, y: Array, see
     lumbar = (spine.curve_z > -60) & (spine.curve_z < 120)
     sacral = (spine.curve_z > -115) & (spine.curve_z < 150)
     back = max(spine.curve_y[lumbar].max() + 42 * k + fat, spine.curve_y[sacral].max() + 20 + 0.4 * fat)
-    skin = back - (0.0012 if habitus.table else 0.0024) * np.maximum(across - 30, 0) ** 2
+    near = np.interp(canvas.z, spine.curve_z, spine.curve_y) + 42 * k + fat
+    skin = (
+        back
+        - habitus.hollow * np.clip(back - near, 0, 40)
+        - (0.0012 if habitus.table else 0.0024) * np.maximum(across - 30, 0) ** 2
+    )
     half = (back + front) / 2
     trunk = (across / habitus.half_width) ** 2.6 + (np.abs(canvas.y - back + half) / (half + 4)) ** 2.8 < 1
     canvas.inside[:] = trunk & (canvas.y < skin)

@@ -27,6 +27,11 @@ def canal_depth(u: Array) -> Array:
     return CANAL_DEPTH - (CANAL_DEPTH - RECESS_DEPTH) * np.minimum(np.abs(u) / 9.0, 1.25) ** 1.5
 
 
+def canal_share(spine: Spine, s: Array) -> Array:
+    """How much of the lumbar canal's depth is left at s: the sacral canal narrows."""
+    return np.interp(s, spine.centre[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
+
+
 def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
     """Lowest and highest s of the foramina of a lumbar level: between the pedicles, mm."""
     k = FIRST_LUMBAR_DISC + level
@@ -36,21 +41,29 @@ def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
 
 
 def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
-    """A waisted superelliptic cylinder with dented endplates, a cortical shell and the basivertebral vein."""
-    c, h, d, w = spine.centre[k], spine.height[k] / 2, spine.depth[k] / 2, spine.width[k] / 2
+    """A waisted superelliptic cylinder with dented endplates, a cortical shell and the basivertebral vein.
+
+    Sacral bodies taper and reach across what is not disc to the next.
+    """
+    c, h, w = spine.centre[k], spine.height[k] / 2, spine.width[k] / 2
+    d, lower = spine.depth[k] / 2, spine.lower_depth[k] / 2
     sacral = k >= SACRUM
+    joined = k > SACRUM and spine.covered[k - 1] < 1
+    gap = spine.disc_height[k] if sacral and k < len(spine.covered) and spine.covered[k] < 1 else 0.0
 
     def radius(u: Array, v: Array, s: Array) -> Array:
         waist = 1 - (0.02 if sacral else 0.09) * (1 - ((s - c) / h) ** 2)
         hollow = 1.2 * np.exp(-((u / 8) ** 2))
-        back = (v + d + hollow * (v > -d)) / (d * np.where(v > -d, 1, waist))
+        half = lower + (d - lower) * np.clip((s - c) / (2 * h) + 0.5, 0, 1)
+        back = (v + half + hollow * (v > -half)) / (half * np.where(v > -half, 1, waist))
         return np.abs(u / (w * waist)) ** 2.4 + np.abs(back) ** 2.4
 
     def within(u: Array, v: Array, s: Array, rim: float) -> Array:
         r = radius(u, v, s)
         flat, above = np.clip(4 * (1 - r), 0, 1), s > c
         dented = np.where(above, dents[0](u, v + d), dents[1](u, v + d)) * flat
-        return (r < 1 - 0.11 * rim) & (np.abs(s - c) < h - rim - dented)
+        top, bottom = h - (0 if joined else rim), h + gap - (0 if gap else rim)
+        return (r < 1 - 0.11 * rim) & (s - c < top - dented) & (c - s < bottom - dented)
 
     def vein(u: Array, v: Array, s: Array) -> Array:
         return (np.abs(u) + 0.55 * np.abs(v) < 6) & (np.abs(s - c) < 2.2 + 0.12 * v)
@@ -60,7 +73,7 @@ def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
             tissue,
             (-w - 1, w + 1),
             (-2 * d - 1, 1.5),
-            (c - h, c + h),
+            (c - h - gap, c + h),
             partial(within, rim=rim),
         )
     if not sacral:
@@ -72,7 +85,9 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
     c, h, pedicle = spine.centre[k], spine.height[k] / 2, spine.pedicle[k]
     sacral = k >= SACRUM
     inner = 11.0 + 0.5 * max(k - FIRST_LUMBAR_DISC, 0)
-    low, length = c - h - (0 if sacral else 3), 8.0 if sacral else 26.0
+    low, high = (c - h - 2, c + h) if k > SACRUM else (c - h - 3, c + 0.35 * h)
+    length, behind = (9.0, 3.5) if sacral else (26.0, 5.5)
+    tall = 7.5 if sacral else min(0.34 * spine.height[k], 9.5)
 
     def stalk(u: Array, v: Array, s: Array, thin: float) -> Array:
         across = (np.abs(u) - inner - pedicle / 2) / (pedicle / 2 - thin)
@@ -82,12 +97,14 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
         return ((s - c - 2.5) / (4.5 - thin)) ** 2 + ((v - 7.5 - 0.1 * np.abs(u)) / (3.2 - thin)) ** 2 < 1
 
     def lamina(u: Array, v: Array, s: Array, thin: float) -> Array:
-        return np.abs(v - canal_depth(u) - 5.5 + 0.12 * (s - c)) < 2.8 - thin
+        back = canal_depth(u) * canal_share(spine, s)
+        return np.abs(v - back - behind + 0.12 * (s - c)) < 2.8 - thin
 
     def spinous(u: Array, v: Array, s: Array, thin: float) -> Array:
         drop = s - (c - 0.25 * h) + 0.30 * (v - 20)
-        taper = 8.2 - 1.6 * np.exp(-(((v - 30) / 6) ** 2)) - thin
-        return (np.abs(u) < 3.3 - thin) & (np.abs(drop) < taper) & (v < 17 + length - thin)
+        taper = tall - 1.6 * np.exp(-(((v - 30) / 6) ** 2)) - thin
+        end = CANAL_DEPTH * canal_share(spine, s) + 1 + length
+        return (np.abs(u) < 3.3 - thin) & (np.abs(drop) < taper) & (v > end - length - 1) & (v < end - thin)
 
     for tissue, thin in _SHELLS:
         for sign in (-1, 1):
@@ -96,8 +113,8 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
             if not sacral:
                 wing = (on_side(sign, 18, 42), (2, 14), (c - 4, c + 9))
                 brush.paint(tissue, *wing, partial(transverse, thin=thin))
-        brush.paint(tissue, (-17, 17), (5, 32), (low, c + 0.35 * h), partial(lamina, thin=thin))
-        brush.paint(tissue, (-4, 4), (16, 18 + length), (low - 6, c + 5), partial(spinous, thin=thin))
+        brush.paint(tissue, (-17, 17), (3, 32), (low, high), partial(lamina, thin=thin))
+        brush.paint(tissue, (-4, 4), (6, 18 + length), (low - 8, c + 7), partial(spinous, thin=thin))
     if not sacral:
         brush.paint(Tissue.INTERSPINOUS, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from lsdc.cohort.geometry import Array
-from lsdc.cohort.phantom.bones import CANAL_DEPTH, CANAL_HALF_WIDTH, canal_depth, foramen_range
+from lsdc.cohort.phantom.bones import (
+    CANAL_DEPTH,
+    CANAL_HALF_WIDTH,
+    canal_depth,
+    canal_share,
+    foramen_range,
+)
 from lsdc.cohort.phantom.brush import OUTSIDE, Brush, on_side
 from lsdc.cohort.phantom.spine import Spine
 from lsdc.cohort.phantom.tissues import Tissue
@@ -15,14 +21,20 @@ _STRANDS = 18
 
 def paint_canal(brush: Brush, spine: Spine) -> None:
     """Carve the canal through bone and fill it with fat."""
-    reach = (spine.centre[10], spine.centre[0] + 20)
+    reach = (spine.centre[11], spine.centre[0] + 20)
     canal = (-CANAL_HALF_WIDTH, CANAL_HALF_WIDTH)
-    brush.paint(Tissue.EPIDURAL_FAT, canal, (0.3, CANAL_DEPTH), reach, lambda u, v, s: v < canal_depth(u))
+
+    def inside(u: Array, v: Array, s: Array) -> Array:
+        return v < canal_depth(u) * canal_share(spine, s)
+
+    brush.paint(Tissue.EPIDURAL_FAT, canal, (0.3, CANAL_DEPTH), reach, inside)
 
 
 def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator) -> None:
     """Fill what disease has left of the canal: CSF, conus and the strands of the cauda equina."""
-    top, bottom = spine.centre[0] + 20, spine.centre[9] - rng.uniform(-6, 8)
+    top, bottom = spine.centre[0] + 20, spine.centre[9] - rng.uniform(-8, 10)
+    # Fat parts the sac from the lumbosacral junction, more in some than in others.
+    away = rng.uniform(0.2, 1.6)
     places = [bottom, spine.centre[8], spine.centre[7], spine.centre[4], top]
 
     def radii(s: Array) -> tuple[Array, Array]:
@@ -30,9 +42,13 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator) -> None:
             s, places, [2.0, 5.6, 6.6, 6.8, 6.4]
         )
 
+    def front(s: Array) -> Array:
+        parted = np.interp(s, spine.centre[[9, 8, 7]], [1.5, 2.6, 0.4])
+        return 0.6 + away * np.minimum(parted, 2.0)
+
     def sac(u: Array, v: Array, s: Array) -> Array:
         across, deep = radii(s)
-        return (u / across) ** 2 + ((v - 0.6 - deep) / deep) ** 2 < 1
+        return (u / across) ** 2 + ((v - front(s) - deep) / deep) ** 2 < 1
 
     end = spine.centre[3] - rng.normal(10, 12)
 
@@ -51,7 +67,7 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator) -> None:
         ) -> Array:
             ru, rv = radii(s)
             out = np.clip((e + 40 - s) / 40, 0, 1)
-            cu, cv = ru * (a + (0.85 * np.sign(a) - a) * out), 0.6 + rv + rv * b * (1 - 0.5 * out)
+            cu, cv = ru * (a + (0.85 * np.sign(a) - a) * out), front(s) + rv + rv * b * (1 - 0.5 * out)
             return (u - cu) ** 2 + (v - cv) ** 2 < 0.95**2
 
         brush.paint(Tissue.NERVE, (-10, 10), (0, 15), (stop, end + 4), strand, [Tissue.CSF])

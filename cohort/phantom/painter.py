@@ -71,7 +71,7 @@ class Painter:
         """
         _, slices, rows, columns = labels.shape
         signals = self._signals(tissues, t2, rng)
-        roughness = _roughness() * np.exp(0.6 * rng.standard_normal(signals.shape, np.float32))
+        roughness = _roughness() * np.exp(0.45 * rng.standard_normal(signals.shape, np.float32))
         grain = _grain(slices, rows, columns, rng)
         top, left = rng.integers(0, _GRAIN, (2, len(labels)))
         painted = np.empty(labels.shape, np.float32)

@@ -18,12 +18,14 @@ SACRUM = 8
 # Means of adults, mm: heights and depths after Zhou et al. 2000 and Berry et al. 1987, pedicle widths after
 # Zindrick et al. 1987; discs at their back, where they are lower than in front, after Fletcher et al. 2015.
 _HEIGHT = np.array([21.5, 22.5, 24.5, 26.0, 27.0, 27.5, 27.5, 27.0, 27.0, 22.0, 19.0, 17.0])
-_DEPTH = np.array([27.0, 28.0, 29.5, 31.0, 32.0, 33.5, 34.5, 34.5, 29.0, 20.0, 15.0, 12.0])
+_DEPTH = np.array([27.0, 28.0, 29.5, 31.0, 32.0, 33.5, 34.5, 34.5, 33.5, 22.5, 16.5, 13.0])
+# The sacrum tapers: depth of the lower end over that of the upper.
+_TAPER = np.array([1.0] * 8 + [0.70, 0.76, 0.80, 0.80])
 _WIDTH = np.array([33.0, 36.0, 39.0, 41.0, 43.0, 45.5, 48.0, 51.0, 52.0, 44.0, 36.0, 30.0])
 _PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0, 10.0])
-_DISC = np.array([4.2, 4.7, 5.5, 6.8, 8.0, 8.8, 8.8, 7.4, 2.2, 1.5, 1.0])
+_DISC = np.array([4.2, 4.7, 5.5, 6.8, 8.0, 8.8, 8.8, 7.4, 2.4, 1.7, 1.4])
 # Tilt of the disc planes from the horizontal at vertebral centres, degrees: posterior end up is positive.
-_TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 18.0, 38.0, 46.0, 32.0, 8.0])
+_TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 17.0, 43.0, 50.0, 36.0, 12.0])
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,15 @@ class Spine:
     Parameters
     ----------
     height, depth, width, pedicle : (12,) float
-        Of the vertebrae in `VERTEBRAE`.
+        Of the vertebrae in `VERTEBRAE`; the depth is that of the upper endplate.
+    lower_depth : (12,) float
+        Depth of the lower endplate; less than the upper one's in the sacrum.
     centre : (12,) float
         s of the vertebral centres.
     disc_height, disc_centre : (11,) float
         Disc k lies between vertebrae k and k + 1.
+    covered : (11,) float
+        Share of the endplates' depth that the disc covers; less than 1 where vertebrae have fused.
     curve_s, curve_y, curve_z, curve_tilt : (n,) float
         The curve in the sagittal plane (tilt in radians).
     scoliosis : (3,) float
@@ -51,11 +57,13 @@ class Spine:
 
     height: Array
     depth: Array
+    lower_depth: Array
     width: Array
     pedicle: Array
     centre: Array
     disc_height: Array
     disc_centre: Array
+    covered: Array
     curve_s: Array
     curve_y: Array
     curve_z: Array
@@ -125,14 +133,15 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
         size * base * k for base, k in zip((_HEIGHT, _DEPTH, _WIDTH, _PEDICLE), own)
     )
     disc = size * _DISC * (1 + 0.06 * rng.standard_normal(len(_DISC))) * (1 - disc_loss)
-    height, disc = _transition(rng, height, disc)
+    height, disc, taper, covered = _transition(rng, height, disc)
     steps = height[:-1] / 2 + disc + height[1:] / 2
     down = np.concatenate([[0], np.cumsum(steps)])
     centre = down[5] - down
     disc_centre = centre[:-1] - height[:-1] / 2 - disc / 2
     lordosis, shift = 1 + 0.22 * rng.standard_normal(), 4 * rng.standard_normal()
-    sacrum = np.clip(rng.normal(0, 7) - 4, -20, 14) * np.array([0] * 7 + [0.35, 1, 1, 1, 1])
-    tilt = np.deg2rad(_TILT * np.clip(lordosis, 0.45, 1.5) + shift + sacrum)
+    sacrum = np.clip(rng.normal(0, 9), -24, 26) * np.array([0] * 7 + [0.25, 1, 1, 0.9, 0.8])
+    bent = np.where(np.arange(len(_TILT)) < SACRUM, np.clip(lordosis, 0.45, 1.5), 1)
+    tilt = np.deg2rad(_TILT * bent + shift + sacrum)
     s = np.arange(centre[-1] - 60, centre[0] + 60, 0.5)
     angle = _bend(centre, height, tilt)(np.clip(s, centre[-1], centre[0]))
     y = np.cumsum(-np.sin(angle)) * 0.5
@@ -140,7 +149,7 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
     zero = np.argmin(np.abs(s))
     scoliosis = np.array([abs(rng.normal(0, 2.5)), rng.uniform(200, 380), rng.uniform(0, 2 * np.pi)])
     return Spine(
-        height, depth, width, pedicle, centre, disc, disc_centre,
+        height, depth, depth * taper, width, pedicle, centre, disc, disc_centre, covered,
         s, y - y[zero], z - z[zero], angle, scoliosis, slip,
     )  # fmt: skip
 
@@ -153,14 +162,21 @@ def _bend(centre: Array, height: Array, tilt: Array) -> PchipInterpolator:
     return PchipInterpolator(places[::-1], angles[::-1])
 
 
-def _transition(rng: np.random.Generator, height: Array, disc: Array) -> tuple[Array, Array]:
-    """How much of a disc S1/S2 has, and now and then a transitional vertebra: a rudimentary L5/S1, or a free S1."""
-    height, disc = height.copy(), disc.copy()
-    disc[SACRUM] *= rng.uniform(0.5, 2.2)
+def _transition(rng: np.random.Generator, height: Array, disc: Array) -> tuple[Array, Array, Array, Array]:
+    """What is left of the sacrum's discs, and now and then a transitional vertebra: a rudimentary L5/S1, or a free S1.
+
+    Returns heights of vertebrae and discs, taper of the vertebrae, and what the discs cover.
+    """
+    height, disc, taper = height.copy(), disc.copy(), _TAPER.copy()
+    taper[SACRUM:] = np.clip(taper[SACRUM:] + 0.05 * rng.standard_normal(4), 0.55, 0.95)
+    covered = np.ones(len(disc))
+    covered[SACRUM:] = rng.uniform([0.35, 0.2, 0.0], [0.85, 0.75, 0.6])
+    disc[SACRUM:] *= rng.uniform(0.6, 1.8, 3)
     kind = rng.random()
-    if kind < 0.04:
+    if kind < 0.02:
         disc[SACRUM - 1] *= rng.uniform(0.35, 0.6)
-    elif kind < 0.08:
-        disc[SACRUM] = rng.uniform(5.0, 8.5)
-        height[SACRUM] *= 1.12
-    return height, disc
+    elif kind < 0.04:
+        disc[SACRUM], covered[SACRUM] = rng.uniform(4.5, 7.5), 1.0
+        height[SACRUM] *= 1.1
+        taper[SACRUM] = 0.9
+    return height, disc, taper, covered

@@ -77,7 +77,7 @@ def _draw_dents(rng: np.random.Generator) -> Array:
     dents[..., :2] = rng.normal(0, [6.0, 8.0], (12, 2, 7, 2))
     dents[..., 2] = rng.uniform(2.0, 6.0, (12, 2, 7))
     dents[..., 3] = rng.normal(0, 0.35, (12, 2, 7))
-    concave = rng.gamma(4.0, 0.55) + rng.normal(0, 0.5, (12, 2))
+    concave = rng.gamma(4.0, 0.32) + rng.normal(0, 0.4, (12, 2))
     dents[:, :, 0] = np.stack(
         [np.zeros((12, 2)), rng.normal(2, 2.5, (12, 2)), rng.uniform(8, 13, (12, 2)), np.clip(concave, 0, 5)], -1
     )  # fmt: skip
@@ -147,7 +147,7 @@ def paint_wear(brush: Brush, spine: Spine, wear: Wear) -> None:
     for vertebra, u0, v0, s0, radius in wear.islands:
         _ball(brush, spine, int(vertebra), (u0, v0, s0, radius))
     for k in range(N_DISCS):
-        for side, (vertebra, end) in enumerate(((k, 1), (k + 1, 0))):
+        for side, (vertebra, end) in enumerate(((k, 1), (k + 1, 0)) if spine.covered[k] == 1 else ()):
             _modic(brush, spine, wear, k, side, vertebra, end)
         if wear.spurs[k] > 0.8 and k < SACRUM:
             _spur(brush, spine, k, float(wear.spurs[k]))

@@ -59,7 +59,7 @@ def make(
         raise ConfigError(f"test-fraction: {test_fraction} is not in [0, 1)")
     claim(
         out,
-        {"studies": studies, "seed": seed, "test_fraction": test_fraction, "simulator": 2},
+        {"studies": studies, "seed": seed, "test_fraction": test_fraction, "simulator": 3},
         lambda: "choose another folder, or delete this one",
     )
     ids = _study_ids(studies, seed)

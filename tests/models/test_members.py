@@ -1,17 +1,17 @@
 """Every member keeps the contract."""
 
-from support.member_contract import MemberContract
+from support.member_contract import HeadContract
 
 from lsdc.models import MEMBERS
 
 
-class TestLightGBM(MemberContract):
+class TestLightGBM(HeadContract):
     member = MEMBERS["lightgbm"]
 
 
-class TestXGBoost(MemberContract):
+class TestXGBoost(HeadContract):
     member = MEMBERS["xgboost"]
 
 
-class TestMlp(MemberContract):
+class TestMlp(HeadContract):
     member = MEMBERS["mlp"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from torch import nn
 
 from lsdc.runtime import ArtefactError, ConfigError
 from lsdc.runtime.device import pick_device
-from lsdc.runtime.training import Recipe, train
+from lsdc.runtime.training import SCHEDULES, History, Recipe, train
 
 CPU = torch.device("cpu")
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
@@ -100,3 +104,72 @@ def test_mistakes_are_told():
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="'cuda' is not available on this machine"):
             pick_device("cuda")
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_ends_lower_and_learns(schedule, tmp_path):
+    _, history = fit(
+        Recipe(epochs=20, learning_rate=0.02, schedule=schedule), evaluate=score, log=tmp_path / "logs"
+    )
+    assert min(history.score) < 0.2 * float(Y.var())
+    log = np.genfromtxt(tmp_path / "logs" / "log.csv", delimiter=",", names=True)
+    assert_allclose(log["loss"], history.loss, rtol=1e-4)
+    assert_allclose(log["score"], history.score, rtol=1e-4)
+    if schedule != "plateau":
+        assert log["learning_rate"][-1] < 0.05 * log["learning_rate"].max()
+
+
+def test_a_plateau_halves_the_rate():
+    calls = iter(range(100))
+    _, history = fit(
+        Recipe(epochs=9, learning_rate=0.02, schedule="plateau"), evaluate=lambda net: float(next(calls))
+    )
+    assert history.plateaus() == 2
+    assert History(score=[5, 4, 3, 2]).plateaus() == 0
+
+
+def test_a_killed_plateau_resumes_exactly(tmp_path):
+    recipe = Recipe(epochs=8, learning_rate=0.02, schedule="plateau")
+    whole, _ = fit(recipe, evaluate=score)
+    part = Recipe(epochs=8, learning_rate=0.02, schedule="plateau")
+
+    def dies(epoch):
+        if epoch == 5:
+            raise KeyboardInterrupt
+        return batches(epoch)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            network(),
+            dies,
+            loss,
+            part,
+            steps_per_epoch=4,
+            evaluate=score,
+            checkpoint=tmp_path / "c",
+            device=CPU,
+        )
+    again, _ = fit(recipe, evaluate=score, checkpoint=tmp_path / "c")
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(ConfigError, match="schedule: 'steps'; expected cosine, exponential, plateau"):
+        Recipe(epochs=1, learning_rate=0.1, schedule="steps")
+
+
+def test_tensorboard_gets_the_same(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra lsdc[tensorboard] is not installed")
+    fit(Recipe(epochs=2, learning_rate=0.02), evaluate=score, log=tmp_path, tensorboard=True)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_without_tensorboard_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match=r"pip install lsdc\[tensorboard\]"):
+        fit(Recipe(epochs=1, learning_rate=0.02), log=tmp_path, tensorboard=True)
+
+
+def test_a_slow_average_does_not_hold_a_short_run_back():
+    net, _ = fit(Recipe(epochs=15, learning_rate=0.02, ema=0.999), evaluate=score)
+    assert score(net) < 0.5 * float(Y.var())

@@ -5,6 +5,8 @@ import json
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from lsdc.models.options import Options
+
 WEIGHTS = np.array([1.0, 2.0, 4.0])
 
 
@@ -13,12 +15,13 @@ class Linear:
 
     name = "linear"
     about = "logistic regression"
+    needs = "embeddings"
     share = 1.0
 
-    def __init__(self, seed=0):
-        self.seed = seed
+    def __init__(self, seed=0, options=None):
+        self.seed, self.options = seed, options or Options()
 
-    def fit(self, examples, stop_on):
+    def fit(self, examples, stop_on, work=None):
         rows = examples.grades >= 0
         y = examples.grades[rows]
         assert not set(examples.rows.study_id) & set(stop_on.rows.study_id)
@@ -56,7 +59,7 @@ class Memory(Linear):
 
     name = "memory"
 
-    def fit(self, examples, stop_on):
+    def fit(self, examples, stop_on, work=None):
         rows = examples.grades >= 0
         self.coefficients = np.column_stack([examples.embedding[rows], examples.grades[rows]])
         return self

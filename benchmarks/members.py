@@ -1,0 +1,225 @@
+"""Every member on the same simulated cohort, on equal terms: score, agreement, time, size; and what stacking adds.
+
+    python benchmarks/members.py --work /tmp/members                     # tiny presets, 240 training, 80 test studies
+    python benchmarks/members.py --work /tmp/members --preset gpu        # where a GPU is
+    python benchmarks/members.py --work /tmp/members --members mlp,crop_cnn
+
+Members are cross-fitted in two folds of the training studies; the test studies get the mean of both. A run that was
+stopped goes on; times are then those of the last part.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import tyro
+from pipeline import run, write_oracle
+
+from lsdc.ensemble.agreement import agreement
+from lsdc.ensemble.metric import official_score
+from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stackers import WeightedPrior
+from lsdc.ensemble.stacking import stack
+from lsdc.ensemble.tables import grades_of, read_predictions, read_truth, to_cube
+from lsdc.features.encoder import Encoder
+from lsdc.features.store import FeatureStore
+from lsdc.models import MEMBERS, Examples, cross_fit, predict_folds
+from lsdc.models.crop_cnn import CropCnn
+from lsdc.models.options import Options
+from lsdc.runtime.console import plain, say, table
+from lsdc.runtime.device import pick_device
+
+WORDS = ("official", "auc", "auc_severe", "kappa", "train s", "ms per study", "parameters")
+
+
+@dataclass(frozen=True)
+class MembersBenchmark:
+    """Compare members on a simulated cohort."""
+
+    work: Path
+    """folder for the cohort, the store and the members"""
+    studies: int = 320
+    """simulated studies; a quarter are test studies"""
+    seed: int = 11
+    """of the cohort"""
+    members: str = ",".join(MEMBERS)
+    """names, separated by commas"""
+    preset: Literal["auto", "tiny", "gpu"] = "tiny"
+    """of the deep members"""
+    trials: int = 60
+    """Optuna trials of the stack"""
+    throughput: bool = False
+    """measure crops per second beside timm alone even without a GPU"""
+    json: bool = False
+    """print the result as one JSON object on stdout"""
+
+    def run(self) -> dict[str, Any]:
+        """Simulate, extract, fit every member, stack."""
+        cohort, store = self.work / "cohort", self.work / "store"
+        run(
+            "lsdc-phantom",
+            "make",
+            cohort,
+            "--studies",
+            self.studies,
+            "--seed",
+            self.seed,
+            "--test-fraction",
+            0.25,
+        )
+        run("lsdc-features", "extract", cohort, "--out", store, "--folds", 2)
+        opened = FeatureStore.open(store)
+        examples = Examples.from_store(opened)
+        training = examples.where(opened.rows["fold"] >= 0)
+        test = examples.where(opened.rows["split"] == "test")
+        studies = test.rows["study_id"].iloc[::25].tolist()
+        truth = grades_of(read_truth(cohort / "test_labels.csv").loc[studies])
+
+        rows, learned, found = {}, {}, {}
+        for name in self.members.split(","):
+            folder = self.work / f"members_{self.preset}" / name
+            begun = time.perf_counter()
+            learned[name] = cross_fit(
+                partial(MEMBERS[name], 0, Options(preset=self.preset)), training, folder
+            )
+            fitted = time.perf_counter()
+            found[name] = predict_folds(folder, MEMBERS[name], test)
+            done = time.perf_counter()
+            size = getattr(MEMBERS[name].load(folder / "fold_0"), "parameters", None)
+            rows[name] = judge(truth, to_cube(found[name], studies)) | {
+                "train s": fitted - begun, "ms per study": 1000 * (done - fitted) / len(studies), "parameters": size
+            }  # fmt: skip
+            self.show(rows)
+        ids = training.rows["study_id"].iloc[::25].tolist()
+        seen = Predictions.from_tables(learned, ids)
+        grades = training.grades.reshape(-1, 5, 5).astype(np.int8)
+        folds = training.rows["fold"].to_numpy(int)[::25]
+        out = self.work / f"stack_{self.preset}_{len(found)}"
+        stack(seen, grades, folds, out, self.trials, self.seed)
+        cube = apply_stack(out, Predictions.from_tables(found, studies))
+        oracle = self.work / "oracle.csv"
+        write_oracle(cohort, oracle)
+        rows["stack"] = judge(truth, cube)
+        prior = WeightedPrior().fit(seen, grades)
+        rows["weighted prior"] = judge(truth, prior.predict(Predictions.from_tables(found, studies)))
+        rows["oracle"] = judge(truth, to_cube(read_predictions(oracle), studies))
+        self.show(rows)
+        best = min((rows[name]["official"], name) for name in found)
+        say(
+            f"the stack gains {best[0] - rows['stack']['official']:.4f} over the best single member, {best[1]}"
+        )
+        result: dict[str, Any] = {"members": rows, "best_single": best[1]}
+        if self.throughput or torch.cuda.is_available():
+            result["throughput"] = throughput(opened, training, Options(preset=self.preset))
+        return result
+
+    def show(self, rows: dict[str, dict[str, Any]]) -> None:
+        """Print the table, best first."""
+        order = sorted(rows.items(), key=lambda item: item[1]["official"])
+        cells = [(name, *(_word(row.get(word)) for word in WORDS)) for name, row in order]
+        table(f"{round(self.studies * 0.25)} test studies, preset {self.preset}", ["member", *WORDS], cells)
+
+
+def judge(truth: np.ndarray, cube: np.ndarray) -> dict[str, float]:
+    """Official score and agreement on the test studies."""
+    known = truth >= 0
+    measures = agreement(truth[known].astype(int), cube[known])
+    return {"official": official_score(truth, cube).total} | {
+        k: measures[k] for k in ("auc", "auc_severe", "kappa")
+    }
+
+
+def apply_stack(folder: Path, predictions: Predictions) -> np.ndarray:
+    """What a stack makes of members' predictions."""
+    from lsdc.ensemble.stackers import load_stacker
+
+    return load_stacker(folder / "stack.json").predict(predictions)
+
+
+def throughput(
+    store: FeatureStore, training: Examples, options: Options, steps: int = 20
+) -> dict[str, float]:
+    """Crops per second in extraction and in training of crop_cnn, and as shares of timm alone at the same batch.
+
+    Both bare passes get a ready batch over and over; ours read, augment and copy as they do in use.
+    """
+    device = pick_device(options.device)
+    encoder = Encoder.build("regnetx_002", "bundled", device)
+    crops = np.concatenate([np.asarray(store.crops[: 25 * 8])] * max(1, steps // 4))
+    rates = {"extract": _rate(lambda: encoder.embed(crops), int(crops.any(axis=(2, 3, 4)).sum()))}
+    ready = crops[: 25 * 8].reshape(-1, 3, *crops.shape[-2:])[:256]
+    count = max(1, int(crops.any(axis=(2, 3, 4)).sum()) // len(ready))
+    fixed = torch.from_numpy(ready).float().to(device)
+
+    def forward() -> None:
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+        ):
+            for _ in range(count):
+                encoder.network(fixed)
+        _wait(device)
+
+    rates["extract_bare"] = _rate(forward, count * len(ready))
+    member = CropCnn(0, options)
+    sizes = member.sizes[options.size(device)]
+    views = 3 if sizes.all_views else 1
+    part = training.where(np.arange(len(training)) < 25 * sizes.batch * steps)
+    n = len(part) // 25
+    once = Options(preset=options.preset, epochs=1)
+    rates["train"] = _rate(
+        lambda: CropCnn(0, once).fit(part, part.where(np.zeros(len(part), bool))), n * 25 * views
+    )
+    network = member.build(sizes).to(device).networks[0].backbone  # type: ignore[union-attr]
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
+    batch = torch.rand((sizes.batch * 25 * views, 3, sizes.px, sizes.px), device=device)
+
+    def both() -> None:
+        for _ in range(n // sizes.batch):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                network(batch).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        _wait(device)
+
+    rates["train_bare"] = _rate(both, n // sizes.batch * len(batch))
+    for what, wanted in (("extract", 0.8), ("train", 0.7)):
+        share = rates[what] / rates[f"{what}_bare"]
+        rates[f"{what}_share"] = share
+        say(
+            f"{what}: {rates[what]:.0f} crops/s, {share:.0%} of timm alone on {device} ({wanted:.0%} is wanted)"
+        )
+    return rates
+
+
+def _rate(work: Any, crops: int) -> float:
+    work()
+    begun = time.perf_counter()
+    work()
+    return crops / (time.perf_counter() - begun)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _word(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) and value < 10 else f"{value:,.0f}"
+
+
+if __name__ == "__main__":
+    benchmark = tyro.cli(MembersBenchmark)
+    outcome = benchmark.run()
+    if benchmark.json:
+        print(json.dumps(plain(outcome)))

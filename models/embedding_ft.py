@@ -1,0 +1,116 @@
+"""embedding_ft: the heads on embeddings of a fine-tuned crop network instead of the store's frozen ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.models.boosted import LightGBM, Mlp, XGBoost
+from lsdc.models.crop_cnn import CropCnn
+from lsdc.models.examples import Examples
+from lsdc.models.member import SCHEMA, HeadMember, NotFittedError, open_member
+from lsdc.models.options import Options
+from lsdc.runtime.artefact import write_manifest
+
+PARTS = 2
+"""Crop networks; each embeds the training studies that it has not seen."""
+HEADS: tuple[type[HeadMember], ...] = (LightGBM, XGBoost, Mlp)
+
+
+class EmbeddingFt:
+    """LightGBM, XGBoost and the MLP on embeddings of crop networks, cross-fitted inside the training studies.
+
+    A head learns from embeddings by networks that had not seen the study, as it will when it predicts; embeddings of
+    the network's own training studies would tell it their grades. New studies are embedded by each network, and the
+    heads' predictions averaged.
+
+    Parameters
+    ----------
+    seed : int
+        Of everything random.
+    options : Options
+        Of the crop networks.
+    """
+
+    name: ClassVar[str] = "embedding_ft"
+    about: ClassVar[str] = (
+        "LightGBM, XGBoost and MLP on embeddings of crop_cnn, cross-fitted within the training studies"
+    )
+    needs: ClassVar[str] = "pictures, embeddings and metadata of the store"
+
+    def __init__(self, seed: int = 0, options: Options | None = None) -> None:
+        self.seed, self.options = seed, options or Options()
+        self.networks: list[CropCnn] = []
+        self.heads: list[HeadMember] = []
+
+    def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
+        """Fit networks on parts of the studies, and heads on the embeddings of the other parts."""
+        n = len(examples) // len(TARGETS)
+        part = np.repeat(np.random.default_rng(self.seed).permutation(n) % PARTS, len(TARGETS))
+        nothing = stop_on.where(np.zeros(len(stop_on), bool))
+        networks, embeddings = [], []
+        for k in range(PARTS):
+            network = CropCnn(self.seed + k, self.options)
+            # The stopping studies stay out: the heads stop on them, and they must be new to the networks too.
+            network.fit(examples.where(part != k), nothing, work / f"network_{k}" if work else None)
+            embeddings.append(network.embed(examples.where(part == k)))
+            networks.append(network)
+        whole = np.empty((len(examples), embeddings[0].shape[1]), np.float32)
+        for k, found in enumerate(embeddings):
+            whole[part == k] = found
+        learned = replace(examples, embedding=whole)
+        judged = replace(stop_on, embedding=networks[0].embed(stop_on))
+        self.heads = [kind(self.seed).fit(learned, judged) for kind in HEADS]
+        self.networks = networks
+        return self
+
+    def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
+        """Mean over networks and heads, (n, 3)."""
+        if not self.heads:
+            raise NotFittedError(f"{self.name}: not fitted; call fit before predict_proba")
+        seen = [replace(examples, embedding=network.embed(examples)) for network in self.networks]
+        return np.mean([head.predict_proba(one) for one in seen for head in self.heads], axis=0)
+
+    @property
+    def parameters(self) -> int:
+        """Number of the networks' weights."""
+        return sum(network.parameters for network in self.networks)
+
+    def save(self, folder: Path) -> None:
+        """Write a folder per network and head, and a manifest."""
+        if not self.heads:
+            raise NotFittedError(f"{self.name}: not fitted; call fit before save")
+        folder.mkdir(parents=True, exist_ok=True)
+        for k, network in enumerate(self.networks):
+            network.save(folder / f"network_{k}")
+        for head in self.heads:
+            head.save(folder / head.name)
+        write_manifest(
+            folder, "member", SCHEMA, member=self.name, seed=self.seed, options=asdict(self.options),
+            networks=len(self.networks), heads=[head.name for head in self.heads],
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a member.
+
+        Raises
+        ------
+        ArtefactError
+            When the folder is no member, of another kind, damaged, or from a newer version.
+        """
+        return open_member(folder, cls.name, cls._load)
+
+    @classmethod
+    def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
+        member = cls(int(manifest["seed"]), Options(**manifest["options"] | {"device": "auto"}))
+        kinds = {kind.name: kind for kind in HEADS}
+        member.networks = [CropCnn.load(folder / f"network_{k}") for k in range(int(manifest["networks"]))]
+        member.heads = [kinds[name].load(folder / name) for name in manifest["heads"]]
+        return member

@@ -1,0 +1,51 @@
+"""What training leaves behind: a line per epoch."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from lsdc.runtime.errors import ConfigError
+
+COLUMNS = ("epoch", "loss", "score", "learning_rate", "seconds")
+
+
+class EpochLog:
+    """Appends to `log.csv` in a folder, and to TensorBoard's files where they are wanted.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when it is absent.
+    tensorboard : bool
+        Needs the package `tensorboard`.
+
+    Raises
+    ------
+    ConfigError
+        When TensorBoard is wanted and not installed.
+    """
+
+    def __init__(self, folder: Path, tensorboard: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "log.csv"
+        self.writer = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise ConfigError("--tensorboard: not installed; `pip install lsdc[tensorboard]`") from None
+            self.writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def add(self, epoch: int, loss: float, score: float, rate: float, seconds: float) -> None:
+        """Write one epoch; the score (lower is better) may be NaN."""
+        new = not self.path.is_file()
+        with self.path.open("a", newline="") as stream:
+            lines = csv.writer(stream)
+            if new:
+                lines.writerow(COLUMNS)
+            lines.writerow([epoch, f"{loss:.6g}", f"{score:.6g}", f"{rate:.4g}", f"{seconds:.3f}"])
+        if self.writer is not None:
+            for name, value in zip(COLUMNS[1:], (loss, score, rate, seconds)):
+                self.writer.add_scalar(name, value, epoch)
+            self.writer.flush()

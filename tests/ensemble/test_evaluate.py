@@ -1,0 +1,133 @@
+"""Evaluation: measures agree with scikit-learn's, intervals hold them, and the command writes what it shows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+from support.scoring import make_grades, make_probabilities
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.agreement import agreement, auc, kappa
+from lsdc.ensemble.cli import main
+from lsdc.ensemble.evaluate import MEASURES, evaluate_one, groups
+
+
+def write(folder, skills, n=30, first=0):
+    """Write train.csv, and a table of each name and skill."""
+    rng = np.random.default_rng(5)
+    grades, studies = make_grades(rng, n, 0.1), [str(first + k) for k in range(n)]
+    words = np.array(["Normal/Mild", "Moderate", "Severe", ""])
+    labels = pd.DataFrame(words[grades.reshape(n, 25)], studies, [target.slug for target in TARGETS])
+    labels.to_csv(folder / f"train{first or ''}.csv", index_label="study_id")
+    for name, skill in skills.items():
+        values = make_probabilities(rng, n, grades, skill).reshape(-1, 3)
+        table = pd.DataFrame(values, columns=["normal_mild", "moderate", "severe"])
+        table.insert(0, "row_id", [target.row_id(study) for study in studies for target in TARGETS])
+        table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def drawn(seed, n):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.integers(0, 3, n),
+        rng.dirichlet([1, 1, 1], n).round(2) + 1e-3,
+        rng.integers(0, 3, n).astype(float),
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(30, 90))
+def test_measures_are_those_of_scikit_learn(seed, n):
+    truth, chance, weight = drawn(seed, n)
+    chance /= chance.sum(axis=1, keepdims=True)
+    found, called = agreement(truth, chance, weight), chance.argmax(axis=1)
+    kept = weight > 0
+    args = {"sample_weight": weight[kept]}
+    truth, chance, called = truth[kept], chance[kept], called[kept]
+    areas = [metrics.roc_auc_score(truth == k, chance[:, k], **args) for k in range(3)]
+    assert found["auc"] == pytest.approx(np.mean(areas))
+    assert found["auc_severe"] == pytest.approx(areas[2])
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, called, **args))
+    assert found["kappa"] == pytest.approx(
+        metrics.cohen_kappa_score(truth, called, weights="quadratic", **args)
+    )
+    for name in ("precision", "recall", "f1"):
+        wanted = getattr(metrics, f"{name}_score")(truth, called, average="macro", zero_division=0, **args)
+        assert found[name] == pytest.approx(wanted)
+    severe = metrics.recall_score(truth == 2, chance[:, 2] >= 0.5, zero_division=0, **args)
+    assert found["sensitivity_severe"] == pytest.approx(severe)
+    sound = metrics.recall_score(truth == 0, chance[:, 1:].sum(1) < 0.5, **args)
+    assert found["specificity_moderate"] == pytest.approx(sound)
+
+
+def test_weights_are_counts():
+    truth, chance, weight = drawn(3, 60)
+    rows = np.repeat(np.arange(60), weight.astype(int))
+    assert agreement(truth, chance, weight) == pytest.approx(agreement(truth[rows], chance[rows]))
+
+
+def test_what_does_not_exist_is_nan():
+    found = agreement(np.zeros(5, int), np.tile([0.8, 0.1, 0.1], (5, 1)))
+    assert np.isnan(found["auc_severe"])
+    assert np.isnan(found["sensitivity_severe"])
+    assert np.isnan(kappa(np.diag([5.0, 0, 0])))
+    assert found["accuracy"] == 1
+    assert auc(np.array([True, False]), np.array([0.5, 0.5]), np.ones(2)) == 0.5
+
+
+def test_a_calibrated_forecast_has_no_calibration_error():
+    chance = np.tile([0.5, 0.25, 0.25], (8, 1))
+    truth = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    assert agreement(truth, chance)["calibration_error"] == pytest.approx(0)
+    sure = np.tile([1.0, 0.0, 0.0], (8, 1))
+    assert agreement(truth, sure)["calibration_error"] == pytest.approx(1 / 3)
+
+
+def test_groups_and_intervals():
+    rng = np.random.default_rng(0)
+    grades = rng.integers(0, 3, (40, 5, 5)).astype(np.int8)
+    cube = rng.dirichlet([1, 1, 1], (40, 5, 5))
+    found = list(evaluate_one(grades, cube, 100, 0))
+    assert len(found) == len(list(groups())) == 1 + 5 + 5 + 25
+    rows, matrix = found[0]
+    assert [row["measure"] for row in rows] == list(MEASURES)
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows if row["measure"] != "rows")
+    assert sum(value for name, value in matrix.items() if "_called_" in name) == 1000
+    assert all(np.isnan(row["low"]) for row in found[-1][0])
+
+
+def test_the_command_writes_what_it_measures(tmp_path, capsys):
+    write(tmp_path, {"good": 0.7, "poor": 0.4})
+    files = [str(tmp_path / name) for name in ("train.csv", "good.csv", "poor.csv")]
+    assert (
+        main(["evaluate", *files, "--out", str(tmp_path / "measures.csv"), "--resamples", "50", "--json"])
+        == 0
+    )
+    shown = json.loads(capsys.readouterr().out)
+    table = pd.read_csv(tmp_path / "measures.csv")
+    assert len(shown) == len(table) == 2 * 36 * len(MEASURES)
+    pooled = table.query("condition == 'all' and level == 'all'").pivot(
+        index="predictions", columns="measure", values="value"
+    )
+    assert (pooled.loc["good", ["auc", "kappa", "f1"]] > pooled.loc["poor", ["auc", "kappa", "f1"]]).all()
+    assert pooled.loc["good", "official"] < pooled.loc["poor", "official"]
+    counts = pd.read_csv(tmp_path / "measures_confusion.csv")
+    assert len(counts) == 2 * 36
+
+
+def test_what_cannot_be_evaluated_is_refused(tmp_path, capsys):
+    write(tmp_path, {"short": 0.7})
+    pd.read_csv(tmp_path / "short.csv").iloc[30:].to_csv(tmp_path / "short.csv", index=False)
+    write(tmp_path, {"other": 0.7}, first=500)
+    (tmp_path / "folder").mkdir()
+    for name, words in [
+        ("short.csv", "labeled rows are missing"),
+        ("other.csv", "holds none of the labeled studies"),
+        ("folder", "neither a table nor a finished model"),
+    ]:
+        assert main(["evaluate", str(tmp_path / "train.csv"), str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err

@@ -1,0 +1,192 @@
+"""Every deep member keeps the contract, whatever its options; and what is particular to each."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from support.examples import make_examples, mirrored
+from support.member_contract import DeepContract
+
+from lsdc.models import MEMBERS
+from lsdc.models.deep import Sizes
+from lsdc.models.detectors import make_detector
+from lsdc.models.multitask import FindCutGrade, SuperResolution, _padded, bicubic, cut, soft_argmax
+from lsdc.models.networks3d import Encoder3d
+from lsdc.models.options import Options
+from lsdc.models.sequence import positions_mm
+from lsdc.models.volume import DEPTH, SLICE_MM, resampled
+from lsdc.runtime import ConfigError
+
+SIZES = Sizes(px=32, batch=2, epochs=1, rate=1e-3, width=16)
+
+
+class TestCropCnn(DeepContract):
+    member = MEMBERS["crop_cnn"]
+    sizes = Sizes(px=32, batch=2, epochs=15, rate=4e-3, width=32)
+
+
+class TestMultiLabel(DeepContract):
+    member = MEMBERS["multilabel"]
+    sizes = Sizes(px=48, batch=2, epochs=12, rate=4e-3)
+    best_share, least_difference = 1.02, 1e-5
+
+
+class TestSequence(DeepContract):
+    member = MEMBERS["sequence"]
+    sizes = Sizes(px=32, batch=2, epochs=8, rate=2e-3, width=32)
+    best_share = 1.02
+
+
+class TestMultiTask(DeepContract):
+    member = MEMBERS["multitask"]
+    sizes = Sizes(px=48, batch=2, epochs=3, rate=4e-3, width=32)
+    best_share = 1.05
+
+
+class TestDetectClassify(DeepContract):
+    member = MEMBERS["detect_classify"]
+    sizes = Sizes(px=48, batch=2, epochs=3, rate=3e-3, width=32)
+    best_share = 1.2
+
+
+class TestVolume(DeepContract):
+    member = MEMBERS["volume"]
+    sizes = Sizes(px=32, batch=4, epochs=4, rate=3e-3, width=8)
+    best_share = 1.02
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def with_monai(cls):
+        pytest.importorskip("monai", reason="the extra lsdc[volume] is not installed")
+
+
+class TestEmbeddingFt(DeepContract):
+    member = MEMBERS["embedding_ft"]
+    sizes = Sizes(px=32, batch=2, epochs=8, rate=4e-3, width=32)
+    damaged_manifests = ({"networks": None}, {"heads": ["other"]})
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def small(cls):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MEMBERS["crop_cnn"], "sizes", {"tiny": cls.sizes})
+            yield
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    return make_examples(6, folder=tmp_path_factory.mktemp("studies") / "pictures")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("crop_cnn", {"per_condition": True, "loss": "official"}),
+        ("crop_cnn", {"neighbors": "attention", "loss": "ordinal", "schedule": "plateau"}),
+        ("multitask", {"super_resolution": "bicubic"}),
+        ("multitask", {"super_resolution": "none", "precision": "bfloat16"}),
+        ("detect_classify", {"detector": "retinanet"}),
+        ("multilabel", {"loss": "cross_entropy", "schedule": "exponential"}),
+    ],
+)
+def test_options_train_are_kept_and_mirror(name, options, studies, tmp_path, monkeypatch):
+    monkeypatch.setattr(MEMBERS[name], "sizes", {"tiny": SIZES})
+    chosen = Options(preset="tiny", backbone="test_resnet", weights="random", device="cpu", **options)
+    member = MEMBERS[name](0, chosen).fit(studies, studies.where(studies.grades < -1))
+    member.save(tmp_path / "member")
+    again = MEMBERS[name].load(tmp_path / "member")
+    assert {key: getattr(again.options, key) for key in options} == options
+    found = again.predict_proba(studies)
+    assert_array_equal(found, member.predict_proba(studies))
+    other, order = mirrored(studies, tmp_path / "mirrored")
+    assert_allclose(again.predict_proba(other), found[order], atol=2e-2 if "precision" in options else 1e-6)
+
+
+def test_super_resolution_is_applied_and_can_be_switched_off():
+    crops = torch.rand(2, 3, 8, 8)
+    assert SuperResolution()(crops).shape == (2, 3, 16, 16)
+    assert not torch.equal(SuperResolution()(crops), bicubic(crops))
+    made = {name: FindCutGrade(Options(backbone="test_resnet", weights="random", super_resolution=name), SIZES, 0)
+            for name in ("learned", "bicubic", "none")}  # fmt: skip
+    assert isinstance(made["learned"].enlarge, SuperResolution)
+    assert made["bicubic"].enlarge is None
+    assert made["none"].enlarge(crops) is crops
+
+
+def test_crops_are_cut_where_they_should_and_differentiable():
+    picture = torch.arange(20.0).view(1, 1, 1, 20).expand(1, 1, 20, 20)
+    point = torch.tensor([[10.0, 7.0]], requires_grad=True)
+    crop = cut(picture, point, torch.ones(1), 5)
+    assert_allclose(crop[0, 0, 2].detach(), [8, 9, 10, 11, 12], atol=1e-4)
+    crop.sum().backward()
+    assert_allclose(point.grad, [[25.0, 0.0]], atol=1e-3)
+
+
+def test_soft_argmax_is_the_center_of_mass_inside():
+    heat = torch.full((1, 1, 8, 8), -20.0)
+    heat[0, 0, 2, 5] = 20.0
+    heat[0, 0, 7, 7] = 40.0
+    inside = torch.ones(1, 8, 8, dtype=torch.bool)
+    inside[:, 6:] = False
+    assert_allclose(soft_argmax(heat, inside)[0, 0], [5, 2], atol=1e-3)
+
+
+def test_images_of_different_shapes_are_batched_with_their_shapes():
+    padded = _padded([torch.ones(3, 8, 5), torch.ones(3, 6, 6)], torch.device("cpu"), None)
+    assert padded["images"].shape == (2, 3, 8, 6)
+    assert padded["shape"].tolist() == [[8, 5], [6, 6]]
+    assert padded["images"][0, :, :, 5].sum() == 0
+    assert padded["images"][1, :, 6:].sum() == 0
+
+
+def test_detectors_find_the_best_box_of_each_class():
+    options = Options(backbone="test_resnet", weights="random", detector="fcos")
+    detector = make_detector(options, 3, 48, 0)
+    images = torch.rand(2, 1, 48, 48)
+    boxes = [torch.tensor([[10.0, 10.0, 22.0, 22.0]]), torch.zeros(0, 4)]
+    loss = detector.train().losses(images, boxes, [torch.tensor([1]), torch.zeros(0, dtype=torch.long)])
+    assert loss > 0
+    found, scores = detector.eval().best(images)
+    assert found.shape == (2, 3, 4)
+    assert scores.shape == (2, 3)
+
+
+def test_yolo_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ultralytics.nn.tasks", None)
+    with pytest.raises(ConfigError, match=r"AGPL; `pip install lsdc\[yolo\]`, or take fcos or retinanet"):
+        make_detector(Options(detector="yolo"), 5, 48, 0)
+
+
+@pytest.mark.parametrize("arch", ["resnet", "swin_unetr", "segresnet", "dynunet", "vit"])
+def test_every_volume_network_has_features(arch):
+    pytest.importorskip("monai", reason="the extra lsdc[volume] is not installed")
+    network = Encoder3d(arch, 32, 32, 8)
+    assert network(torch.rand(2, 1, 32, 32, 32)).shape == (2, network.width)
+
+
+def test_volumes_get_a_common_distance_of_slices():
+    slices = torch.arange(16.0).view(1, 16, 1, 1).expand(1, 16, 8, 8)
+    same = resampled(slices, torch.tensor([SLICE_MM]), 8)
+    assert same.shape == (1, DEPTH, 8, 8)
+    assert_allclose(same[0, 8:24, 4, 4], np.arange(16), atol=1e-4)
+    assert same[0, :7].sum() == 0
+    assert_allclose(
+        resampled(slices, torch.tensor([2 * SLICE_MM]), 8)[0, 15:17, 4, 4], [7.25, 7.75], atol=1e-4
+    )
+
+
+def test_positions_of_slices_come_from_the_rows():
+    batch = {
+        "volumes": torch.zeros(1, 3, 5, 4, 4),
+        "sagittal_span_mm": torch.tensor([[40.0, 60.0]]),
+        "volume_slice": torch.full((1, 25), torch.nan),
+        "head_mm": torch.full((1, 25), torch.nan),
+    }
+    batch["volume_slice"][0, 15:18] = torch.tensor([4.0, 2.0, 0.0])
+    batch["head_mm"][0, 15:18] = torch.tensor([10.0, 0.0, -10.0])
+    found = positions_mm(batch, 5)
+    assert_allclose(found[0, 0], [-20, -10, 0, 10, 20])
+    assert_allclose(found[0, 1], [-30, -15, 0, 15, 30])
+    assert_allclose(found[0, 2], [-10, -5, 0, 5, 10], atol=1e-4)
