@@ -4,7 +4,8 @@
     python benchmarks/members.py --work /tmp/members --preset gpu        # where a GPU is
     python benchmarks/members.py --work /tmp/members --members mlp,crop_cnn
 
-Members are cross-fitted in two folds of the training studies; the test studies get the mean of both. A run that was
+Members are cross-fitted in two folds of the training studies (the store's five, joined); the test studies get the mean
+of both. The folder of benchmarks/pipeline.py serves as --work too, and saves making the cohort again. A run that was
 stopped goes on; times are then those of the last part.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,7 @@ from lsdc.models.options import Options
 from lsdc.runtime.console import plain, say, table
 from lsdc.runtime.device import pick_device
 
+FOLDS = 2
 WORDS = ("official", "auc", "auc_severe", "kappa", "train s", "ms per study", "parameters")
 
 
@@ -75,9 +77,11 @@ class MembersBenchmark:
             "--test-fraction",
             0.25,
         )
-        run("lsdc-features", "extract", cohort, "--out", store, "--folds", 2)
+        run("lsdc-features", "extract", cohort, "--out", store)
         opened = FeatureStore.open(store)
         examples = Examples.from_store(opened)
+        fold = examples.rows["fold"]
+        examples = replace(examples, rows=examples.rows.assign(fold=np.where(fold < 0, fold, fold % FOLDS)))
         training = examples.where(opened.rows["fold"] >= 0)
         test = examples.where(opened.rows["split"] == "test")
         studies = test.rows["study_id"].iloc[::25].tolist()

@@ -63,6 +63,8 @@ def fit(
         When an argument, the store or `out` cannot be used.
     """
     check(members, trials)
+    for name in members:
+        MEMBERS[name](seed, options).require()
     opened = FeatureStore.open(store)
     mask = training_rows(opened)
     configuration = {

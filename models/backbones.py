@@ -63,6 +63,13 @@ class Backbone(nn.Module):
         return next((k for k, reduction in enumerate(levels) if reduction >= stride), len(levels) - 1)
 
 
+def strip(pictures: Tensor, px: int) -> Tensor:
+    """The middle half of the columns, where the spine is, of pictures (n, c, rows, columns): (n, c, px, px // 2)."""
+    columns = pictures.shape[-1]
+    middle = pictures[..., columns // 4 : columns - columns // 4]
+    return functional.interpolate(middle, (px, px // 2), mode="bilinear", align_corners=False, antialias=True)
+
+
 def scaled(pictures: Tensor, px: int) -> Tensor:
     """Resize pictures (n, c, rows, columns) to a side of `px`."""
     if pictures.shape[-1] == px and pictures.shape[-2] == px:

@@ -25,6 +25,7 @@ from lsdc.models.pictures import Batch, Pictures, mirror
 from lsdc.runtime import LsdcError
 from lsdc.runtime.artefact import atomic, file_hash, write_manifest
 from lsdc.runtime.device import pick_device
+from lsdc.runtime.logs import tensorboard_writer
 from lsdc.runtime.training import Recipe, train
 
 N = len(TARGETS)
@@ -107,6 +108,12 @@ class DeepMember(ABC):
         self.priors: NDArray[np.float64] | None = None
         self.learned: list[bool] = []
         self.size = ""
+
+    def require(self) -> None:
+        """Raise a ConfigError where a device, a library or weights that were asked for are not there."""
+        pick_device(self.options.device)
+        if self.options.tensorboard:
+            tensorboard_writer()
 
     @abstractmethod
     def build(self, sizes: Sizes) -> nn.Module:

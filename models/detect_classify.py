@@ -15,7 +15,7 @@ from lsdc.cohort.vocabulary import TARGETS, Family, Side, View
 from lsdc.models.augment import repainted
 from lsdc.models.backbones import Backbone, scaled
 from lsdc.models.deep import DeepMember, Sizes
-from lsdc.models.detectors import make_detector
+from lsdc.models.detectors import make_detector, yolo_model
 from lsdc.models.examples import Examples
 from lsdc.models.losses import of_family
 from lsdc.models.options import Options
@@ -148,10 +148,16 @@ class DetectClassify(DeepMember):
     about = "a detector per condition (torchvision FCOS or RetinaNet; YOLOv8 extra), then a classifier of its boxes"
     needs = "previews of the store; --detector yolo the extra lsdc[yolo] (AGPL)"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=96, batch=6, epochs=5, rate=1.5e-3),
+        "tiny": Sizes(px=80, batch=6, epochs=2, rate=1.5e-3),
         "gpu24": Sizes(px=192, batch=8, epochs=40, rate=3e-4, width=256),
         "gpu140": Sizes(px=192, batch=48, epochs=40, rate=6e-4, width=256),
     }
+
+    def require(self) -> None:
+        """Raise a ConfigError where the detector's library is not installed."""
+        super().require()
+        if self.options.detector == "yolo":
+            yolo_model()
 
     def build(self, sizes: Sizes) -> nn.Module:
         """The networks."""

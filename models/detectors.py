@@ -19,7 +19,7 @@ from lsdc.models.backbones import Backbone
 from lsdc.models.options import Options
 from lsdc.runtime import ConfigError
 
-_CHANNELS, _STRIDES, _LEAST_SCORE = 64, (8, 16, 32), 0.02
+_CHANNELS, _STRIDES, _LEAST_SCORE = 64, (8, 16, 32), 0.15
 
 
 class Detector(Protocol):
@@ -101,6 +101,24 @@ class TorchvisionDetector(nn.Module):
         return boxes, scores
 
 
+def yolo_model() -> Any:
+    """The class of ultralytics' detectors.
+
+    Raises
+    ------
+    ConfigError
+        When it is not installed.
+    """
+    try:
+        from ultralytics.nn.tasks import DetectionModel
+    except ImportError:
+        raise ConfigError(
+            "--detector yolo needs ultralytics, which is licensed under the AGPL; `pip install lsdc[yolo]`, or "
+            "take fcos or retinanet"
+        ) from None
+    return DetectionModel
+
+
 class YoloDetector(nn.Module):
     """YOLOv8n by ultralytics, trained from random weights.
 
@@ -112,15 +130,8 @@ class YoloDetector(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        try:
-            from ultralytics.nn.tasks import DetectionModel
-        except ImportError:
-            raise ConfigError(
-                "--detector yolo needs ultralytics, which is licensed under the AGPL; `pip install lsdc[yolo]`, or "
-                "take fcos or retinanet"
-            ) from None
         self.classes = classes
-        self.network = DetectionModel("yolov8n.yaml", nc=classes, verbose=False)
+        self.network = yolo_model()("yolov8n.yaml", nc=classes, verbose=False)
         self.network.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
 
     def losses(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:

@@ -49,6 +49,10 @@ class EmbeddingFt:
         self.networks: list[CropCnn] = []
         self.heads: list[HeadMember] = []
 
+    def require(self) -> None:
+        """Raise a ConfigError where what the crop networks need is not there."""
+        CropCnn(self.seed, self.options).require()
+
     def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
         """Fit networks on parts of the studies, and heads on the embeddings of the other parts."""
         n = len(examples) // len(TARGETS)

@@ -36,6 +36,10 @@ class Member(Protocol):
 
     def __init__(self, seed: int = 0, options: Options | None = None) -> None: ...
 
+    def require(self) -> None:
+        """Raise a ConfigError where something that it needs is not installed."""
+        ...
+
     def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
         """Fit on the labeled rows of `examples`; `stop_on` decides when to stop and is never scored.
 
@@ -110,6 +114,9 @@ class HeadMember:
         self.seed, self.options = seed, options or Options()
         self.preparation: Preparation | None = None
         self.heads: dict[str, tuple[Head, PriorHead]] = {}
+
+    def require(self) -> None:
+        """Everything is there."""
 
     def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
         """Fit a head per family; where a family has too few labels or one grade, its weighted shares."""

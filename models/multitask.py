@@ -22,7 +22,7 @@ from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.pictures import AXIAL, VIEWS, Batch, places
 
-CROP, UPSCALE, STRIDE = 32, 2, 8
+UPSCALE, STRIDE = 2, 8
 POINT_LOSS = 0.1
 _GUIDED = 0.5
 """Share of the training targets that are cut around their known point instead of the predicted one."""
@@ -121,6 +121,7 @@ class FindCutGrade(nn.Module):
 
     def __init__(self, options: Options, sizes: Sizes, seed: int) -> None:
         super().__init__()
+        self.crop = sizes.px // 4  # 50 mm
         self.backbone = Backbone(options, seed)
         self.points = nn.Sequential(
             nn.Conv2d(self.backbone.channels(STRIDE), 32, 1), nn.GELU(), nn.Conv2d(32, N_CHANNELS, 1)
@@ -163,7 +164,7 @@ class FindCutGrade(nn.Module):
         if self.training:
             guided = known & (torch.rand(known.shape, device=device) < _GUIDED)
             found = torch.where(guided[:, None], truth.nan_to_num(0.0), found)
-        crops = cut(images[own[shown]], found, _REACH.to(device).expand(b, -1)[shown], CROP)
+        crops = cut(images[own[shown]], found, _REACH.to(device).expand(b, -1)[shown], self.crop)
         flip, order = (mask.to(device).expand(b, -1)[shown] for mask in (RIGHT_AXIAL, RIGHT_SAGITTAL))
         crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
         crops = torch.where(order[:, None, None, None], crops.flip(1), crops)
@@ -182,7 +183,7 @@ class MultiTask(DeepMember):
     name = "multitask"
     about = "timm CNN that finds the points, cuts and enlarges around them, and grades; one joint loss"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=96, batch=4, epochs=6, rate=1e-3),
+        "tiny": Sizes(px=96, batch=4, epochs=3, rate=1e-3),
         "gpu24": Sizes(px=128, batch=12, epochs=30, rate=4e-4, width=256),
         "gpu140": Sizes(px=128, batch=64, epochs=30, rate=8e-4, width=256),
     }

@@ -11,7 +11,8 @@ from lsdc.models.options import VolumeArch
 from lsdc.runtime import ConfigError
 
 
-def _networks() -> Any:
+def monai_networks() -> Any:
+    """`monai.networks.nets`, or a ConfigError that says how to install it."""
     try:
         from monai.networks import nets
     except ImportError:
@@ -20,14 +21,14 @@ def _networks() -> Any:
 
 
 class Encoder3d(nn.Module):
-    """Volumes (n, 1, depth, px, px) to features (n, width).
+    """Volumes (n, 1, depth, px, px // 2) to features (n, width).
 
     Parameters
     ----------
     arch : str
         `resnet` (ResNet-10), `swin_unetr`, `segresnet`, `dynunet` (their encoders), or `vit`.
     px, depth : int
-        Size of the volumes; 32 must divide both for `swin_unetr`, 16 for the others.
+        Size of the volumes, depth x px x px // 2; 32 must divide both for `swin_unetr`, 16 for the others.
     channels : int
         Of the first level.
 
@@ -39,7 +40,7 @@ class Encoder3d(nn.Module):
 
     def __init__(self, arch: VolumeArch, px: int, depth: int, channels: int) -> None:
         super().__init__()
-        self.arch, nets, size = arch, _networks(), (depth, px, px)
+        self.arch, nets, size = arch, monai_networks(), (depth, px, px // 2)
         self.multiple = 32 if arch == "swin_unetr" else 16
         if arch == "resnet":
             planes = [channels, 2 * channels, 4 * channels, 8 * channels]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.models.augment import disturbed
-from lsdc.models.backbones import Backbone, scaled
+from lsdc.models.backbones import Backbone, strip
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
@@ -80,14 +80,14 @@ class Sequence(DeepMember):
     name = "sequence"
     about = "ten slices per view through a timm CNN, then a transformer with positions (mm) and views"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=64, batch=4, epochs=7, rate=8e-4, width=96),
+        "tiny": Sizes(px=96, batch=4, epochs=4, rate=1e-3, width=96),
         "gpu24": Sizes(px=128, batch=8, epochs=30, rate=3e-4, width=256),
         "gpu140": Sizes(px=128, batch=48, epochs=30, rate=6e-4, width=256),
     }
 
     def build(self, sizes: Sizes) -> nn.Module:
         """The network."""
-        return SliceTransformer(self.options, sizes.width, 2 if sizes.px <= 64 else 4, self.seed)
+        return SliceTransformer(self.options, sizes.width, 2 if sizes.width < 256 else 4, self.seed)
 
     def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> Batch:
         """Volumes, and where their slices lie."""
@@ -100,16 +100,16 @@ class Sequence(DeepMember):
         }
 
     def prepared(self, batch: Batch, sizes: Sizes, generator: torch.Generator | None) -> Batch:
-        """Slices (b, views, 10, px, px) from 0 to 1, which views are there, and positions in mm."""
+        """Slices (b, views, 10, px, px // 2) from 0 to 1, which views are there, and positions in mm."""
         volumes = batch["volumes"]
         chosen = torch.linspace(0, volumes.shape[2] - 1, SLICES).round().long().to(volumes.device)
         slices = volumes[:, :, chosen]
         b = len(slices)
-        values = scaled(slices.flatten(0, 2)[:, None].float() / 255, sizes.px)
+        values = strip(slices.flatten(0, 1).float() / 255, sizes.px)
         if generator is not None:
-            values = disturbed(values.unflatten(0, (-1, SLICES))[:, :, 0], generator).flatten(0, 1)[:, None]
+            values = disturbed(values, generator)
         return batch | {
-            "slices": values[:, 0].unflatten(0, (b, len(VIEWS), SLICES)),
+            "slices": values.unflatten(0, (b, len(VIEWS))),
             "present": (volumes != 0).flatten(2).any(-1),
             "position_mm": positions_mm(batch, volumes.shape[2])[:, :, chosen],
         }

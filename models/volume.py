@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.models.augment import repainted, warped
+from lsdc.models.backbones import strip
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.examples import Examples
-from lsdc.models.networks3d import Encoder3d
+from lsdc.models.networks3d import Encoder3d, monai_networks
 from lsdc.models.options import Options
 from lsdc.models.pictures import VIEWS, Batch, places
 from lsdc.models.sequence import positions_mm
@@ -62,10 +63,15 @@ class Volume(DeepMember):
     loss = "per_side"
     schedule = "exponential"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=48, batch=6, epochs=5, rate=2e-3, width=16),
+        "tiny": Sizes(px=64, batch=4, epochs=6, rate=2e-3, width=16),
         "gpu24": Sizes(px=96, batch=8, epochs=40, rate=5e-4, width=32),
         "gpu140": Sizes(px=128, batch=32, epochs=40, rate=8e-4, width=64),
     }
+
+    def require(self) -> None:
+        """Raise a ConfigError where MONAI is not installed."""
+        super().require()
+        monai_networks()
 
     def build(self, sizes: Sizes) -> nn.Module:
         """The network."""
@@ -85,7 +91,7 @@ class Volume(DeepMember):
         }
 
     def prepared(self, batch: Batch, sizes: Sizes, generator: torch.Generator | None) -> Batch:
-        """Volumes (b, views, DEPTH, px, px) at a common distance of slices, 0 to 1, and which are there."""
+        """Volumes (b, views, DEPTH, px, px // 2) at a common distance of slices, 0 to 1, and which are there."""
         volumes = batch["volumes"]
         present = (volumes != 0).flatten(2).any(-1)
         mm = slice_mm(positions_mm(batch, volumes.shape[2]))
@@ -104,7 +110,7 @@ def slice_mm(positions: Tensor) -> Tensor:
 
 
 def resampled(volumes: Tensor, mm: Tensor, px: int) -> Tensor:
-    """Volumes (n, slices, rows, columns) whose slices are `mm` (n,) apart, as (n, DEPTH, px, px) with SLICE_MM.
+    """Volumes (n, slices, rows, columns) whose slices are `mm` (n,) apart, as (n, DEPTH, px, px // 2) with SLICE_MM.
 
     Around the middle slice; zero beyond the ends.
     """
@@ -113,7 +119,7 @@ def resampled(volumes: Tensor, mm: Tensor, px: int) -> Tensor:
     theta[:, 0, 0] = theta[:, 1, 1] = 1
     theta[:, 2, 2] = DEPTH * SLICE_MM / (slices * mm)
     if not n:
-        return volumes.new_zeros((0, DEPTH, px, px))
-    small = functional.interpolate(volumes, (px, px), mode="bilinear", antialias=True)[:, None]
-    grid = functional.affine_grid(theta, [n, 1, DEPTH, px, px], align_corners=False)
+        return volumes.new_zeros((0, DEPTH, px, px // 2))
+    small = strip(volumes, px)[:, None]
+    grid = functional.affine_grid(theta, [n, 1, DEPTH, *small.shape[-2:]], align_corners=False)
     return functional.grid_sample(small, grid, align_corners=False)[:, 0]

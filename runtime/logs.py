@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from lsdc.runtime.errors import ConfigError
 
 COLUMNS = ("epoch", "loss", "score", "learning_rate", "seconds")
+
+
+def tensorboard_writer() -> Any:
+    """The class that writes TensorBoard's files.
+
+    Raises
+    ------
+    ConfigError
+        When TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError("--tensorboard: not installed; `pip install lsdc[tensorboard]`") from None
+    return SummaryWriter
 
 
 class EpochLog:
@@ -31,11 +47,7 @@ class EpochLog:
         self.path = folder / "log.csv"
         self.writer = None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise ConfigError("--tensorboard: not installed; `pip install lsdc[tensorboard]`") from None
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
+            self.writer = tensorboard_writer()(str(folder / "tensorboard"))
 
     def add(self, epoch: int, loss: float, score: float, rate: float, seconds: float) -> None:
         """Write one epoch; the score (lower is better) may be NaN."""

@@ -163,17 +163,17 @@ def test_yolo_says_what_it_needs(monkeypatch):
 def test_every_volume_network_has_features(arch):
     pytest.importorskip("monai", reason="the extra lsdc[volume] is not installed")
     network = Encoder3d(arch, 32, 32, 8)
-    assert network(torch.rand(2, 1, 32, 32, 32)).shape == (2, network.width)
+    assert network(torch.rand(2, 1, 32, 32, 16)).shape == (2, network.width)
 
 
 def test_volumes_get_a_common_distance_of_slices():
     slices = torch.arange(16.0).view(1, 16, 1, 1).expand(1, 16, 8, 8)
     same = resampled(slices, torch.tensor([SLICE_MM]), 8)
-    assert same.shape == (1, DEPTH, 8, 8)
-    assert_allclose(same[0, 8:24, 4, 4], np.arange(16), atol=1e-4)
+    assert same.shape == (1, DEPTH, 8, 4)
+    assert_allclose(same[0, 8:24, 4, 2], np.arange(16), atol=1e-4)
     assert same[0, :7].sum() == 0
     assert_allclose(
-        resampled(slices, torch.tensor([2 * SLICE_MM]), 8)[0, 15:17, 4, 4], [7.25, 7.75], atol=1e-4
+        resampled(slices, torch.tensor([2 * SLICE_MM]), 8)[0, 15:17, 4, 2], [7.25, 7.75], atol=1e-4
     )
 
 
@@ -190,3 +190,18 @@ def test_positions_of_slices_come_from_the_rows():
     assert_allclose(found[0, 0], [-20, -10, 0, 10, 20])
     assert_allclose(found[0, 1], [-30, -15, 0, 15, 30])
     assert_allclose(found[0, 2], [-10, -5, 0, 5, 10], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "module", "words"),
+    [
+        ("volume", {}, "monai.networks", r"pip install lsdc\[volume\]"),
+        ("detect_classify", {"detector": "yolo"}, "ultralytics.nn.tasks", r"pip install lsdc\[yolo\]"),
+        ("multilabel", {"tensorboard": True}, "torch.utils.tensorboard", r"pip install lsdc\[tensorboard\]"),
+        ("embedding_ft", {"device": "abacus"}, "abacus", "device: 'abacus' is unknown"),
+    ],
+)
+def test_what_is_not_installed_is_told_before_anything_is_fitted(name, options, module, words, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=words):
+        MEMBERS[name](0, Options(**options)).require()

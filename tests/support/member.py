@@ -21,6 +21,9 @@ class Linear:
     def __init__(self, seed=0, options=None):
         self.seed, self.options = seed, options or Options()
 
+    def require(self):
+        pass
+
     def fit(self, examples, stop_on, work=None):
         rows = examples.grades >= 0
         y = examples.grades[rows]
