@@ -192,7 +192,7 @@ class DeepMember(ABC):
                 for k in range(steps)
             )
             for seed, batch in zip(seeds, ahead(read)):
-                yield self._ready(batch, sizes, device, torch.Generator().manual_seed(int(seed)))
+                yield self._ready(batch, sizes, device, torch.Generator(device).manual_seed(int(seed)))
 
         criterion = LOSSES[self._loss()]
 
