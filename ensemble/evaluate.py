@@ -63,7 +63,11 @@ def evaluate(
         When a table is malformed or does not fit the labels.
     """
     truth = read_truth(labels)
-    named = dict(_all_tables(predictions, truth))
+    named: dict[str, tuple[Grades, Probabilities]] = {}
+    for name, content in _all_tables(predictions, truth):
+        if name in named:
+            raise TableError(f"{name}: two of the predictions have this name; rename one")
+        named[name] = content
     records, matrices = [], []
     for name, (grades, cube) in track(named.items(), "evaluating", len(named)):
         for record, matrix in evaluate_one(grades, cube, resamples, seed):

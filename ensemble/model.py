@@ -61,7 +61,7 @@ class Model:
         """
         path = Path(path)
         model = cls(path, read_manifest(path, KIND, SCHEMA, MADE_BY))
-        for name in ("oof.parquet", "studies.json", "stack.json"):
+        for name in ("oof.parquet", "studies.json", "stack.json", "nested.parquet"):
             if not (path / name).is_file():
                 raise ArtefactError(
                     f"{path}: damaged model, {name} is missing; make it again with `{MADE_BY}`"

@@ -144,7 +144,7 @@ class CropCnn(DeepMember):
         crops = batch["crops"]
         present = (crops != 0).flatten(3).any(-1)
         values = scaled(crops[present].float() / 255, sizes.px)
-        if generator is not None:
+        if generator is not None and len(values):
             values = disturbed(values, generator)
         out = values.new_zeros((*present.shape, *values.shape[1:]))
         out[present] = values

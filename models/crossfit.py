@@ -82,7 +82,8 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
     for fold in folds:
         # What was read again may differ in the last bit: an interrupted run must not differ from a whole one.
         held_out = training.where(column == fold)
-        member = kind.load(folder / f"fold_{fold}")
+        options, member = member.options, kind.load(folder / f"fold_{fold}")
+        member.options = options
         tables.append(_table(held_out, member.predict_proba(held_out), name, fold))
     return pd.concat(tables, ignore_index=True)
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS, Family
+from lsdc.features.weights_source import load_network
 from lsdc.models.examples import Examples
 from lsdc.models.heads import weighted_shares
 from lsdc.models.losses import LOSSES, chances, of_family, official
@@ -110,8 +111,9 @@ class DeepMember(ABC):
         self.size = ""
 
     def require(self) -> None:
-        """Raise a ConfigError where a device, a library or weights that were asked for are not there."""
+        """Raise an LsdcError where the device, a library or the weights that were asked for are not there."""
         pick_device(self.options.device)
+        load_network(self.options.backbone, self.options.weights, self.seed)
         if self.options.tensorboard:
             tensorboard_writer()
 
@@ -205,7 +207,7 @@ class DeepMember(ABC):
             for batch in self._read_all(judging, judges, sizes):
                 logits, _ = network(self._ready(batch, sizes, device, None))
                 found.append(chances(logits, self._loss()).log())
-                truth.append(batch["grades"].to(device))
+                truth.append(batch["grades"])
             return float(official(torch.cat(found), torch.cat(truth), sharpness=None))
 
         schedule = self.schedule if self.options.schedule == "default" else self.options.schedule
@@ -274,7 +276,7 @@ class DeepMember(ABC):
         for turned in (False, True):
             parts = [np.zeros((0, N, width))]
             for batch in self._read_all(examples, studies, sizes, turned):
-                found = of(self._ready(batch, sizes, device, None)).double().cpu()
+                found = of(self._ready(batch, sizes, device, None)).cpu().double()
                 parts.append((mirror({"grades": found})["grades"] if turned else found).numpy())
             sides.append(np.concatenate(parts))
         return (sides[0] + sides[1]) / 2

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
@@ -91,13 +92,13 @@ class TorchvisionDetector(nn.Module):
         """See `Detector`."""
         boxes = images.new_zeros((len(images), self.classes, 4))
         scores = images.new_zeros((len(images), self.classes))
+        classes = torch.arange(self.classes, device=images.device)[:, None]
         for k, found in enumerate(self.network(list(images.expand(-1, 3, -1, -1)))):
-            # Detections come best first: written backwards, the best of a class stays.
-            label = found["labels"].flip(0)
-            boxes[k, label], scores[k, label] = (
-                found["boxes"].flip(0).to(boxes),
-                found["scores"].flip(0).to(scores),
-            )
+            if not len(found["scores"]):
+                continue
+            of_class = torch.where(found["labels"] == classes, found["scores"].to(scores), 0.0)
+            scores[k], place = of_class.max(1)
+            boxes[k] = found["boxes"].to(boxes)[place]
         return boxes, scores
 
 
@@ -136,8 +137,8 @@ class YoloDetector(nn.Module):
 
     def losses(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
         """See `Detector`."""
-        px = images.shape[-1]
-        corners = torch.cat([*boxes]) / px
+        images = _filled_up(images)
+        corners = torch.cat([*boxes]) / images.shape[-1]
         batch = {
             "img": images.expand(-1, 3, -1, -1),
             "batch_idx": torch.cat([torch.full((len(box),), float(k)) for k, box in enumerate(boxes)]),
@@ -149,7 +150,7 @@ class YoloDetector(nn.Module):
 
     def best(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `Detector`."""
-        found = self.network(images.expand(-1, 3, -1, -1))[0]
+        found = self.network(_filled_up(images).expand(-1, 3, -1, -1))[0]
         scores, where = found[:, 4:].max(-1)
         middle_size = torch.gather(
             found[:, None, :4].expand(-1, self.classes, -1, -1),
@@ -158,3 +159,9 @@ class YoloDetector(nn.Module):
         )[..., 0]
         middle, size = middle_size[..., :2], middle_size[..., 2:]
         return torch.cat([middle - size / 2, middle + size / 2], -1), scores * (scores > _LEAST_SCORE)
+
+
+def _filled_up(images: Tensor) -> Tensor:
+    """Zeros at the right and below, so that YOLO's coarsest stride divides the sides."""
+    lack = -images.shape[-1] % _STRIDES[-1]
+    return functional.pad(images, (0, lack, 0, lack))

@@ -26,9 +26,8 @@ HEADS: tuple[type[HeadMember], ...] = (LightGBM, XGBoost, Mlp)
 class EmbeddingFt:
     """LightGBM, XGBoost and the MLP on embeddings of crop networks, cross-fitted inside the training studies.
 
-    A head learns from embeddings by networks that had not seen the study, as it will when it predicts; embeddings of
-    the network's own training studies would tell it their grades. New studies are embedded by each network, and the
-    heads' predictions averaged.
+    Each network has heads of its own, for no two agree on what a column means. They learn from studies that the
+    network has not seen, as they will when they predict; its own training studies would tell them the grades.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class EmbeddingFt:
     def __init__(self, seed: int = 0, options: Options | None = None) -> None:
         self.seed, self.options = seed, options or Options()
         self.networks: list[CropCnn] = []
-        self.heads: list[HeadMember] = []
+        self.heads: list[list[HeadMember]] = []
 
     def require(self) -> None:
         """Raise a ConfigError where what the crop networks need is not there."""
@@ -58,28 +57,23 @@ class EmbeddingFt:
         n = len(examples) // len(TARGETS)
         part = np.repeat(np.random.default_rng(self.seed).permutation(n) % PARTS, len(TARGETS))
         nothing = stop_on.where(np.zeros(len(stop_on), bool))
-        networks, embeddings = [], []
+        networks, heads = [], []
         for k in range(PARTS):
             network = CropCnn(self.seed + k, self.options)
             # The stopping studies stay out: the heads stop on them, and they must be new to the networks too.
             network.fit(examples.where(part != k), nothing, work / f"network_{k}" if work else None)
-            embeddings.append(network.embed(examples.where(part == k)))
+            learned, judged = (_embedded(network, one) for one in (examples.where(part == k), stop_on))
+            heads.append([kind(self.seed).fit(learned, judged) for kind in HEADS])
             networks.append(network)
-        whole = np.empty((len(examples), embeddings[0].shape[1]), np.float32)
-        for k, found in enumerate(embeddings):
-            whole[part == k] = found
-        learned = replace(examples, embedding=whole)
-        judged = replace(stop_on, embedding=networks[0].embed(stop_on))
-        self.heads = [kind(self.seed).fit(learned, judged) for kind in HEADS]
-        self.networks = networks
+        self.networks, self.heads = networks, heads
         return self
 
     def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
         """Mean over networks and heads, (n, 3)."""
         if not self.heads:
             raise NotFittedError(f"{self.name}: not fitted; call fit before predict_proba")
-        seen = [replace(examples, embedding=network.embed(examples)) for network in self.networks]
-        return np.mean([head.predict_proba(one) for one in seen for head in self.heads], axis=0)
+        seen = [_embedded(network, examples) for network in self.networks]
+        return np.mean([h.predict_proba(one) for one, heads in zip(seen, self.heads) for h in heads], axis=0)
 
     @property
     def parameters(self) -> int:
@@ -93,11 +87,11 @@ class EmbeddingFt:
         folder.mkdir(parents=True, exist_ok=True)
         for k, network in enumerate(self.networks):
             network.save(folder / f"network_{k}")
-        for head in self.heads:
-            head.save(folder / head.name)
+            for head in self.heads[k]:
+                head.save(folder / f"{head.name}_{k}")
         write_manifest(
             folder, "member", SCHEMA, member=self.name, seed=self.seed, options=asdict(self.options),
-            networks=len(self.networks), heads=[head.name for head in self.heads],
+            networks=len(self.networks), heads=[head.name for head in self.heads[0]],
         )  # fmt: skip
 
     @classmethod
@@ -116,5 +110,12 @@ class EmbeddingFt:
         member = cls(int(manifest["seed"]), Options(**manifest["options"] | {"device": "auto"}))
         kinds = {kind.name: kind for kind in HEADS}
         member.networks = [CropCnn.load(folder / f"network_{k}") for k in range(int(manifest["networks"]))]
-        member.heads = [kinds[name].load(folder / name) for name in manifest["heads"]]
+        member.heads = [
+            [kinds[name].load(folder / f"{name}_{k}") for name in manifest["heads"]]
+            for k in range(len(member.networks))
+        ]
         return member
+
+
+def _embedded(network: CropCnn, examples: Examples) -> Examples:
+    return replace(examples, embedding=network.embed(examples))

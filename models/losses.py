@@ -109,7 +109,8 @@ LOSSES: dict[str, Loss] = {
 
 def chances(logits: Tensor, loss: str) -> Tensor:
     """Probabilities (b, 25, 3) from logits that were trained with a loss."""
+    logits = logits.detach().cpu().double()  # not every device has double precision
     if loss != "binary":
-        return logits.double().softmax(-1)
-    alone = logits.double().sigmoid().clamp_min(_EPS)
+        return logits.softmax(-1)
+    alone = logits.sigmoid().clamp_min(_EPS)
     return alone / alone.sum(-1, keepdim=True)

@@ -122,9 +122,10 @@ class FindCutGrade(nn.Module):
     def __init__(self, options: Options, sizes: Sizes, seed: int) -> None:
         super().__init__()
         self.crop = sizes.px // 4  # 50 mm
-        self.backbone = Backbone(options, seed)
+        # Slices and crops differ too much to share the statistics of a normalization.
+        self.finder, self.backbone = Backbone(options, seed), Backbone(options, seed)
         self.points = nn.Sequential(
-            nn.Conv2d(self.backbone.channels(STRIDE), 32, 1), nn.GELU(), nn.Conv2d(32, N_CHANNELS, 1)
+            nn.Conv2d(self.finder.channels(STRIDE), 32, 1), nn.GELU(), nn.Conv2d(32, N_CHANNELS, 1)
         )
         enlarge = {"learned": SuperResolution(), "bicubic": None, "none": nn.Identity()}[
             options.super_resolution
@@ -138,11 +139,15 @@ class FindCutGrade(nn.Module):
 
     def locate(self, images: Tensor, shape: Tensor) -> Tensor:
         """Points (n, N_CHANNELS, 2), px, on padded images whose own rows and columns are `shape` (n, 2)."""
-        heat = self.points(self.backbone.maps(images, STRIDE)).float()
-        scale = images.shape[-1] / heat.shape[-1]
-        rows, columns = (torch.arange(size, device=heat.device) * scale for size in heat.shape[-2:])
+        heat = self.points(self.finder.maps(images, STRIDE)).float()
+        down, across = (whole / cells for whole, cells in zip(images.shape[-2:], heat.shape[-2:]))
+        rows, columns = (
+            torch.arange(size, device=heat.device) * cell
+            for size, cell in zip(heat.shape[-2:], (down, across))
+        )
         inside = (rows[None, :, None] < shape[:, :1, None]) & (columns[None, None] < shape[:, 1:, None])
-        return soft_argmax(heat, inside) * scale + (scale - 1) / 2
+        cell = torch.tensor([across, down], device=heat.device)
+        return soft_argmax(heat, inside) * cell + (cell - 1) / 2
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (b, 25, 3), and the loss of the points."""
@@ -154,7 +159,7 @@ class FindCutGrade(nn.Module):
         shown = own >= 0
         logits = images.new_zeros((b, len(TARGETS), 3))
         if not len(images):
-            return logits, logits.sum()
+            return logits, self.bias.sum() * 0
         channel = CHANNEL_OF.to(device).expand(b, -1)
         found = self.locate(images, shape)[own[shown], channel[shown]]
         truth = batch["points"][shown]
@@ -221,7 +226,7 @@ class MultiTask(DeepMember):
         return batch | {
             "image_present": present,
             "points": points,
-            **_padded(images, volumes.device, generator),
+            **_padded(images, (sizes.px, sizes.px - 2 * (sizes.px // 8)), volumes.device, generator),
         }
 
 
@@ -244,7 +249,9 @@ def _window(slices: Tensor, view: int, px: int) -> tuple[Tensor, int]:
     return whole[:, :, margin : px - margin], margin
 
 
-def _padded(images: list[Tensor], device: torch.device, generator: torch.Generator | None) -> Batch:
+def _padded(
+    images: list[Tensor], whole: tuple[int, int], device: torch.device, generator: torch.Generator | None
+) -> Batch:
     if not images:
         return {
             "images": torch.zeros((0, 3, 8, 8), device=device),
@@ -255,7 +262,8 @@ def _padded(images: list[Tensor], device: torch.device, generator: torch.Generat
         # Only the strided layout, which torch calls a prototype, lets rows and columns both differ.
         warnings.filterwarnings("ignore", "The PyTorch API of nested tensors", UserWarning)
         together = torch.nested.nested_tensor(images)
-    padded = torch.nested.to_padded_tensor(together, 0.0)
+    # Always to the same size, so that a study's points do not depend on what it is batched with.
+    padded = torch.nested.to_padded_tensor(together, 0.0, output_size=(len(images), 3, *whole))
     if generator is not None:
         rows, columns = (torch.arange(size, device=device) for size in padded.shape[-2:])
         inside = (rows[None, :, None] < shape[:, :1, None]) & (columns[None, None] < shape[:, 1:, None])

@@ -87,7 +87,9 @@ class Pictures:
 def places(rows: pd.DataFrame, chosen: NDArray[np.int64]) -> Batch:
     """Where the targets of some studies lie: tensors (b, 25) by name; NaN where unknown."""
     found = rows[[*PLACES]].to_numpy(np.float32).reshape(-1, len(TARGETS), len(PLACES))[chosen]
-    found[found == -1] = np.nan
+    for name in ("volume_slice", "preview"):
+        whole = found[..., PLACES.index(name)]
+        whole[whole == -1] = np.nan
     return {name: torch.from_numpy(found[..., k].copy()) for k, name in enumerate(PLACES)}
 
 

@@ -55,7 +55,7 @@ class SliceTransformer(nn.Module):
         layer = nn.TransformerEncoderLayer(
             width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True, activation="gelu"
         )
-        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.head = nn.Parameter(0.01 * torch.randn(len(TARGETS), width, 3))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ class Sequence(DeepMember):
         slices = volumes[:, :, chosen]
         b = len(slices)
         values = strip(slices.flatten(0, 1).float() / 255, sizes.px)
-        if generator is not None:
+        if generator is not None and len(values):
             values = disturbed(values, generator)
         return batch | {
             "slices": values.unflatten(0, (b, len(VIEWS))),

@@ -29,7 +29,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     import torch
 
-    if name == "auto" and torch.cuda.is_available() and world() > 1:
+    if name in ("auto", "cuda") and torch.cuda.is_available() and world() > 1:
         return torch.device("cuda", local_rank() % torch.cuda.device_count())
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
+
+_PATIENCE = timedelta(days=30)
+"""A process may wait for another's whole fold."""
 
 
 def rank() -> int:
@@ -31,5 +35,5 @@ def wait_for_all() -> None:
     import torch.distributed as distributed
 
     if not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("gloo", timeout=_PATIENCE)
     distributed.barrier()

@@ -35,6 +35,8 @@ class EpochLog:
         Made when it is absent.
     tensorboard : bool
         Needs the package `tensorboard`.
+    begin : int
+        The first epoch that is to come; lines of later ones are dropped.
 
     Raises
     ------
@@ -42,9 +44,13 @@ class EpochLog:
         When TensorBoard is wanted and not installed.
     """
 
-    def __init__(self, folder: Path, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path, tensorboard: bool = False, begin: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "log.csv"
+        if self.path.is_file():
+            # What was logged after the last checkpoint is done again.
+            lines = self.path.read_text().splitlines(keepends=True)[: begin + 1]
+            self.path.write_text("".join(lines))
         self.writer = None
         if tensorboard:
             self.writer = tensorboard_writer()(str(folder / "tensorboard"))
@@ -61,3 +67,8 @@ class EpochLog:
             for name, value in zip(COLUMNS[1:], (loss, score, rate, seconds)):
                 self.writer.add_scalar(name, value, epoch)
             self.writer.flush()
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.writer is not None:
+            self.writer.close()

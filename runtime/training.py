@@ -130,7 +130,7 @@ def train(
     evaluate : callable, optional
         Network (in eval mode) to a score, lower is better.
     checkpoint : Path, optional
-        File written after each epoch; when it exists, training goes on from it, exactly.
+        File written after each epoch; when it exists, training goes on from it (on the CPU exactly).
     log : Path, optional
         Folder that gets `log.csv`, a line per epoch.
     tensorboard : bool
@@ -152,7 +152,7 @@ def train(
     torch.manual_seed(recipe.seed)
     state = _State(network, recipe, math.ceil(steps_per_epoch / recipe.accumulate) * recipe.epochs, device)
     begin = state.load(checkpoint) if checkpoint and checkpoint.is_file() else 0
-    records = EpochLog(log, tensorboard) if log else None
+    records = EpochLog(log, tensorboard, begin) if log else None
     for epoch in track(range(begin, recipe.epochs), description):
         if state.exhausted():
             break
@@ -169,6 +169,8 @@ def train(
             records.add(epoch, state.history.loss[-1], score, rate, time.perf_counter() - begun)
         if checkpoint:
             state.save(checkpoint, epoch + 1)
+    if records:
+        records.close()
     state.finish()
     return state.history
 

@@ -124,6 +124,9 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path, capsys):
     pd.read_csv(tmp_path / "short.csv").iloc[30:].to_csv(tmp_path / "short.csv", index=False)
     write(tmp_path, {"other": 0.7}, first=500)
     (tmp_path / "folder").mkdir()
+    again = [str(tmp_path / "other.csv")] * 2
+    assert main(["evaluate", str(tmp_path / "train500.csv"), *again]) == 2
+    assert "two of the predictions have this name" in capsys.readouterr().err
     for name, words in [
         ("short.csv", "labeled rows are missing"),
         ("other.csv", "holds none of the labeled studies"),

@@ -11,6 +11,7 @@ from support.member_contract import DeepContract
 
 from lsdc.models import MEMBERS
 from lsdc.models.deep import Sizes
+from lsdc.models.detect_classify import Detectors
 from lsdc.models.detectors import make_detector
 from lsdc.models.multitask import FindCutGrade, SuperResolution, _padded, bicubic, cut, soft_argmax
 from lsdc.models.networks3d import Encoder3d
@@ -134,7 +135,7 @@ def test_soft_argmax_is_the_center_of_mass_inside():
 
 
 def test_images_of_different_shapes_are_batched_with_their_shapes():
-    padded = _padded([torch.ones(3, 8, 5), torch.ones(3, 6, 6)], torch.device("cpu"), None)
+    padded = _padded([torch.ones(3, 8, 5), torch.ones(3, 6, 6)], (8, 6), torch.device("cpu"), None)
     assert padded["images"].shape == (2, 3, 8, 6)
     assert padded["shape"].tolist() == [[8, 5], [6, 6]]
     assert padded["images"][0, :, :, 5].sum() == 0
@@ -151,6 +152,28 @@ def test_detectors_find_the_best_box_of_each_class():
     found, scores = detector.eval().best(images)
     assert found.shape == (2, 3, 4)
     assert scores.shape == (2, 3)
+
+
+def test_the_surest_box_of_a_class_is_taken():
+    detector = make_detector(Options(backbone="test_resnet", weights="random"), 3, 48, 0).eval()
+    found = {
+        "boxes": torch.tensor([[0.0, 0, 5, 5], [1, 1, 6, 6], [2, 2, 7, 7]]),
+        "labels": torch.tensor([1, 1, 2]),
+        "scores": torch.tensor([0.5, 0.9, 0.4]),
+    }
+    none = {name: value[:0] for name, value in found.items()}
+    detector.network.forward = lambda images: [found, none]
+    boxes, scores = detector.best(torch.rand(2, 1, 48, 48))
+    assert_allclose(scores, [[0, 0.9, 0.4], [0, 0, 0]])
+    assert_allclose(boxes[0, 1:], [[1, 1, 6, 6], [2, 2, 7, 7]])
+
+
+def test_a_point_far_outside_has_no_box():
+    part = Detectors(Options(backbone="test_resnet", weights="random"), SIZES, 0).parts[0]
+    points = torch.full((1, 5, 2), 16.0)
+    points[0, 2] = torch.tensor([-30.0, 16.0])
+    points[0, 3] = torch.nan
+    assert part.boxes(points)[1].tolist() == [[True, True, False, False, True]]
 
 
 def test_yolo_says_what_it_needs(monkeypatch):

@@ -12,6 +12,7 @@ from torch import nn
 
 from lsdc.runtime import ArtefactError, ConfigError
 from lsdc.runtime.device import pick_device
+from lsdc.runtime.logs import EpochLog
 from lsdc.runtime.training import SCHEDULES, History, Recipe, train
 
 CPU = torch.device("cpu")
@@ -173,3 +174,12 @@ def test_without_tensorboard_the_remedy_is_named(tmp_path, monkeypatch):
 def test_a_slow_average_does_not_hold_a_short_run_back():
     net, _ = fit(Recipe(epochs=15, learning_rate=0.02, ema=0.999), evaluate=score)
     assert score(net) < 0.5 * float(Y.var())
+
+
+def test_lines_after_the_last_checkpoint_are_written_again(tmp_path):
+    log = EpochLog(tmp_path)
+    for epoch in range(3):
+        log.add(epoch, 1.0, 2.0, 0.1, 0.5)
+    EpochLog(tmp_path, begin=2).add(2, 9.0, 2.0, 0.1, 0.5)
+    epochs = [line.split(",")[:2] for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
+    assert epochs == [["0", "1"], ["1", "1"], ["2", "9"]]

@@ -159,6 +159,11 @@ class MemberContract:
         assert np.abs(found[order] - found).max() > self.least_difference
         assert_allclose(fitted.predict_proba(other), found[order], atol=1e-6)
 
+    def test_a_study_is_predicted_the_same_in_any_company(self, fitted, parts):
+        some = parts[2].rows["study_id"].isin(parts[2].rows["study_id"].unique()[3:5]).to_numpy()
+        alone, among = fitted.predict_proba(parts[2].where(some)), fitted.predict_proba(parts[2])[some]
+        assert_allclose(alone, among, atol=1e-4)
+
     def test_without_a_stopping_fold_it_still_learns(self, parts):
         nothing = parts[1].where(np.zeros(len(parts[1]), bool))
         probabilities = self.make().fit(parts[0], nothing).predict_proba(parts[2])
@@ -203,12 +208,18 @@ class DeepContract(MemberContract):
         made = make_examples(len(examples) // 25, folder=folder / "blind")
         for path in (folder / "blind").rglob("*.npy"):
             np.save(path, np.zeros_like(np.load(path)))
-        nowhere = dict.fromkeys(PLACES, -1.0)
+        nowhere = {name: -1.0 if name in ("volume_slice", "preview") else np.nan for name in PLACES}
         return replace(examples, pictures=made.pictures, rows=examples.rows.assign(**nowhere))
 
     @classmethod
     def seen_in_a_mirror(cls, examples, folder):
         return mirrored(examples, folder)
+
+    def test_studies_without_a_picture_can_be_learned_from(self, parts, tmp_path):
+        few = parts[0].where(parts[0].rows["study_id"].isin(parts[0].rows["study_id"].unique()[:3]))
+        nothing = parts[1].where(np.zeros(len(parts[1]), bool))
+        member = self.make().fit(self.blind(few, tmp_path), nothing)
+        assert np.isfinite(member.predict_proba(few)).all()
 
     def test_examples_without_pictures_are_refused(self, parts):
         with pytest.raises(LsdcError, match="learns from pictures, and these examples have none"):
