@@ -134,7 +134,9 @@ class FindCutGrade(nn.Module):
         self.reduce = nn.Sequential(
             nn.Dropout(0.2), nn.Linear(self.backbone.width, sizes.width), nn.GELU(), nn.Dropout(0.2)
         )
-        self.heads = nn.Parameter(0.02 * torch.randn(len(Family) * len(Level), sizes.width, 3))
+        # What all have in common is learned from all; each condition and level adds its own.
+        self.common = nn.Linear(sizes.width, 3)
+        self.heads = nn.Parameter(torch.zeros(len(Family) * len(Level), sizes.width, 3))
         self.bias = nn.Parameter(torch.zeros(len(Family) * len(Level), 3))
 
     def locate(self, images: Tensor, shape: Tensor) -> Tensor:
@@ -176,9 +178,8 @@ class FindCutGrade(nn.Module):
         crops = bicubic(crops) if self.enlarge is None else self.enlarge(crops)
         features = self.reduce(self.backbone(crops))
         kind = (FAMILY_OF * len(Level) + LEVEL_OF).to(device).expand(b, -1)[shown]
-        logits[shown] = (torch.einsum("nw,nwg->ng", features, self.heads[kind]) + self.bias[kind]).to(
-            logits.dtype
-        )
+        own_part = torch.einsum("nw,nwg->ng", features, self.heads[kind]) + self.bias[kind]
+        logits[shown] = (self.common(features) + own_part).to(logits.dtype)
         return logits, loss
 
 
@@ -188,7 +189,7 @@ class MultiTask(DeepMember):
     name = "multitask"
     about = "timm CNN that finds the points, cuts and enlarges around them, and grades; one joint loss"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=96, batch=4, epochs=3, rate=1e-3),
+        "tiny": Sizes(px=80, batch=2, epochs=3, rate=1e-3),
         "gpu24": Sizes(px=128, batch=12, epochs=30, rate=4e-4, width=256),
         "gpu140": Sizes(px=128, batch=64, epochs=30, rate=8e-4, width=256),
     }

@@ -56,7 +56,9 @@ class SliceTransformer(nn.Module):
             width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True, activation="gelu"
         )
         self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
-        self.head = nn.Parameter(0.01 * torch.randn(len(TARGETS), width, 3))
+        # What all have in common is learned from all; each target adds its own.
+        self.common = nn.Linear(width, 3)
+        self.head = nn.Parameter(torch.zeros(len(TARGETS), width, 3))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (b, 25, 3), and no auxiliary loss."""
@@ -70,7 +72,8 @@ class SliceTransformer(nn.Module):
         absent = ~present[:, :, None].expand(-1, -1, slices.shape[2]).flatten(1)
         mask = torch.cat([absent.new_zeros(queries.shape[:2]), absent], 1)
         found = self.encoder(torch.cat([queries, tokens.flatten(1, 2)], 1), src_key_padding_mask=mask)
-        logits = torch.einsum("btw,twg->btg", found[:, : len(TARGETS)], self.head)
+        found = found[:, : len(TARGETS)]
+        logits = self.common(found) + torch.einsum("btw,twg->btg", found, self.head)
         return logits, logits.new_zeros(())
 
 
@@ -80,7 +83,7 @@ class Sequence(DeepMember):
     name = "sequence"
     about = "ten slices per view through a timm CNN, then a transformer with positions (mm) and views"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=96, batch=4, epochs=4, rate=1e-3, width=96),
+        "tiny": Sizes(px=80, batch=2, epochs=4, rate=7e-4, width=96),
         "gpu24": Sizes(px=128, batch=8, epochs=30, rate=3e-4, width=256),
         "gpu140": Sizes(px=128, batch=48, epochs=30, rate=6e-4, width=256),
     }
