@@ -189,7 +189,7 @@ class MultiTask(DeepMember):
     name = "multitask"
     about = "timm CNN that finds the points, cuts and enlarges around them, and grades; one joint loss"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=80, batch=2, epochs=3, rate=1e-3),
+        "tiny": Sizes(px=80, batch=4, epochs=2, rate=1.5e-3),
         "gpu24": Sizes(px=128, batch=12, epochs=30, rate=4e-4, width=256),
         "gpu140": Sizes(px=128, batch=64, epochs=30, rate=8e-4, width=256),
     }
