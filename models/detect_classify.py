@@ -88,6 +88,8 @@ class _OfFamily(nn.Module):
     def _detect(self, images: Tensor, present: Tensor, boxes: Tensor, known: Tensor, own: Tensor) -> Tensor:
         # Slices of a study are much alike: half of them per step teach nearly as much.
         present = present & (torch.rand(present.shape, device=present.device) < _SHARE)
+        if int(present.sum()) < 2:  # too few for the normalization of small pictures
+            return images.new_zeros(())
         each, labels = [], []
         classes = torch.arange(len(self.targets), device=images.device).expand(len(boxes), -1)
         for image in present.nonzero()[:, 0]:

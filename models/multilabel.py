@@ -42,7 +42,7 @@ class MultiLabel(DeepMember):
     )
     loss = "binary"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=144, batch=4, epochs=12, rate=1e-3),
+        "tiny": Sizes(px=144, batch=8, epochs=12, rate=1e-3),
         "gpu24": Sizes(px=192, batch=32, epochs=40, rate=5e-4),
         "gpu140": Sizes(px=192, batch=128, epochs=40, rate=1e-3),
     }

@@ -157,7 +157,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(undisturbed, tmp_path, monkeypat
         raise KilledError
 
     class Counted(Timid):
-        def fit(self, examples, stop_on):
+        def fit(self, examples, stop_on, work=None):
             fitted.append(1)
             if where == "members" and len(fitted) == 3:
                 raise KilledError

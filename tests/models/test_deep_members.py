@@ -30,8 +30,8 @@ class TestCropCnn(DeepContract):
 
 class TestMultiLabel(DeepContract):
     member = MEMBERS["multilabel"]
-    sizes = Sizes(px=48, batch=2, epochs=12, rate=4e-3)
-    best_share, least_difference = 1.02, 1e-5
+    sizes = Sizes(px=48, batch=2, epochs=45, rate=2e-3)
+    best_share, least_difference = 1.02, 0.0  # one slice says little of sides
 
 
 class TestSequence(DeepContract):
