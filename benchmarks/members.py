@@ -28,7 +28,7 @@ from pipeline import run, write_oracle
 from lsdc.ensemble.agreement import agreement
 from lsdc.ensemble.metric import official_score
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stackers import WeightedPrior
+from lsdc.ensemble.stackers import WeightedPrior, load_stacker
 from lsdc.ensemble.stacking import stack
 from lsdc.ensemble.tables import grades_of, read_predictions, read_truth, to_cube
 from lsdc.features.encoder import Encoder
@@ -39,7 +39,7 @@ from lsdc.models.options import Options
 from lsdc.runtime.console import plain, say, table
 from lsdc.runtime.device import pick_device
 
-FOLDS = 2
+FOLDS, TEST_SHARE = 2, 0.25
 WORDS = ("official", "auc", "auc_severe", "kappa", "train s", "ms per study", "parameters")
 
 
@@ -67,17 +67,8 @@ class MembersBenchmark:
     def run(self) -> dict[str, Any]:
         """Simulate, extract, fit every member, stack."""
         cohort, store = self.work / "cohort", self.work / "store"
-        run(
-            "lsdc-phantom",
-            "make",
-            cohort,
-            "--studies",
-            self.studies,
-            "--seed",
-            self.seed,
-            "--test-fraction",
-            0.25,
-        )
+        how = ("--studies", self.studies, "--seed", self.seed, "--test-fraction", TEST_SHARE)
+        run("lsdc-phantom", "make", cohort, *how)
         run("lsdc-features", "extract", cohort, "--out", store)
         opened = FeatureStore.open(store)
         examples = Examples.from_store(opened)
@@ -108,7 +99,7 @@ class MembersBenchmark:
         folds = training.rows["fold"].to_numpy(int)[::25]
         out = self.work / f"stack_{self.preset}_{len(found)}"
         stack(seen, grades, folds, out, self.trials, self.seed)
-        cube = apply_stack(out, Predictions.from_tables(found, studies))
+        cube = load_stacker(out / "stack.json").predict(Predictions.from_tables(found, studies))
         oracle = self.work / "oracle.csv"
         write_oracle(cohort, oracle)
         rows["stack"] = judge(truth, cube)
@@ -129,7 +120,8 @@ class MembersBenchmark:
         """Print the table, best first."""
         order = sorted(rows.items(), key=lambda item: item[1]["official"])
         cells = [(name, *(_word(row.get(word)) for word in WORDS)) for name, row in order]
-        table(f"{round(self.studies * 0.25)} test studies, preset {self.preset}", ["member", *WORDS], cells)
+        count = round(self.studies * TEST_SHARE)
+        table(f"{count} test studies, preset {self.preset}", ["member", *WORDS], cells)
 
 
 def clocked(make: Callable[[], Any], clock: list[float]) -> Any:
@@ -154,13 +146,6 @@ def judge(truth: np.ndarray, cube: np.ndarray) -> dict[str, float]:
     return {"official": official_score(truth, cube).total} | {
         k: measures[k] for k in ("auc", "auc_severe", "kappa")
     }
-
-
-def apply_stack(folder: Path, predictions: Predictions) -> np.ndarray:
-    """What a stack makes of members' predictions."""
-    from lsdc.ensemble.stackers import load_stacker
-
-    return load_stacker(folder / "stack.json").predict(predictions)
 
 
 def throughput(
@@ -189,7 +174,7 @@ def throughput(
 
     rates["extract_bare"] = _rate(forward, count * len(ready))
     member = CropCnn(0, options)
-    sizes = member.sizes[options.size(device)]
+    sizes = member.sizes[options.resolved().preset]
     views = 3 if sizes.all_views else 1
     part = training.where(np.arange(len(training)) < 25 * sizes.batch * steps)
     n = len(part) // 25

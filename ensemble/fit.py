@@ -63,6 +63,7 @@ def fit(
         When an argument, the store or `out` cannot be used.
     """
     check(members, trials)
+    options = (options or Options()).resolved()
     for name in members:
         MEMBERS[name](seed, options).require()
     opened = FeatureStore.open(store)
@@ -72,7 +73,7 @@ def fit(
         "members": list(members),
         "trials": trials,
         "seed": seed,
-        "options": asdict(options or Options()),
+        "options": asdict(options),
     }
     if rank() == 0:
         claim(out, configuration, lambda: "finish it with the same arguments, or give --out a new directory")

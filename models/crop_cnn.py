@@ -10,18 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lsdc.cohort.vocabulary import TARGETS, Family, Level
+from lsdc.cohort.vocabulary import TARGETS, Family
 from lsdc.models.augment import disturbed
 from lsdc.models.backbones import Backbone, scaled
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.examples import Examples
-from lsdc.models.losses import of_family
 from lsdc.models.member import NotFittedError
 from lsdc.models.options import Options
 from lsdc.models.pictures import Batch
-
-FAMILY_OF = torch.tensor([list(Family).index(target.condition.family) for target in TARGETS])
-LEVEL_OF = torch.tensor([list(Level).index(target.level) for target in TARGETS])
+from lsdc.models.targets import KIND_OF, KINDS, of_family
 
 
 class CropNetwork(nn.Module):
@@ -44,7 +41,7 @@ class CropNetwork(nn.Module):
         self.backbone = Backbone(options, seed)
         width = self.backbone.width
         self.attention = nn.Linear(width, 1) if options.neighbors == "attention" else None
-        self.kind = nn.Embedding(len(Family) * len(Level), 16)
+        self.kind = nn.Embedding(KINDS, 16)
         self.reduce = nn.Sequential(
             nn.Dropout(0.2), nn.Linear(views * (width + 1) + 16, sizes.width), nn.GELU(), nn.Dropout(0.3)
         )
@@ -84,7 +81,7 @@ class PerTarget(nn.Module):
         self.parts = [list(range(len(TARGETS)))] if len(networks) == 1 else [of_family(f) for f in Family]
 
     def _each(self, crops: Tensor, method: str) -> Tensor:
-        b, kind = len(crops), (FAMILY_OF * len(Level) + LEVEL_OF).to(crops.device)
+        b, kind = len(crops), torch.from_numpy(KIND_OF).to(crops.device)
         out: Tensor | None = None
         for network, of in zip(self.networks, self.parts):
             found = getattr(network, method)(crops[:, of].flatten(0, 1), kind[of].repeat(b)).unflatten(

@@ -57,7 +57,7 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
     configuration = {
         "member": name,
         "seed": member.seed,
-        "options": asdict(member.options),
+        "options": asdict(member.options.resolved()),
         "examples": _hash(training),
     }
     if rank() == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,10 +19,11 @@ from lsdc.cohort.vocabulary import TARGETS, Family
 from lsdc.features.weights_source import load_network
 from lsdc.models.examples import Examples
 from lsdc.models.heads import weighted_shares
-from lsdc.models.losses import LOSSES, chances, of_family, official
-from lsdc.models.member import SCHEMA, NotFittedError, checked_file, open_member
+from lsdc.models.losses import LOSSES, chances, official
+from lsdc.models.member import PRIOR_SHARE, SCHEMA, NotFittedError, Saved, checked_file
 from lsdc.models.options import Options
 from lsdc.models.pictures import Batch, Pictures, mirror
+from lsdc.models.targets import of_family
 from lsdc.runtime import LsdcError
 from lsdc.runtime.artefact import atomic, file_hash, write_manifest
 from lsdc.runtime.device import pick_device
@@ -30,7 +31,6 @@ from lsdc.runtime.logs import tensorboard_writer
 from lsdc.runtime.training import Recipe, train
 
 N = len(TARGETS)
-_PRIOR_SHARE = 0.02
 _STOP_SHARE = 0.125
 _WEIGHTS = "network.safetensors"
 
@@ -85,7 +85,7 @@ class Graded(nn.Module):
         return logits.float() + self.start, other
 
 
-class DeepMember(ABC):
+class DeepMember(Saved, ABC):
     """A network trained on whole studies.
 
     Parameters
@@ -108,7 +108,6 @@ class DeepMember(ABC):
         self.network: Graded | None = None
         self.priors: NDArray[np.float64] | None = None
         self.learned: list[bool] = []
-        self.size = ""
 
     def require(self) -> None:
         """Raise an LsdcError where the device, a library or the weights that were asked for are not there."""
@@ -140,7 +139,6 @@ class DeepMember(ABC):
             Folder for the log and for the checkpoint from which an interrupted fit goes on.
         """
         device = pick_device(self.options.device)
-        self.size = self.options.size(device)
         sizes = self._sizes()
         _pictures(examples, self.name)
         grades = examples.grades.reshape(-1, N)
@@ -158,7 +156,7 @@ class DeepMember(ABC):
         return self
 
     def _sizes(self) -> Sizes:
-        return self.sizes[self.size]
+        return self.sizes[self.options.resolved().preset]
 
     def _loss(self) -> str:
         return self.loss if self.options.loss == "default" else self.options.loss
@@ -253,7 +251,7 @@ class DeepMember(ABC):
         def of(batch: Batch) -> Tensor:
             return chances(network(batch)[0], self._loss())
 
-        result = (1 - _PRIOR_SHARE) * self.both_sides(examples, of, 3) + _PRIOR_SHARE * self.priors
+        result = (1 - PRIOR_SHARE) * self.both_sides(examples, of, 3) + PRIOR_SHARE * self.priors
         for part, learned in zip(map(of_family, Family), self.learned):
             if not learned:
                 result[:, part] = self.priors[part]
@@ -266,11 +264,8 @@ class DeepMember(ABC):
         """Mean of what the network finds in studies and in their mirror images, sides swapped back: (b, 25, width)."""
         _pictures(examples, self.name)
         assert self.network is not None
-        device, sizes, studies = (
-            pick_device(self.options.device),
-            self._sizes(),
-            np.arange(len(examples) // N),
-        )
+        device, sizes = pick_device(self.options.device), self._sizes()
+        studies = np.arange(len(examples) // N)
         self.network.to(device).eval()
         sides = []
         for turned in (False, True):
@@ -296,40 +291,23 @@ class DeepMember(ABC):
             save_file(state, temporary)
         hashes = {_WEIGHTS: file_hash(folder / _WEIGHTS)}
         write_manifest(
-            folder, "member", SCHEMA, member=self.name, seed=self.seed, options=asdict(self.options), size=self.size,
+            folder, "member", SCHEMA, member=self.name, seed=self.seed, options=asdict(self.options.resolved()),
             priors=self.priors.tolist(), learned=self.learned, files=hashes,
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a member.
-
-        Raises
-        ------
-        ArtefactError
-            When the folder is no member, of another kind, damaged, or from a newer version.
-        """
-        return open_member(folder, cls.name, cls._load)
-
-    @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         path = checked_file(folder, manifest, _WEIGHTS)
-        # What it was trained on need not be here.
-        member = cls(int(manifest["seed"]), Options(**manifest["options"] | {"device": "auto"}))
-        member.size, member.learned = str(manifest["size"]), [bool(item) for item in manifest["learned"]]
+        member = cls(int(manifest["seed"]), Options.of(manifest["options"]))
+        member.learned = [bool(item) for item in manifest["learned"]]
         member.priors = np.array(manifest["priors"], float).reshape(N, 3)
+        # Whatever weights training started from are overwritten, and need not be here.
+        blank = cls(member.seed, replace(member.options, weights="random"))
         with torch.random.fork_rng(devices=[]):
-            # Whatever weights training started from are overwritten, and need not be here.
-            blank = member._blank()
             network = Graded(blank.build(blank._sizes()), torch.zeros(N, 3))
         network.load_state_dict(load_file(path))
         member.network = network.eval()
         return member
-
-    def _blank(self) -> Self:
-        other = type(self)(self.seed, Options(**asdict(self.options) | {"weights": "random"}))
-        other.size = self.size
-        return other
 
 
 def ahead(jobs: Iterator[Any]) -> Iterator[Any]:

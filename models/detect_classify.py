@@ -11,24 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from lsdc.cohort.vocabulary import TARGETS, Family, Side, View
+from lsdc.cohort.vocabulary import TARGETS, Family, Side
 from lsdc.models.augment import repainted
 from lsdc.models.backbones import Backbone, scaled
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.detectors import make_detector, yolo_model
 from lsdc.models.examples import Examples
-from lsdc.models.losses import of_family
 from lsdc.models.options import Options
 from lsdc.models.pictures import Batch, places
+from lsdc.models.targets import RIGHT_AXIAL, of_family
 
 BOX_SHARE = {Family.SPINAL: 0.20, Family.FORAMINAL: 0.20, Family.SUBARTICULAR: 0.28}
 """Side of a box as a share of the slice's: 40 mm; axial slices show 144 mm, sagittal ones 200."""
 SLOTS = {Family.SPINAL: [0], Family.FORAMINAL: [1, 2], Family.SUBARTICULAR: [3, 4, 5, 6, 7]}
 """Which of the chosen slices show the targets of a family."""
 _JITTER, _FOLLOW, _SHARE = 0.12, 0.05, 0.5
-_AXIAL_RIGHT = torch.tensor(
-    [t.condition.side is Side.RIGHT and t.condition.view is View.AXIAL_T2 for t in TARGETS]
-)
 
 
 class _OfFamily(nn.Module):
@@ -71,7 +68,7 @@ class _OfFamily(nn.Module):
         if shown.any():
             rois = torch.cat([own[shown][:, None].to(chosen.dtype), chosen[shown]], 1)
             crops = roi_align(images, rois, self.crop, sampling_ratio=2, aligned=True)
-            flip = _AXIAL_RIGHT[of].to(images.device).expand(b, -1)[shown]
+            flip = torch.from_numpy(RIGHT_AXIAL)[of].to(images.device).expand(b, -1)[shown]
             crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
             logits[shown] = self.head(self.backbone(crops)).to(logits.dtype)
         return logits, loss

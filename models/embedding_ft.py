@@ -14,7 +14,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.models.boosted import LightGBM, Mlp, XGBoost
 from lsdc.models.crop_cnn import CropCnn
 from lsdc.models.examples import Examples
-from lsdc.models.member import SCHEMA, HeadMember, NotFittedError, open_member
+from lsdc.models.member import SCHEMA, HeadMember, NotFittedError, Saved
 from lsdc.models.options import Options
 from lsdc.runtime.artefact import write_manifest
 
@@ -23,7 +23,7 @@ PARTS = 2
 HEADS: tuple[type[HeadMember], ...] = (LightGBM, XGBoost, Mlp)
 
 
-class EmbeddingFt:
+class EmbeddingFt(Saved):
     """LightGBM, XGBoost and the MLP on embeddings of crop networks, cross-fitted inside the training studies.
 
     Each network has heads of its own, for no two agree on what a column means. They learn from studies that the
@@ -95,19 +95,8 @@ class EmbeddingFt:
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a member.
-
-        Raises
-        ------
-        ArtefactError
-            When the folder is no member, of another kind, damaged, or from a newer version.
-        """
-        return open_member(folder, cls.name, cls._load)
-
-    @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
-        member = cls(int(manifest["seed"]), Options(**manifest["options"] | {"device": "auto"}))
+        member = cls(int(manifest["seed"]), Options.of(manifest["options"]))
         kinds = {kind.name: kind for kind in HEADS}
         member.networks = [CropCnn.load(folder / f"network_{k}") for k in range(int(manifest["networks"]))]
         member.heads = [

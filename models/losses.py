@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lsdc.cohort.vocabulary import TARGETS, Family, Grade, Side
+from lsdc.models.targets import of_family
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _SEVERE = list(Grade).index(Grade.SEVERE)
@@ -22,11 +23,6 @@ _EPS = 1e-6
 
 def _weights(grades: Tensor) -> Tensor:
     return torch.tensor([*(float(grade.weight) for grade in Grade), 0.0], device=grades.device)[grades]
-
-
-def of_family(family: Family) -> list[int]:
-    """Places of a family's targets among the 25."""
-    return [k for k, target in enumerate(TARGETS) if target.condition.family is family]
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

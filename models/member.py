@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from lsdc.runtime.artefact import MANIFEST, file_hash, read_manifest, write_mani
 
 SCHEMA = 1
 _FEWEST_ROWS = 20
-_PRIOR_SHARE = 0.02
+PRIOR_SHARE = 0.02
+"""Share of the weighted prior in every prediction, so that no probability is zero."""
 
 
 class NotFittedError(LsdcError):
@@ -61,26 +63,33 @@ class Member(Protocol):
         ...
 
 
-M = TypeVar("M")
+class Saved(ABC):
+    """A member that is read again from its folder and the manifest in it."""
 
+    name: ClassVar[str]
 
-def open_member(folder: Path, name: str, load: Callable[[Path, Mapping[str, Any]], M]) -> M:
-    """Read a member's manifest, check it, and load what it describes.
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a member.
 
-    Raises
-    ------
-    ArtefactError
-        When the folder is no member, of another kind, damaged, or from a newer version.
-    """
-    manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
-    if manifest.get("member") != name:
-        raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {name!r}")
-    try:
-        return load(folder, manifest)
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        raise ArtefactError(
-            f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `lsdc-ensemble fit`"
-        ) from error
+        Raises
+        ------
+        ArtefactError
+            When the folder is no member, of another kind, damaged, or from a newer version.
+        """
+        manifest = read_manifest(folder, "member", SCHEMA, "lsdc-ensemble fit")
+        if manifest.get("member") != cls.name:
+            raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
+        try:
+            return cls._load(folder, manifest)
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise ArtefactError(
+                f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `lsdc-ensemble fit`"
+            ) from error
+
+    @classmethod
+    @abstractmethod
+    def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self: ...
 
 
 def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
@@ -94,7 +103,7 @@ def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
     return path
 
 
-class HeadMember:
+class HeadMember(Saved):
     """One head per family on prepared features; left and right share a head.
 
     Parameters
@@ -142,7 +151,7 @@ class HeadMember:
         for family, (head, prior) in self.heads.items():
             rows = of == family
             if rows.any():
-                result[rows] = (1 - _PRIOR_SHARE) * head.predict(X[rows]) + _PRIOR_SHARE * prior.predict(
+                result[rows] = (1 - PRIOR_SHARE) * head.predict(X[rows]) + PRIOR_SHARE * prior.predict(
                     X[rows]
                 )
         return result / result.sum(axis=1, keepdims=True)
@@ -160,17 +169,6 @@ class HeadMember:
             kinds[family] = "prior" if isinstance(head, PriorHead) else "head"
         hashes = {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
         write_manifest(folder, "member", SCHEMA, member=self.name, seed=self.seed, heads=kinds, files=hashes)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a member.
-
-        Raises
-        ------
-        ArtefactError
-            When the folder is no member, of another kind, damaged, or from a newer version.
-        """
-        return open_member(folder, cls.name, cls._load)
 
     @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:

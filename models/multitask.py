@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, Side, View
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, View
+from lsdc.features.store import VIEWS
 from lsdc.models.augment import repainted
 from lsdc.models.backbones import Backbone
-from lsdc.models.crop_cnn import FAMILY_OF, LEVEL_OF
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.models.pictures import AXIAL, VIEWS, Batch, places
+from lsdc.models.pictures import Batch, volumes_and_places
+from lsdc.models.targets import AXIAL, KIND_OF, KINDS, OWN_VIEW, RIGHT_AXIAL, RIGHT_SAGITTAL
 
 UPSCALE, STRIDE = 2, 8
 POINT_LOSS = 0.1
@@ -69,13 +70,7 @@ SLOT_OF = torch.tensor(
 CHANNEL_OF = torch.tensor(
     [SLOTS[s].channels[SLOTS[s].targets.index(k)] for k, s in enumerate(SLOT_OF.tolist())]
 )
-RIGHT_AXIAL = torch.tensor(
-    [t.condition.side is Side.RIGHT and t.condition.view is View.AXIAL_T2 for t in TARGETS]
-)
-RIGHT_SAGITTAL = torch.tensor(
-    [t.condition.side is Side.RIGHT and t.condition.view is not View.AXIAL_T2 for t in TARGETS]
-)
-_REACH = torch.where(SLOT_OF >= 3, 1.4, 1.0)
+_REACH = torch.from_numpy(np.where(OWN_VIEW == AXIAL, 1.4, 1.0).astype(np.float32))
 """Pixels of the slice per pixel of the crop: axial volumes are finer, and must not show less."""
 
 
@@ -136,20 +131,16 @@ class FindCutGrade(nn.Module):
         )
         # What all have in common is learned from all; each condition and level adds its own.
         self.common = nn.Linear(sizes.width, 3)
-        self.heads = nn.Parameter(torch.zeros(len(Family) * len(Level), sizes.width, 3))
-        self.bias = nn.Parameter(torch.zeros(len(Family) * len(Level), 3))
+        self.heads = nn.Parameter(torch.zeros(KINDS, sizes.width, 3))
+        self.bias = nn.Parameter(torch.zeros(KINDS, 3))
 
     def locate(self, images: Tensor, shape: Tensor) -> Tensor:
         """Points (n, N_CHANNELS, 2), px, on padded images whose own rows and columns are `shape` (n, 2)."""
         heat = self.points(self.finder.maps(images, STRIDE)).float()
         down, across = (whole / cells for whole, cells in zip(images.shape[-2:], heat.shape[-2:]))
-        rows, columns = (
-            torch.arange(size, device=heat.device) * cell
-            for size, cell in zip(heat.shape[-2:], (down, across))
-        )
-        inside = (rows[None, :, None] < shape[:, :1, None]) & (columns[None, None] < shape[:, 1:, None])
+        own = shape / torch.tensor([down, across], device=heat.device)
         cell = torch.tensor([across, down], device=heat.device)
-        return soft_argmax(heat, inside) * cell + (cell - 1) / 2
+        return soft_argmax(heat, _inside(own, *heat.shape[-2:])) * cell + (cell - 1) / 2
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (b, 25, 3), and the loss of the points."""
@@ -172,12 +163,14 @@ class FindCutGrade(nn.Module):
             guided = known & (torch.rand(known.shape, device=device) < _GUIDED)
             found = torch.where(guided[:, None], truth.nan_to_num(0.0), found)
         crops = cut(images[own[shown]], found, _REACH.to(device).expand(b, -1)[shown], self.crop)
-        flip, order = (mask.to(device).expand(b, -1)[shown] for mask in (RIGHT_AXIAL, RIGHT_SAGITTAL))
+        flip, order = (
+            torch.from_numpy(mask).to(device).expand(b, -1)[shown] for mask in (RIGHT_AXIAL, RIGHT_SAGITTAL)
+        )
         crops = torch.where(flip[:, None, None, None], crops.flip(-1), crops)
         crops = torch.where(order[:, None, None, None], crops.flip(1), crops)
         crops = bicubic(crops) if self.enlarge is None else self.enlarge(crops)
         features = self.reduce(self.backbone(crops))
-        kind = (FAMILY_OF * len(Level) + LEVEL_OF).to(device).expand(b, -1)[shown]
+        kind = torch.from_numpy(KIND_OF).to(device).expand(b, -1)[shown]
         own_part = torch.einsum("nw,nwg->ng", features, self.heads[kind]) + self.bias[kind]
         logits[shown] = (self.common(features) + own_part).to(logits.dtype)
         return logits, loss
@@ -200,11 +193,7 @@ class MultiTask(DeepMember):
 
     def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> Batch:
         """Volumes, and where the targets lie in them."""
-        assert examples.pictures is not None
-        return {
-            "volumes": torch.from_numpy(examples.pictures.volumes(chosen)),
-            **places(examples.rows, chosen),
-        }
+        return volumes_and_places(examples, chosen)
 
     def prepared(self, batch: Batch, sizes: Sizes, generator: torch.Generator | None) -> Batch:
         """Images padded to one size with their shapes, which slots have one, and points (b, 25, 2) in px."""
@@ -250,6 +239,12 @@ def _window(slices: Tensor, view: int, px: int) -> tuple[Tensor, int]:
     return whole[:, :, margin : px - margin], margin
 
 
+def _inside(shape: Tensor, rows: int, columns: int) -> Tensor:
+    """Which of rows x columns lie within the first `shape` (n, 2) of them: (n, rows, columns)."""
+    down, across = (torch.arange(size, device=shape.device) for size in (rows, columns))
+    return (down[None, :, None] < shape[:, :1, None]) & (across[None, None] < shape[:, 1:, None])
+
+
 def _padded(
     images: list[Tensor], whole: tuple[int, int], device: torch.device, generator: torch.Generator | None
 ) -> Batch:
@@ -266,7 +261,5 @@ def _padded(
     # Always to the same size, so that a study's points do not depend on what it is batched with.
     padded = torch.nested.to_padded_tensor(together, 0.0, output_size=(len(images), 3, *whole))
     if generator is not None:
-        rows, columns = (torch.arange(size, device=device) for size in padded.shape[-2:])
-        inside = (rows[None, :, None] < shape[:, :1, None]) & (columns[None, None] < shape[:, 1:, None])
-        padded = repainted(padded, generator) * inside[:, None]
+        padded = repainted(padded, generator) * _inside(shape, *padded.shape[-2:])[:, None]
     return {"images": padded, "shape": shape}

@@ -72,10 +72,9 @@ class Encoder3d(nn.Module):
                 num_layers=4,
                 num_heads=4,
             )
-        was_training = self.training
         with torch.no_grad():
             self.width = int(self.eval()(torch.zeros(1, 1, *size)).shape[1])
-        self.train(was_training)
+        self.train()
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Pooled features."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 from lsdc.runtime import ConfigError
-
-if TYPE_CHECKING:
-    import torch
+from lsdc.runtime.device import pick_device
 
 LARGE_CARD_GB = 60
 VolumeArch = Literal["resnet", "swin_unetr", "segresnet", "dynunet", "vit"]
@@ -18,8 +17,8 @@ VolumeArch = Literal["resnet", "swin_unetr", "segresnet", "dynunet", "vit"]
 class Options:
     """How the deep members are made; the others have nothing to choose. `None` leaves it to the member's preset."""
 
-    preset: Literal["auto", "tiny", "gpu"] = "auto"
-    """deep members: `tiny` for a CPU, `gpu` for a 24 or 140 GB card; auto takes what is there"""
+    preset: Literal["auto", "tiny", "gpu", "gpu24", "gpu140"] = "auto"
+    """deep members: `tiny` for a CPU, `gpu24` and `gpu140` for cards of so many GB; gpu and auto take what is there"""
     backbone: str = "regnetx_002"
     """deep members: any timm model"""
     weights: str = "bundled"
@@ -54,13 +53,25 @@ class Options:
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"--epochs must be at least 1, not {self.epochs}")
 
-    def size(self, device: torch.device) -> str:
-        """Which of a member's sizes: `tiny`, `gpu24` or `gpu140`."""
-        if self.preset == "tiny" or (self.preset == "auto" and device.type != "cuda"):
-            return "tiny"
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """What a manifest holds; what it was trained on need not be here, so the device is the best there is."""
+        return cls(**{**stored, "device": "auto"})
+
+    def resolved(self) -> Self:
+        """With the preset that fits the device: `tiny`, `gpu24` or `gpu140`.
+
+        Raises
+        ------
+        ConfigError
+            When the device is not there.
+        """
+        if self.preset not in ("auto", "gpu"):
+            return self
+        device = pick_device(self.device)
         if device.type != "cuda":
-            return "gpu24"
+            return replace(self, preset="tiny" if self.preset == "auto" else "gpu24")
         import torch
 
         gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
-        return "gpu140" if gigabytes > LARGE_CARD_GB else "gpu24"
+        return replace(self, preset="gpu140" if gigabytes > LARGE_CARD_GB else "gpu24")

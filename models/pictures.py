@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -13,22 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, View
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.store import VIEWS
+from lsdc.models.targets import AXIAL, CANAL, OWN_VIEW, SWAPPED
+
+if TYPE_CHECKING:
+    from lsdc.models.examples import Examples
 
 Batch = dict[str, Tensor]
-VIEWS = tuple(View)
-AXIAL = VIEWS.index(View.AXIAL_T2)
-OWN_VIEW = np.array([VIEWS.index(target.condition.view) for target in TARGETS])
-"""The view in which each target is graded."""
-CANAL = np.array([target.condition.family is Family.SPINAL for target in TARGETS])
-_CONDITIONS = list(Condition)
-SWAPPED = np.array(
-    [
-        _CONDITIONS.index(target.condition.mirrored) * len(Level) + list(Level).index(target.level)
-        for target in TARGETS
-    ]
-)
-"""Where each target's mirror image stands."""
 _PREVIEWS_SWAPPED = [0, 2, 1, 3, 4, 5, 6, 7]
 PLACES = ("volume_slice", "volume_x", "volume_y", "preview", "preview_x", "preview_y", "left_mm", "head_mm")
 """Columns of the store's rows that tell where in the pictures a target lies."""
@@ -82,6 +74,13 @@ class Pictures:
     def _open(self, name: str) -> np.memmap:
         # Mapped anew for every batch: what was read would otherwise stay mapped, and count as memory in use.
         return np.load(self.folder / name, mmap_mode="r")
+
+
+def volumes_and_places(examples: Examples, chosen: NDArray[np.int64]) -> Batch:
+    """Volumes of some studies, and where the targets lie in them."""
+    assert examples.pictures is not None
+    volumes = torch.from_numpy(examples.pictures.volumes(chosen))
+    return {"volumes": volumes, **places(examples.rows, chosen)}
 
 
 def places(rows: pd.DataFrame, chosen: NDArray[np.int64]) -> Batch:

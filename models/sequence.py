@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.store import VIEWS
 from lsdc.models.augment import disturbed
 from lsdc.models.backbones import Backbone, strip
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.models.pictures import AXIAL, VIEWS, Batch, places
+from lsdc.models.pictures import Batch, volumes_and_places
 from lsdc.models.spacing import sagittal_spans
+from lsdc.models.targets import AXIAL
 
 SLICES = 10
 """Evenly spaced slices per view."""
@@ -94,13 +96,7 @@ class Sequence(DeepMember):
 
     def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> Batch:
         """Volumes, and where their slices lie."""
-        assert examples.pictures is not None
-        volumes = torch.from_numpy(examples.pictures.volumes(chosen))
-        return {
-            "volumes": volumes,
-            **places(examples.rows, chosen),
-            "sagittal_span_mm": sagittal_spans(examples, chosen),
-        }
+        return volumes_and_places(examples, chosen) | {"sagittal_span_mm": sagittal_spans(examples, chosen)}
 
     def prepared(self, batch: Batch, sizes: Sizes, generator: torch.Generator | None) -> Batch:
         """Slices (b, views, 10, px, px // 2) from 0 to 1, which views are there, and positions in mm."""

@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsdc.cohort.vocabulary import TARGETS
+from lsdc.cohort.vocabulary import TARGETS, View
+from lsdc.features.metadata import SHORT
 from lsdc.models.examples import Examples
 
 USUAL_SPAN_MM = 66.0
 """From the first to the last slice of a sagittal series, where the files do not say."""
 USUAL_THICKNESS_MM = 4.0
-SHORT = ("t1", "t2", "axial")
 
 
 def column(examples: Examples, name: str, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -29,7 +29,8 @@ def column(examples: Examples, name: str, chosen: NDArray[np.int64]) -> NDArray[
 def sagittal_spans(examples: Examples, chosen: NDArray[np.int64]) -> Tensor:
     """From the first to the last slice of the sagittal series, (b, 2: T1, T2), mm."""
     spans = []
-    for short in SHORT[:2]:
+    for view in (View.SAGITTAL_T1, View.SAGITTAL_T2):
+        short = SHORT[view]
         count = column(examples, f"meta_{short}_n_slices", chosen)
         apart = column(examples, f"meta_{short}_spacing_between_slices_mm", chosen)
         thick = column(examples, f"meta_{short}_slice_thickness_mm", chosen)

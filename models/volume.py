@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.metadata import SHORT
+from lsdc.features.store import VIEWS
 from lsdc.models.augment import repainted, warped
 from lsdc.models.backbones import strip
 from lsdc.models.deep import DeepMember, Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.networks3d import Encoder3d, monai_networks
 from lsdc.models.options import Options
-from lsdc.models.pictures import VIEWS, Batch, places
+from lsdc.models.pictures import Batch, volumes_and_places
 from lsdc.models.sequence import positions_mm
-from lsdc.models.spacing import SHORT, USUAL_THICKNESS_MM, column, sagittal_spans
+from lsdc.models.spacing import USUAL_THICKNESS_MM, column, sagittal_spans
 
 DEPTH, SLICE_MM = 32, 4.0
 """Slices after resampling, and their common distance, mm."""
@@ -79,13 +81,11 @@ class Volume(DeepMember):
 
     def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> Batch:
         """Volumes, where their slices lie, and what the headers say of them."""
-        assert examples.pictures is not None
-        meta = np.stack([[column(examples, f"meta_{s}_{name}", chosen) for name in _META] for s in SHORT])
+        names = [[f"meta_{short}_{name}" for name in _META] for short in SHORT.values()]
+        meta = np.array([[column(examples, name, chosen) for name in view] for view in names])
         known = torch.from_numpy(meta).permute(2, 0, 1)
         filled = torch.where(known.isfinite(), (known / _USUAL).clamp(0, 4) - 1, 0.0)
-        return {
-            "volumes": torch.from_numpy(examples.pictures.volumes(chosen)),
-            **places(examples.rows, chosen),
+        return volumes_and_places(examples, chosen) | {
             "sagittal_span_mm": sagittal_spans(examples, chosen),
             "meta": torch.cat([filled.flatten(1), known.isfinite().float().flatten(1)], 1),
         }

@@ -6,7 +6,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples, mirrored
 
-from lsdc.models.pictures import OWN_VIEW, PLACES, SWAPPED, mirror, places
+from lsdc.models.pictures import PLACES, mirror, places
+from lsdc.models.targets import OWN_VIEW, SWAPPED
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import numpy as np
 
 from lsdc.cohort.vocabulary import TARGETS, Side
-from lsdc.models.pictures import AXIAL, CANAL, OWN_VIEW, Pictures
+from lsdc.models.pictures import PLACES, Pictures
+from lsdc.models.targets import AXIAL, CANAL, OWN_VIEW
 
 CROP, SLICES, PX, PREVIEW = 32, 8, 48, 48
 SLICE = {"left": 6, "right": 1, None: 4}
@@ -27,17 +28,7 @@ def write_pictures(folder, severity, seed=0):
     crops = rng.uniform(0, 25, (n, 25, 3, 3, CROP, CROP))
     volumes = rng.uniform(5, 25, (3, n, SLICES, PX, PX))
     previews = rng.uniform(5, 25, (n, 8, PREVIEW, PREVIEW))
-    names = (
-        "volume_slice",
-        "volume_x",
-        "volume_y",
-        "preview",
-        "preview_x",
-        "preview_y",
-        "left_mm",
-        "head_mm",
-    )
-    places = {name: np.full((n, 25), -1.0, np.float32) for name in names}
+    places = {name: np.full((n, 25), -1.0, np.float32) for name in PLACES}
     for k, target in enumerate(TARGETS):
         level, view, side = k % 5, OWN_VIEW[k], target.condition.side
         x = PX / 2 + {Side.LEFT: 8, Side.RIGHT: -8, None: 0}[side] if view == AXIAL else PX / 2 + 2
@@ -54,7 +45,7 @@ def write_pictures(folder, severity, seed=0):
                     _spot(volumes[view, study, near], column, row, height)
             _spot(previews[study, slot], column, row, height)
             values = (at, column, row, slot, column, row, 20 * (at / (SLICES - 1) - 0.5), -30.0 * level)
-            for name, value in zip(names, values):
+            for name, value in zip(PLACES, values):
                 places[name][study, k] = value
     (folder / "volumes").mkdir(parents=True)
     np.save(folder / "crops.npy", crops.reshape(n * 25, 3, 3, CROP, CROP).astype(np.uint8))
@@ -87,16 +78,7 @@ def write_mirrored(pictures, folder):
 def mirrored_places(rows, order):
     """Places of the mirrored targets, for rows whose order has been swapped already by `order`."""
     rows, axial = rows.copy(), np.tile(OWN_VIEW == AXIAL, len(rows) // 25)
-    for name in (
-        "volume_slice",
-        "volume_x",
-        "volume_y",
-        "preview",
-        "preview_x",
-        "preview_y",
-        "left_mm",
-        "head_mm",
-    ):
+    for name in PLACES:
         rows[name] = rows[name].to_numpy()[order]
     rows["volume_slice"] = np.where(axial, rows.volume_slice, SLICES - 1 - rows.volume_slice)
     rows["volume_x"] = np.where(axial, PX - 1 - rows.volume_x, rows.volume_x)
