@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,8 @@ def _all_tables(
 
 def _aligned(path: Path, found: pd.DataFrame, truth: pd.DataFrame) -> tuple[Grades, Probabilities]:
     """Grades and probabilities of the labeled studies that the table has; it must have all their labeled rows."""
-    has = set(found["row_id"].str.split("_", n=1).str[0]) if "row_id" in found else set()
-    studies = [study for study in truth.index if study in has]
+    ids = np.array(row_ids(truth.index)).reshape(len(truth), -1)
+    studies = truth.index[np.isin(ids, found["row_id"]).any(axis=1)].tolist()
     if not studies:
         raise TableError(f"{path}: holds none of the labeled studies")
     grades = grades_of(truth.loc[studies])
@@ -149,43 +150,29 @@ def evaluate_one(
         # Intervals of all 36 groups would take minutes: single targets go without.
         several = resamples and "all" in (condition, level)
         again = [measures(draw) for draw in draws] if several else []
-        rows = []
+        rows, place = [], {"condition": condition, "level": level}
         for name in MEASURES:
             low, high = np.nan, np.nan
             spread = np.array([one[name] for one in again])
             if len(spread) and np.isfinite(spread).any():
                 low, high = np.nanquantile(spread, [0.025, 0.975])
-            rows.append(
-                {
-                    "condition": condition,
-                    "level": level,
-                    "measure": name,
-                    "value": value[name],
-                    "low": low,
-                    "high": high,
-                }
-            )
+            rows.append(place | {"measure": name, "value": value[name], "low": low, "high": high})
         counts = confusion(flat, chances.argmax(axis=1), np.ones(len(flat))).astype(int)
         names = [f"{read}_called_{said}" for read in GRADES for said in GRADES]
-        yield rows, {"condition": condition, "level": level} | dict(zip(names, counts.ravel().tolist()))
+        yield rows, place | dict(zip(names, counts.ravel().tolist()))
 
 
 def groups() -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """All targets, each condition, each level, and each target: names and masks (5, 5)."""
-    yield "all", "all", np.ones((5, 5), bool)
-    for k, condition in enumerate(Condition):
-        mask = np.zeros((5, 5), bool)
-        mask[k] = True
-        yield condition.value, "all", mask
-    for j, level in enumerate(Level):
-        mask = np.zeros((5, 5), bool)
-        mask[:, j] = True
-        yield "all", level.value, mask
-    for k, condition in enumerate(Condition):
-        for j, level in enumerate(Level):
-            mask = np.zeros((5, 5), bool)
-            mask[k, j] = True
-            yield condition.value, level.value, mask
+    conditions, levels = ["all", *Condition], ["all", *Level]
+    pooled_first = sorted(product(conditions, levels), key=lambda it: (2 - it.count("all"), it[1] != "all"))
+    for condition, level in pooled_first:
+        mask = np.ones((5, 5), bool)
+        if condition != "all":
+            mask &= np.array(list(Condition))[:, None] == condition
+        if level != "all":
+            mask &= np.array(list(Level)) == level
+        yield condition, level, mask
 
 
 def show(found: pd.DataFrame) -> None:

@@ -16,10 +16,10 @@ from lsdc.ensemble.cli import main
 from lsdc.ensemble.evaluate import MEASURES, evaluate_one, groups
 
 
-def write(folder, skills, n=30, first=0):
+def write(folder, skills, n=30, first=0, prefix=""):
     """Write train.csv, and a table of each name and skill."""
     rng = np.random.default_rng(5)
-    grades, studies = make_grades(rng, n, 0.1), [str(first + k) for k in range(n)]
+    grades, studies = make_grades(rng, n, 0.1), [f"{prefix}{first + k}" for k in range(n)]
     words = np.array(["Normal/Mild", "Moderate", "Severe", ""])
     labels = pd.DataFrame(words[grades.reshape(n, 25)], studies, [target.slug for target in TARGETS])
     labels.to_csv(folder / f"train{first or ''}.csv", index_label="study_id")
@@ -117,6 +117,14 @@ def test_the_command_writes_what_it_measures(tmp_path, capsys):
     assert pooled.loc["good", "official"] < pooled.loc["poor", "official"]
     counts = pd.read_csv(tmp_path / "measures_confusion.csv")
     assert len(counts) == 2 * 36
+
+
+def test_study_ids_may_have_underscores(tmp_path, capsys):
+    write(tmp_path, {"good": 0.7}, prefix="hospital_a_")
+    files = [str(tmp_path / name) for name in ("train.csv", "good.csv")]
+    assert main(["evaluate", *files, "--resamples", "0", "--json"]) == 0
+    rows = next(row for row in json.loads(capsys.readouterr().out) if row["measure"] == "rows")
+    assert rows["value"] > 600
 
 
 def test_what_cannot_be_evaluated_is_refused(tmp_path, capsys):
