@@ -49,18 +49,22 @@ class Backbone(nn.Module):
 
     def levels(self, pictures: Tensor, strides: Sequence[int]) -> list[Tensor]:
         """`maps` of several strides."""
-        indices = [self._level(stride) for stride in strides]
-        return self.network.forward_intermediates(
+        wanted = [self._level(stride) for stride in strides]
+        indices = sorted(set(wanted))
+        found = self.network.forward_intermediates(
             self.ready(pictures), indices=indices, intermediates_only=True
         )
+        return [found[indices.index(level)] for level in wanted]
 
     def channels(self, stride: int) -> int:
         """Channels of `maps`."""
         return int(self.network.feature_info[self._level(stride)]["num_chs"])
 
     def _level(self, stride: int) -> int:
-        levels = [int(item["reduction"]) for item in self.network.feature_info]
-        return next((k for k, reduction in enumerate(levels) if reduction >= stride), len(levels) - 1)
+        reductions = [int(item["reduction"]) for item in self.network.feature_info]
+        nearest = min((each for each in reductions if each >= stride), default=max(reductions))
+        # Transformers keep one reduction throughout: the deepest block of it knows most.
+        return max(k for k, each in enumerate(reductions) if each == nearest)
 
 
 def strip(pictures: Tensor, px: int) -> Tensor:

@@ -20,6 +20,7 @@ from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.pictures import Batch, places
 from lsdc.models.targets import RIGHT_AXIAL, of_family
+from lsdc.runtime import ConfigError
 
 BOX_SHARE = {Family.SPINAL: 0.20, Family.FORAMINAL: 0.20, Family.SUBARTICULAR: 0.28}
 """Side of a box as a share of the slice's: 40 mm; axial slices show 144 mm, sagittal ones 200."""
@@ -157,10 +158,15 @@ class DetectClassify(DeepMember):
     }
 
     def require(self) -> None:
-        """Raise a ConfigError where the detector's library is not installed."""
+        """Raise a ConfigError where the detector's library is not installed, or the backbone cannot serve it."""
         super().require()
         if self.options.detector == "yolo":
             yolo_model()
+        elif side := Backbone(self.options, self.seed).fixed:
+            raise ConfigError(
+                f"detect_classify: {self.options.backbone} takes pictures of {side} px alone, and a detector needs "
+                "features of several sizes; choose a convolutional --backbone"
+            )
 
     def build(self, sizes: Sizes) -> nn.Module:
         """The networks."""

@@ -105,6 +105,15 @@ def test_options_train_are_kept_and_mirror(name, options, studies, tmp_path, mon
     assert_allclose(again.predict_proba(other), found[order], atol=2e-2 if "precision" in options else 1e-6)
 
 
+def test_a_transformer_serves_as_backbone_but_not_of_a_detector(studies, monkeypatch):
+    vit = Options(preset="tiny", backbone="test_vit", weights="random", device="cpu")
+    monkeypatch.setattr(MEMBERS["multitask"], "sizes", {"tiny": SIZES})
+    member = MEMBERS["multitask"](0, vit).fit(studies, studies.where(studies.grades < -1))
+    assert np.isfinite(member.predict_proba(studies)).all()
+    with pytest.raises(ConfigError, match=r"test_vit takes pictures of 160 px alone.*convolutional --backbone"):
+        MEMBERS["detect_classify"](0, vit).require()
+
+
 def test_super_resolution_is_applied_and_can_be_switched_off():
     crops = torch.rand(2, 3, 8, 8)
     assert SuperResolution()(crops).shape == (2, 3, 16, 16)
