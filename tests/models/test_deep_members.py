@@ -25,37 +25,33 @@ SIZES = Sizes(px=32, batch=2, epochs=1, rate=1e-3, width=16)
 
 class TestCropCnn(DeepContract):
     member = MEMBERS["crop_cnn"]
-    sizes = Sizes(px=32, batch=2, epochs=15, rate=4e-3, width=32)
+    sizes, lesson, best_share = Sizes(px=32, batch=2, epochs=3, rate=4e-3, width=32), (60, 8), 0.8
 
 
 class TestMultiLabel(DeepContract):
     member = MEMBERS["multilabel"]
-    sizes = Sizes(px=48, batch=2, epochs=45, rate=2e-3)
-    best_share, least_difference = 1.02, 0.0  # one slice says little of sides
+    sizes, lesson, best_share = Sizes(px=48, batch=2, epochs=3, rate=2e-3), (120, 40), 0.95
+    least_difference = 0.0  # one slice says little of sides
 
 
 class TestSequence(DeepContract):
     member = MEMBERS["sequence"]
-    sizes = Sizes(px=32, batch=2, epochs=8, rate=2e-3, width=32)
-    best_share = 1.02
+    sizes, lesson, best_share = Sizes(px=32, batch=2, epochs=3, rate=2e-3, width=32), (100, 30), 0.95
 
 
 class TestMultiTask(DeepContract):
     member = MEMBERS["multitask"]
-    sizes = Sizes(px=48, batch=2, epochs=3, rate=4e-3, width=32)
-    best_share = 1.05
+    sizes, lesson, best_share = Sizes(px=48, batch=2, epochs=3, rate=3e-3, width=32), (60, 8), 0.6
 
 
 class TestDetectClassify(DeepContract):
     member = MEMBERS["detect_classify"]
-    sizes = Sizes(px=48, batch=2, epochs=3, rate=3e-3, width=32)
-    best_share = 1.2
+    sizes, lesson, best_share = Sizes(px=48, batch=2, epochs=3, rate=3e-3, width=32), (40, 8), 0.6
 
 
 class TestVolume(DeepContract):
     member = MEMBERS["volume"]
-    sizes = Sizes(px=32, batch=4, epochs=4, rate=3e-3, width=8)
-    best_share = 1.02
+    sizes, lesson, best_share = Sizes(px=32, batch=4, epochs=4, rate=3e-3, width=8), (100, 6), 0.95
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -65,15 +61,12 @@ class TestVolume(DeepContract):
 
 class TestEmbeddingFt(DeepContract):
     member = MEMBERS["embedding_ft"]
-    sizes = Sizes(px=32, batch=2, epochs=8, rate=4e-3, width=32)
+    sizes, lesson, best_share = Sizes(px=32, batch=2, epochs=3, rate=4e-3, width=32), (60, 8), 0.8
     damaged_manifests = ({"networks": None}, {"heads": ["other"]})
 
-    @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def small(cls):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(MEMBERS["crop_cnn"], "sizes", {"tiny": cls.sizes})
-            yield
+    def network(cls):
+        return MEMBERS["crop_cnn"]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +103,9 @@ def test_a_transformer_serves_as_backbone_but_not_of_a_detector(studies, monkeyp
     monkeypatch.setattr(MEMBERS["multitask"], "sizes", {"tiny": SIZES})
     member = MEMBERS["multitask"](0, vit).fit(studies, studies.where(studies.grades < -1))
     assert np.isfinite(member.predict_proba(studies)).all()
-    with pytest.raises(ConfigError, match=r"test_vit takes pictures of 160 px alone.*convolutional --backbone"):
+    with pytest.raises(
+        ConfigError, match=r"test_vit takes pictures of 160 px alone.*convolutional --backbone"
+    ):
         MEMBERS["detect_classify"](0, vit).require()
 
 

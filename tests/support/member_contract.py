@@ -25,6 +25,13 @@ def weighted_loss(grades, probabilities):
     return -(weights * np.log(probabilities[np.arange(len(grades)), grades])).sum() / weights.sum()
 
 
+def share_of_prior(member, learned, new):
+    """Loss on new studies over that of the weighted shares of the grades learned from."""
+    prior = np.bincount(learned.grades, minlength=3) * WEIGHTS
+    prior = np.tile(prior / prior.sum(), (len(new), 1))
+    return weighted_loss(new.grades, member.predict_proba(new)) / weighted_loss(new.grades, prior)
+
+
 class MemberContract:
     """Subclasses name the `member`, and may say how it is made and what it reads."""
 
@@ -70,11 +77,7 @@ class MemberContract:
         assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-9)
 
     def test_it_learns_the_planted_signal(self, fitted, parts):
-        grades = parts[2].grades
-        prior = np.bincount(parts[0].grades, minlength=3) * WEIGHTS
-        prior = np.tile(prior / prior.sum(), (len(grades), 1))
-        loss = weighted_loss(grades, fitted.predict_proba(parts[2]))
-        assert loss < self.best_share * weighted_loss(grades, prior)
+        assert share_of_prior(fitted, parts[0], parts[2]) < self.best_share
 
     def test_it_refuses_to_predict_before_fit(self, parts, tmp_path):
         with pytest.raises(NotFittedError, match="not fitted; call fit before predict_proba"):
@@ -182,21 +185,30 @@ class HeadContract(MemberContract):
 
 
 class DeepContract(MemberContract):
-    """A member that looks at pictures; made small, with a random backbone."""
+    """A member that looks at pictures; made small, with a random backbone.
+
+    `lesson` says from how many studies and in how many epochs it learns to be better than `best_share` of the prior.
+    """
 
     studies = 25
     sizes: Sizes
+    lesson: tuple[int, int]
     options = Options(preset="tiny", backbone="test_resnet", weights="random", device="cpu")
 
     @classmethod
     def make(cls, seed=0):
         return cls.member(seed, cls.options)
 
+    @classmethod
+    def network(cls):
+        """Whose sizes count."""
+        return cls.member
+
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def small(cls):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cls.member, "sizes", {"tiny": cls.sizes})
+            patch.setattr(cls.network(), "sizes", {"tiny": cls.sizes})
             yield
 
     @classmethod
@@ -214,6 +226,15 @@ class DeepContract(MemberContract):
     @classmethod
     def seen_in_a_mirror(cls, examples, folder):
         return mirrored(examples, folder)
+
+    def test_it_learns_the_planted_signal(self, parts, tmp_path, monkeypatch):
+        studies, epochs = self.lesson
+        longer = {"tiny": replace(self.sizes, batch=4, epochs=epochs)}
+        monkeypatch.setattr(self.network(), "sizes", longer)
+        learned = self.examples(studies, tmp_path / "lesson", first=2000)
+        stop = learned.rows["fold"] == 0
+        member = self.make().fit(learned.where(~stop), learned.where(stop))
+        assert share_of_prior(member, learned, parts[2]) < self.best_share
 
     def test_studies_without_a_picture_can_be_learned_from(self, parts, tmp_path):
         few = parts[0].where(parts[0].rows["study_id"].isin(parts[0].rows["study_id"].unique()[:3]))
