@@ -26,7 +26,7 @@ BOX_SHARE = {Family.SPINAL: 0.20, Family.FORAMINAL: 0.20, Family.SUBARTICULAR: 0
 """Side of a box as a share of the slice's: 40 mm; axial slices show 144 mm, sagittal ones 200."""
 SLOTS = {Family.SPINAL: [0], Family.FORAMINAL: [1, 2], Family.SUBARTICULAR: [3, 4, 5, 6, 7]}
 """Which of the chosen slices show the targets of a family."""
-_JITTER, _FOLLOW, _SHARE = 0.12, 0.05, 0.5
+_JITTER, _FOLLOW, _SHARE = 0.12, 0.05, 0.25
 
 
 class _OfFamily(nn.Module):
@@ -84,7 +84,7 @@ class _OfFamily(nn.Module):
         return boxes, known & (boxes[..., 2:] > boxes[..., :2]).all(-1)
 
     def _detect(self, images: Tensor, present: Tensor, boxes: Tensor, known: Tensor, own: Tensor) -> Tensor:
-        # Slices of a study are much alike: half of them per step teach nearly as much.
+        # Slices of a study are much alike: a quarter of them per step teaches nearly as much.
         present = present & (torch.rand(present.shape, device=present.device) < _SHARE)
         if int(present.sum()) < 2:  # too few for the normalization of small pictures
             return images.new_zeros(())
@@ -152,7 +152,7 @@ class DetectClassify(DeepMember):
     about = "a detector per condition (torchvision FCOS or RetinaNet; YOLOv8 extra), then a classifier of its boxes"
     needs = "previews of the store; --detector yolo the extra lsdc[yolo] (AGPL)"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=64, batch=4, epochs=1, rate=1.5e-3),
+        "tiny": Sizes(px=48, batch=8, epochs=2, rate=2e-3),
         "gpu24": Sizes(px=192, batch=8, epochs=40, rate=3e-4, width=256),
         "gpu140": Sizes(px=192, batch=48, epochs=40, rate=6e-4, width=256),
     }

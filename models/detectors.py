@@ -71,7 +71,7 @@ class TorchvisionDetector(nn.Module):
         # The backbone brings its own normalization.
         common: dict[str, Any] = {
             "min_size": px, "max_size": px, "image_mean": [0.0] * 3, "image_std": [1.0] * 3,
-            "score_thresh": _LEAST_SCORE, "detections_per_img": 4 * classes,
+            "score_thresh": _LEAST_SCORE, "detections_per_img": 4 * classes, "size_divisible": _STRIDES[0],
         }  # fmt: skip
         if options.detector == "fcos":
             anchors = AnchorGenerator(tuple((s,) for s in _STRIDES), ((1.0,),) * len(_STRIDES))

@@ -85,7 +85,7 @@ class Sequence(DeepMember):
     name = "sequence"
     about = "ten slices per view through a timm CNN, then a transformer with positions (mm) and views"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=80, batch=4, epochs=3, rate=1e-3, width=96),
+        "tiny": Sizes(px=80, batch=6, epochs=3, rate=1.2e-3, width=96),
         "gpu24": Sizes(px=128, batch=8, epochs=30, rate=3e-4, width=256),
         "gpu140": Sizes(px=128, batch=48, epochs=30, rate=6e-4, width=256),
     }

@@ -65,7 +65,7 @@ class Volume(DeepMember):
     loss = "per_side"
     schedule = "exponential"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=64, batch=3, epochs=6, rate=2e-3, width=16),
+        "tiny": Sizes(px=64, batch=3, epochs=5, rate=2e-3, width=16),
         "gpu24": Sizes(px=96, batch=8, epochs=40, rate=5e-4, width=32),
         "gpu140": Sizes(px=128, batch=32, epochs=40, rate=8e-4, width=64),
     }

@@ -181,8 +181,9 @@ class _State:
     def __init__(self, network: nn.Module, recipe: Recipe, steps: int, device: torch.device) -> None:
         self.network, self.recipe, self.device = network, recipe, device
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )  # fmt: skip
         self.forward = torch.compile(network) if recipe.compile else network
         self.history = History()
         warm = max(1, round(steps * recipe.warmup))
