@@ -108,7 +108,7 @@ class CropCnn(DeepMember):
     name = "crop_cnn"
     about = "timm CNN fine-tuned on crops around each target, neighboring slices as channels or by attention"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=56, batch=4, epochs=3, rate=1e-3),
+        "tiny": Sizes(px=48, batch=4, epochs=3, rate=1e-3),
         "gpu24": Sizes(px=96, batch=8, epochs=20, rate=5e-4, width=256, all_views=True),
         "gpu140": Sizes(px=128, batch=32, epochs=25, rate=1e-3, width=256, all_views=True),
     }
