@@ -111,7 +111,7 @@ def _all_tables(
 def _aligned(path: Path, found: pd.DataFrame, truth: pd.DataFrame) -> tuple[Grades, Probabilities]:
     """Grades and probabilities of the labeled studies that the table has; it must have all their labeled rows."""
     ids = np.array(row_ids(truth.index)).reshape(len(truth), -1)
-    studies = truth.index[np.isin(ids, found["row_id"]).any(axis=1)].tolist()
+    studies = truth.index.to_numpy()[np.isin(ids, found["row_id"]).any(axis=1)].tolist()
     if not studies:
         raise TableError(f"{path}: holds none of the labeled studies")
     grades = grades_of(truth.loc[studies])
