@@ -36,7 +36,7 @@ class TestMultiLabel(DeepContract):
 
 class TestSequence(DeepContract):
     member = MEMBERS["sequence"]
-    sizes, lesson, best_share = Sizes(px=32, batch=2, epochs=3, rate=2e-3, width=32), (100, 30), 0.95
+    sizes, lesson, best_share = Sizes(px=32, batch=2, epochs=8, rate=2e-3, width=32), (100, 30), 0.95
 
 
 class TestMultiTask(DeepContract):
