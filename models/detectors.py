@@ -76,9 +76,11 @@ class TorchvisionDetector(nn.Module):
         if options.detector == "fcos":
             anchors = AnchorGenerator(tuple((s,) for s in _STRIDES), ((1.0,),) * len(_STRIDES))
             head: nn.Module = FCOSHead(_CHANNELS, 1, classes, num_convs=2)
+            # Boxes are what a ReLU lets through: begun at zero, as torchvision does, many never grow.
+            nn.init.ones_(head.regression_head.bbox_reg.bias)
             self.network: nn.Module = FCOS(pyramid, classes, anchor_generator=anchors, head=head, **common)
         else:
-            anchors = AnchorGenerator(tuple((3 * s, 4 * s) for s in _STRIDES), ((1.0,),) * len(_STRIDES))
+            anchors = AnchorGenerator(tuple((2 * s, 3 * s) for s in _STRIDES), ((1.0,),) * len(_STRIDES))
             head = RetinaNetHead(_CHANNELS, 2, classes)
             self.network = RetinaNet(pyramid, classes, anchor_generator=anchors, head=head, **common)
 

@@ -158,6 +158,41 @@ def test_detectors_find_the_best_box_of_each_class():
     assert scores.shape == (2, 3)
 
 
+def shapes(n, rng, px=64):
+    """Pictures of a disk and a square in noise, and their boxes."""
+    rows, columns = np.mgrid[:px, :px]
+    pictures, boxes = rng.uniform(0, 0.2, (n, 1, px, px)), []
+    for picture in pictures[:, 0]:
+        middles = rng.uniform(12, px - 12, (2, 2))
+        down, across = (np.abs(axis - middles[:, k, None, None]) for k, axis in ((1, rows), (0, columns)))
+        picture[np.hypot(down[0], across[0]) < 8] += 0.7
+        picture[np.maximum(down[1], across[1]) < 5] += 0.7
+        boxes.append(torch.from_numpy(np.hstack([middles - 8, middles + 8])).float())
+    return torch.from_numpy(pictures).float(), boxes, [torch.arange(2)] * n
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fcos", "retinanet", "yolo"])
+def test_detectors_learn_to_find(name):
+    if name == "yolo":
+        pytest.importorskip("ultralytics", reason="the extra lsdc[yolo] (AGPL) is not installed")
+    torch.manual_seed(0)
+    rng, options = np.random.default_rng(0), Options(backbone="test_resnet", weights="random", detector=name)
+    detector = make_detector(options, 2, 64, 0).train()
+    optimizer = torch.optim.AdamW(detector.parameters(), 2e-3)
+    for _ in range(150):
+        detector.losses(*shapes(8, rng)).backward()
+        torch.nn.utils.clip_grad_norm_(detector.parameters(), 5.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    pictures, boxes, _ = shapes(32, rng)
+    with torch.inference_mode():
+        found, scores = detector.eval().best(pictures)
+    away = (found - torch.stack(boxes)).abs().amax(-1)[scores > 0]
+    assert (scores > 0).float().mean() > 0.5
+    assert away.median() < 4  # px, the worst edge of boxes of 16 px
+
+
 def test_the_surest_box_of_a_class_is_taken():
     detector = make_detector(Options(backbone="test_resnet", weights="random"), 3, 48, 0).eval()
     found = {
