@@ -152,7 +152,7 @@ class DetectClassify(DeepMember):
     about = "a detector per condition (torchvision FCOS or RetinaNet; YOLOv8 extra), then a classifier of its boxes"
     needs = "previews of the store; --detector yolo the extra lsdc[yolo] (AGPL)"
     sizes: ClassVar[Mapping[str, Sizes]] = {
-        "tiny": Sizes(px=48, batch=8, epochs=2, rate=2e-3),
+        "tiny": Sizes(px=48, batch=10, epochs=2, rate=2e-3),
         "gpu24": Sizes(px=192, batch=8, epochs=40, rate=3e-4, width=256),
         "gpu140": Sizes(px=192, batch=48, epochs=40, rate=6e-4, width=256),
     }
