@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lsdc.cohort.vocabulary import (
     GRADES,
@@ -18,6 +17,7 @@ from lsdc.cohort.vocabulary import (
     View,
     parse_row_id,
 )
+from lsdc.runtime.lazy import importer
 
 if TYPE_CHECKING:
     from lsdc.cohort.discovery import discover, read_study
@@ -59,18 +59,14 @@ __all__ = [
     "read_study",
 ]
 
-_HOMES = {
-    "discovery": ("discover", "read_study"),
-    "geometry": ("SlicePlane",),
-    "sources": ("Cohort", "DiscoveryError", "SeriesSource", "StudySource"),
-    "study": ("Series", "Slice", "Study"),
-    "tables": ("read_coordinates", "read_labels", "read_sample_submission", "read_series_descriptions"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Import pydicom and pandas only when something that needs them is used."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+# pydicom and pandas are imported only when something that needs them is used.
+__getattr__ = importer(
+    __name__,
+    {
+        "discovery": ("discover", "read_study"),
+        "geometry": ("SlicePlane",),
+        "sources": ("Cohort", "DiscoveryError", "SeriesSource", "StudySource"),
+        "study": ("Series", "Slice", "Study"),
+        "tables": ("read_coordinates", "read_labels", "read_sample_submission", "read_series_descriptions"),
+    },
+)

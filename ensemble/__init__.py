@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lsdc.runtime.lazy import importer
 
 if TYPE_CHECKING:
     from lsdc.ensemble.metric import Scores, official_score
@@ -26,19 +27,15 @@ __all__ = [
     "write_submission",
 ]
 
-_HOMES = {
-    "metric": ("Scores", "official_score"),
-    "model": ("Model",),
-    "predictions": ("Predictions",),
-    "score": ("score_files",),
-    "stackers": ("STACKERS", "Stacker"),
-    "tables": ("read_predictions", "read_truth", "write_submission"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Imported when asked for, so that `lsdc-ensemble --help` stays quick.
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"lsdc.ensemble.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Imported when asked for, so that `lsdc-ensemble --help` stays quick.
+__getattr__ = importer(
+    __name__,
+    {
+        "metric": ("Scores", "official_score"),
+        "model": ("Model",),
+        "predictions": ("Predictions",),
+        "score": ("score_files",),
+        "stackers": ("STACKERS", "Stacker"),
+        "tables": ("read_predictions", "read_truth", "write_submission"),
+    },
+)

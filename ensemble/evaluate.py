@@ -111,14 +111,15 @@ def _all_tables(
 def _aligned(path: Path, found: pd.DataFrame, truth: pd.DataFrame) -> tuple[Grades, Probabilities]:
     """Grades and probabilities of the labeled studies that the table has; it must have all their labeled rows."""
     ids = np.array(row_ids(truth.index)).reshape(len(truth), -1)
-    studies = truth.index.to_numpy()[np.isin(ids, found["row_id"]).any(axis=1)].tolist()
+    there = np.isin(ids, found["row_id"]).any(axis=1)
+    studies = truth.index.to_numpy()[there].tolist()
     if not studies:
         raise TableError(f"{path}: holds none of the labeled studies")
     grades = grades_of(truth.loc[studies])
     lacking = set(labeled_row_ids(studies, grades)) - set(found["row_id"])
     if lacking:
         raise TableError(f"{path}: {len(lacking)} labeled rows are missing, the first is {min(lacking)}")
-    here = found[found["row_id"].isin(set(row_ids(studies)))]
+    here = found[found["row_id"].isin(ids[there].ravel())]
     return grades, to_cube(here, studies)
 
 

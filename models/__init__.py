@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lsdc.runtime.lazy import importer
 
 if TYPE_CHECKING:
     from lsdc.models.crossfit import cross_fit, predict_folds
@@ -23,18 +24,14 @@ __all__ = [
     "predict_folds",
 ]
 
-_HOMES = {
-    "crossfit": ("cross_fit", "predict_folds"),
-    "examples": ("Examples",),
-    "member": ("Member", "NotFittedError"),
-    "options": ("Options",),
-    "registry": ("MEMBERS", "member_class"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Imported when asked for: the command line needs `Options` and no network.
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"lsdc.models.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Imported when asked for: the command line needs `Options` and no network.
+__getattr__ = importer(
+    __name__,
+    {
+        "crossfit": ("cross_fit", "predict_folds"),
+        "examples": ("Examples",),
+        "member": ("Member", "NotFittedError"),
+        "options": ("Options",),
+        "registry": ("MEMBERS", "member_class"),
+    },
+)

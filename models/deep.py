@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS, Family
-from lsdc.features.weights_source import load_network
+from lsdc.models.backbones import Backbone
 from lsdc.models.examples import Examples
 from lsdc.models.heads import weighted_shares
 from lsdc.models.losses import LOSSES, chances, official
@@ -85,7 +85,7 @@ class Graded(nn.Module):
         return logits.float() + self.start, other
 
 
-class DeepMember(Saved, ABC):
+class DeepMember(Saved):
     """A network trained on whole studies.
 
     Parameters
@@ -96,7 +96,6 @@ class DeepMember(Saved, ABC):
         What the user chose.
     """
 
-    name: ClassVar[str]
     about: ClassVar[str]
     needs: ClassVar[str] = "pictures of the store"
     sizes: ClassVar[Mapping[str, Sizes]]
@@ -112,9 +111,12 @@ class DeepMember(Saved, ABC):
     def require(self) -> None:
         """Raise an LsdcError where the device, a library or the weights that were asked for are not there."""
         pick_device(self.options.device)
-        load_network(self.options.backbone, self.options.weights, self.seed)
+        self.check(Backbone(self.options, self.seed))
         if self.options.tensorboard:
             tensorboard_writer()
+
+    def check(self, backbone: Backbone) -> None:
+        """Raise a ConfigError where the backbone cannot serve; most can."""
 
     @abstractmethod
     def build(self, sizes: Sizes) -> nn.Module:

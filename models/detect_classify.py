@@ -158,14 +158,17 @@ class DetectClassify(DeepMember):
     }
 
     def require(self) -> None:
-        """Raise a ConfigError where the detector's library is not installed, or the backbone cannot serve it."""
+        """Raise a ConfigError where the detector's library is not installed."""
         super().require()
         if self.options.detector == "yolo":
             yolo_model()
-        elif side := Backbone(self.options, self.seed).fixed:
+
+    def check(self, backbone: Backbone) -> None:
+        """Raise a ConfigError where the backbone takes one size of picture, and the detector needs several."""
+        if self.options.detector != "yolo" and backbone.fixed:
             raise ConfigError(
-                f"detect_classify: {self.options.backbone} takes pictures of {side} px alone, and a detector needs "
-                "features of several sizes; choose a convolutional --backbone"
+                f"detect_classify: {self.options.backbone} takes pictures of {backbone.fixed} px alone, and a "
+                "detector needs features of several sizes; choose a convolutional --backbone"
             )
 
     def build(self, sizes: Sizes) -> nn.Module:

@@ -114,7 +114,6 @@ class HeadMember(Saved):
         Of no consequence here.
     """
 
-    name: ClassVar[str]
     about: ClassVar[str]
     needs: ClassVar[str] = "embeddings and metadata of the store"
     head: ClassVar[type[Head]]
