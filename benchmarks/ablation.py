@@ -73,8 +73,8 @@ class Ablation:
         crops, rows = read_discs(self.data)
         pictures = np.repeat(resized(crops, PX, PX)[:, None], 3, axis=1)
         scores: dict[str, Any] = {}
-        for number, (name, run) in enumerate(variants.items()):
-            done = self.work / f"{number if not self.only else name}.json"
+        for name, run in variants.items():
+            done = self.work / f"{name}.json"
             if not done.is_file():
                 device = pick_device("auto")
                 encoder = Encoder.build(run.backbone, "random", device, run.seed)

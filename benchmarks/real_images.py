@@ -9,7 +9,7 @@ mid-sagittal slices, and slices with masks. Nothing is fitted to them but the pr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ DISC = 29
 NEAR_MM = 8.0
 BEHIND_MM = 5.0
 """The simulator marks the canal so far behind the posterior edge of the disc, where readers mark it too."""
+SIZES = ((0.8, 0.8), (1.2, 1.2), (1.35, 1.35), (1.5, 1.5), (1.3, 1.0), (0.85, 1.0))
+"""Factors by which the spacing of rows and columns is falsified."""
 SAME_DISC_MM = 6.0
 HALF_DISC_MM, DISC_MM = 17.0, 48.0
 """From the posterior edge to the middle of a disc, and the side of the crops around it."""
@@ -173,21 +175,31 @@ def posterior_edges(mask: NDArray, row_mm: float) -> NDArray:
     return np.array(edges)
 
 
+def with_edges(data: Path) -> Iterator[tuple[Path, tuple[float, float], NDArray]]:
+    """Pictures with masks, their spacing, and the posterior edges of their five lowest discs."""
+    known = spacings(data)
+    for path in track(sorted((data / "space" / "images").glob("*.png")), "masks"):
+        spacing = known[path.stem.rsplit("_slice", 1)[0]]
+        edges = posterior_edges(np.asarray(Image.open(data / "space" / "masks" / path.name)), spacing[0])
+        if len(edges) == len(Level):
+            yield path, spacing, edges
+
+
 def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str, Any]:
     """Share of levels whose point is within 8 mm of the posterior edge of the right disc, and the median error.
 
     The lowest disc of the mask is L5/S1; canal points are moved forward to the edge, see `forward`.
     """
-    known = spacings(data)
-    errors, sure, pictures = [], [], []
-    for path in track(sorted((data / "space" / "images").glob("*.png")), "masks"):
-        spacing = known[path.stem.rsplit("_slice", 1)[0]]
+    errors, sure, pictures, levels = [], [], [], []
+    for path, spacing, edges in with_edges(data):
         study = as_study(path, spacing, View.SAGITTAL_T2)
         points, confidence = canal_points(selector, study)
-        edges = posterior_edges(np.asarray(Image.open(data / "space" / "masks" / path.name)), spacing[0])
-        if len(edges) < len(Level):
-            continue
         points = forward(points, spacing)
+        for rows, columns in SIZES:
+            false = spacing[0] * rows, spacing[1] * columns
+            others = forward(canal_points(selector, as_study(path, false, View.SAGITTAL_T2))[0], false)
+            away = np.linalg.norm((others[:, None] - edges) * spacing[::-1], axis=-1)
+            levels.append(np.median(away.argmin(axis=1) - np.arange(len(Level))) == 0)
         errors.append(np.linalg.norm((points - edges) * spacing[::-1], axis=1))
         sure.append(confidence)
         pictures.append(marked(study, points, confidence, edges))
@@ -201,6 +213,7 @@ def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str,
         "median_mm": float(np.median(away)),
         "pictures": len(errors),
         "whole_pictures_right": float(np.mean([(one <= NEAR_MM).all() for one in errors])),
+        "levels_right_at_false_sizes": float(np.mean(levels)),
         "reliability": [
             {"confidence": float(confidence[bins == k].mean()), "right": float(right[bins == k].mean()),
              "points": int((bins == k).sum())}
@@ -292,6 +305,10 @@ def show(result: dict[str, Any], out: Path | None) -> None:
     say(
         f"median error {located['median_mm']:.1f} mm; "
         f"all five are right in {located['whole_pictures_right']:.0%} of the pictures"
+    )
+    say(
+        f"the level is right in {located['levels_right_at_false_sizes']:.0%} of copies whose spacing was falsified by "
+        f"factors of {min(map(min, SIZES))} to {max(map(max, SIZES))}"
     )
     say(
         f"five points with confidence above .5 on {located['five_confident_points_there']:.1%} of "

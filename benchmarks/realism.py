@@ -34,7 +34,8 @@ from lsdc.runtime.console import plain, say, table, track
 from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.example import SAGITTAL_MM, SAGITTAL_PX
-from lsdc.slice_selector.simulated import look, make_sheets
+from lsdc.slice_selector.sheets import make_sheets
+from lsdc.slice_selector.simulated import look
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Realism:
         ):
             for t2 in (False, True):
                 rng = np.random.default_rng([self.seed, number, t2])
-                pictures, _, _ = look(sheets, rows, "sagittal", rng, negatives=0.0, t2=t2)
+                pictures, *_ = look(sheets, rows, "sagittal", rng, negatives=0.0, t2=t2)
                 descriptors += [describe(picture.numpy(), plane) for picture in pictures]
                 heavy += [t2] * len(rows)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))

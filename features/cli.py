@@ -166,7 +166,7 @@ class PretrainLocalizer:
     """folder for the weights and their card"""
     patients: int = 1000
     """simulated patients, a tenth of them kept for the test"""
-    epochs: int = 20
+    epochs: int = 30
     """epochs of `steps` steps"""
     steps: int = 150
     """steps per epoch of the sagittal network; the axial one takes a third"""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS, Family
@@ -290,7 +290,7 @@ class DeepMember(Saved):
         folder.mkdir(parents=True, exist_ok=True)
         state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         with atomic(folder / _WEIGHTS) as temporary:
-            save_file(state, temporary)
+            temporary.write_bytes(save(state))
         hashes = {_WEIGHTS: file_hash(folder / _WEIGHTS)}
         write_manifest(
             folder, "member", SCHEMA, member=self.name, seed=self.seed, options=asdict(self.options.resolved()),

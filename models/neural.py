@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -93,8 +93,8 @@ class NeuralHead:
     def save(self, path: Path) -> None:
         """Write safetensors."""
         with atomic(path) as temporary:
-            save_file(
-                {name: value.contiguous() for name, value in self.network.state_dict().items()}, temporary
+            temporary.write_bytes(
+                save({name: value.contiguous() for name, value in self.network.state_dict().items()})
             )
 
     @classmethod

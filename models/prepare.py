@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from sklearn.decomposition import PCA
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level
@@ -120,7 +120,7 @@ class Preparation:
         """Write as safetensors."""
         tensors = {name: np.ascontiguousarray(value) for name, value in self.tensors.items()}
         with atomic(path) as temporary:
-            save_file(tensors, temporary, {"numeric_names": json.dumps(self.numeric_names)})
+            temporary.write_bytes(save(tensors, {"numeric_names": json.dumps(self.numeric_names)}))
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -21,7 +21,7 @@ from lsdc.runtime.errors import ArtefactError, ConfigError
 from lsdc.runtime.logs import EpochLog
 
 B = TypeVar("B")
-SCHEDULES = ("cosine", "exponential", "plateau")
+SCHEDULES = ("cosine", "exponential", "plateau", "constant")
 _PLATEAU, _LAST_SHARE = 3, 0.02
 
 
@@ -36,8 +36,8 @@ class Recipe:
     learning_rate : float
         Peak of AdamW's rate, after a linear warm-up.
     schedule : str
-        What follows: `cosine` to zero, `exponential` to a fiftieth, or `plateau`: halved whenever the score has
-        not improved for `_PLATEAU` epochs.
+        What follows: `cosine` to zero, `exponential` to a fiftieth, `plateau`: halved whenever the score has not
+        improved for `_PLATEAU` epochs, or `constant`, which goes with a long `ema`.
     weight_decay : float
         Of AdamW.
     warmup : float
@@ -192,6 +192,8 @@ class _State:
             if step < warm:
                 return (step + 1) / warm
             done = min(1.0, (step - warm) / max(1, steps - warm))
+            if recipe.schedule == "constant":
+                return 1.0
             if recipe.schedule == "plateau":
                 return 0.5 ** self.history.plateaus()
             if recipe.schedule == "exponential":

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lsdc.runtime import ArtefactError
@@ -17,8 +17,9 @@ from lsdc.runtime.artefact import atomic
 from lsdc.runtime.training import History, Recipe, train
 from lsdc.slice_selector.augment import disturb
 from lsdc.slice_selector.decode import Maps, probabilities
-from lsdc.slice_selector.example import PRESENT, UNKNOWN, SelectorExample
+from lsdc.slice_selector.example import N_LEVELS, PRESENT, UNKNOWN, SelectorExample
 from lsdc.slice_selector.network import PointNetwork, normalize, point_loss
+from lsdc.slice_selector.regions import REGIONS, supported
 
 Batch = tuple[Tensor, Tensor, Tensor]
 CHANNELS = {"sagittal": 10, "axial": 2}
@@ -37,7 +38,7 @@ class Localizer:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         torch.manual_seed(0)
-        self.network = PointNetwork(CHANNELS[kind], BACKBONES[kind])
+        self.network = PointNetwork(CHANNELS[kind], BACKBONES[kind], REGIONS if kind == "sagittal" else 0)
 
     def fit(
         self,
@@ -87,7 +88,7 @@ class Localizer:
 
     def learn(
         self,
-        batches: Callable[[int], Iterable[Batch]],
+        batches: Callable[[int], Iterable[tuple[Tensor, ...]]],
         steps: int,
         recipe: Recipe,
         *,
@@ -99,7 +100,7 @@ class Localizer:
         Parameters
         ----------
         batches : callable
-            Epoch to triples: (n, size, size) gray values of any scale, (n, channels, 2) px, (n, channels) states.
+            Epoch to what `point_loss` takes, but with gray values (n, size, size) of any scale.
         steps : int
             Batches per epoch.
         recipe, device, checkpoint
@@ -107,10 +108,9 @@ class Localizer:
         """
         where = device or torch.device("cpu")
 
-        def ready(epoch: int) -> Iterator[Batch]:
-            for pictures, points, state in batches(epoch):
-                moment = (normalize(pictures), points, state)
-                yield tuple(item.to(where) for item in moment)  # type: ignore[misc]
+        def ready(epoch: int) -> Iterator[tuple[Tensor, ...]]:
+            for pictures, *known in batches(epoch):
+                yield tuple(item.to(where) for item in (normalize(pictures), *known))
 
         return train(
             self.network, ready, point_loss, recipe, steps_per_epoch=steps, device=where,
@@ -124,13 +124,17 @@ class Localizer:
         Returns
         -------
         maps : (n, channels, cells, cells) float32
-            Probability of each cell.
+            Probability of each cell; those of the canal after `supported`.
         presence : (n, channels) float32
             Probability that the point is on the picture.
         """
         self.network.eval().cpu()
-        logits = self.network(normalize(torch.from_numpy(np.array(pictures)))).float().numpy()
-        return probabilities(logits)
+        logits, regions = self.network(normalize(torch.from_numpy(np.array(pictures))))
+        maps, presence = probabilities(logits.float().numpy())
+        if self.kind == "sagittal":
+            canal = torch.from_numpy(maps[:, :N_LEVELS])
+            maps[:, :N_LEVELS] = supported(canal, regions.float().softmax(1)).numpy()
+        return maps, presence
 
     def save(self, path: Path) -> None:
         """Write the weights as half-precision safetensors."""
@@ -139,7 +143,8 @@ class Localizer:
             for name, value in self.network.state_dict().items()
         }
         with atomic(path) as temporary:
-            save_file(state, temporary)
+            # `save_file` would make a file that only its owner may read.
+            temporary.write_bytes(save(state))
 
     @classmethod
     def load(cls, path: Path, kind: str) -> Self:

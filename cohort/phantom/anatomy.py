@@ -55,7 +55,7 @@ def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
     fused = spine.covered[k] < 1
     d = whole * spine.covered[k]
     # What is left of a sacral disc lies in front of the middle.
-    forward = 0.5 * (whole - d)
+    forward, rim = 0.5 * (whole - d), spine.rim[k]
 
     def radius(u: Array, v: Array, grow: float) -> Array:
         v = v + whole - d + forward
@@ -66,6 +66,9 @@ def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
         r = radius(u, v, 0.8)
         return (r < 1) & (np.abs(s - c) < h + (0 if fused else 0.4) + hollows(u, v, s))
 
+    def outline(u: Array, v: Array, s: Array) -> Array:
+        return (radius(u, v, 0.8 + rim) < 1) & (np.abs(s - c) < h + rim)
+
     def nucleus(u: Array, v: Array, s: Array) -> Array:
         return radius(u, v, 0) + 0.4 * (np.abs(s - c) / (0.9 * h + 0.9 * hollows(u, v, s))) ** 2 < 0.55
 
@@ -73,5 +76,7 @@ def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
         return np.maximum(np.where(s > c, dents[0](u, v + whole), dents[1](u, v + whole)), 0)
 
     box = ((-w - 2, w + 2), (-2 * whole - 2, 2.0), (c - h - 9, c + h + 9))
+    if fused and rim:
+        brush.paint(Tissue.CORTEX, *box, outline, [OUTSIDE, *_BONE])
     brush.paint(Tissue.ANNULUS + k, *box, annulus, [OUTSIDE, *_BONE] if fused else [OUTSIDE])
     brush.paint(Tissue.NUCLEUS + k, *box, nucleus, [Tissue.ANNULUS + k])

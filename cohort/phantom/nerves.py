@@ -44,7 +44,8 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator) -> None:
 
     def front(s: Array) -> Array:
         parted = np.interp(s, spine.centre[[9, 8, 7]], [1.5, 2.6, 0.4])
-        return 0.6 + away * np.minimum(parted, 2.0)
+        further = spine.parted * np.interp(s, spine.centre[[8, 7, 6]], [1.0, 0.5, 0.0])
+        return 0.6 + away * np.minimum(parted, 2.0) + further
 
     def sac(u: Array, v: Array, s: Array) -> Array:
         across, deep = radii(s)

@@ -55,13 +55,21 @@ class Patient:
         return build_anatomy(canvas, self.spine, self.disease, self.wear, self.seed)
 
 
-def draw_patient(rng: np.random.Generator) -> Patient:
-    """Draw one patient."""
+def draw_patient(rng: np.random.Generator, wide: bool = False) -> Patient:
+    """Draw one patient.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Source of chance.
+    wide : bool
+        See `draw_spine`.
+    """
     male = bool(rng.random() < 0.47)
     age = float(np.clip(rng.normal(56, 15), 18, 90))
     disease = draw_disease(rng, draw_severity(rng, 1)[0], age)
     size = (1.04 if male else 0.96) * (1 + 0.035 * rng.standard_normal())
-    spine = draw_spine(rng, disease.disc_loss, disease.slip, size)
+    spine = draw_spine(rng, disease.disc_loss, disease.slip, size, wide)
     wear, seed = draw_wear(rng, disease, age), int(rng.integers(2**31))
     anatomy = build_anatomy(blank(spine), spine, disease, wear, seed)
     marrow = np.clip(0.006 * (age - 20) + 0.15 * rng.standard_normal(), 0, 1)

@@ -26,6 +26,8 @@ _PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0
 _DISC = np.array([4.2, 4.7, 5.5, 6.8, 8.0, 8.8, 8.8, 7.4, 2.4, 1.7, 1.4])
 # Tilt of the disc planes from the horizontal at vertebral centres, degrees: posterior end up is positive.
 _TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 17.0, 43.0, 50.0, 36.0, 12.0])
+# Spread of what is added to it in wide ranges, degrees.
+_WIDE_TILT = np.array([3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 5.0, 8.0, 6.0, 6.0, 7.0, 8.0])
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Spine:
         Amplitude (mm), wavelength (mm), phase of the sideways curve.
     slip : (11,) float
         How far the vertebra above disc k stands before the one below, mm.
+    rim : (11,) float
+        Cortex around what is left of a sacral disc, mm.
+    parted : float
+        How much further than usual fat parts the thecal sac from S1, mm.
     """
 
     height: Array
@@ -70,6 +76,8 @@ class Spine:
     curve_tilt: Array
     scoliosis: Array
     slip: Array
+    rim: Array
+    parted: float
 
     def tilt(self, s: Array) -> Array:
         """Tilt of the plane across the curve at s, radians."""
@@ -114,7 +122,9 @@ class Spine:
         return v - self.slipped(s), s
 
 
-def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: float) -> Spine:
+def draw_spine(
+    rng: np.random.Generator, disc_loss: Array, slip: Array, size: float, wide: bool = False
+) -> Spine:
     """Draw one spine.
 
     Parameters
@@ -127,6 +137,8 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
         Listhesis per disc, mm.
     size : float
         Scale of the bones, about 1.
+    wide : bool
+        Draw the curve, the discs and the sacrum from wider ranges than those of patients.
     """
     own = 1 + 0.02 * rng.standard_normal((4, len(_HEIGHT)))
     height, depth, width, pedicle = (
@@ -134,6 +146,10 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
     )
     disc = size * _DISC * (1 + 0.06 * rng.standard_normal(len(_DISC))) * (1 - disc_loss)
     height, disc, taper, covered = _transition(rng, height, disc)
+    rim, own_tilt, parted = np.zeros(len(disc)), np.zeros(len(height)), 0.0
+    if wide:
+        disc, taper, covered, rim = _widened(rng, disc, taper, covered)
+        own_tilt, parted = rng.normal(0, _WIDE_TILT), max(0.0, rng.uniform(-4, 8))
     steps = height[:-1] / 2 + disc + height[1:] / 2
     down = np.concatenate([[0], np.cumsum(steps)])
     centre = down[5] - down
@@ -141,7 +157,7 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
     lordosis, shift = 1 + 0.22 * rng.standard_normal(), 4 * rng.standard_normal()
     sacrum = np.clip(rng.normal(0, 9), -24, 26) * np.array([0] * 7 + [0.25, 1, 1, 0.9, 0.8])
     bent = np.where(np.arange(len(_TILT)) < SACRUM, np.clip(lordosis, 0.45, 1.5), 1)
-    tilt = np.deg2rad(_TILT * bent + shift + sacrum)
+    tilt = np.deg2rad(_TILT * bent + shift + sacrum + own_tilt)
     s = np.arange(centre[-1] - 60, centre[0] + 60, 0.5)
     angle = _bend(centre, height, tilt)(np.clip(s, centre[-1], centre[0]))
     y = np.cumsum(-np.sin(angle)) * 0.5
@@ -150,8 +166,22 @@ def draw_spine(rng: np.random.Generator, disc_loss: Array, slip: Array, size: fl
     scoliosis = np.array([abs(rng.normal(0, 2.5)), rng.uniform(200, 380), rng.uniform(0, 2 * np.pi)])
     return Spine(
         height, depth, depth * taper, width, pedicle, centre, disc, disc_centre, covered,
-        s, y - y[zero], z - z[zero], angle, scoliosis, slip,
+        s, y - y[zero], z - z[zero], angle, scoliosis, slip, rim, parted,
     )  # fmt: skip
+
+
+def _widened(
+    rng: np.random.Generator, disc: Array, taper: Array, covered: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Discs and sacra that differ more than those of patients, some S1 nearly square, some remnants with a rim."""
+    disc, taper, covered, rim = disc.copy(), taper.copy(), covered.copy(), np.zeros(len(disc))
+    disc *= np.exp(rng.normal(0, 0.2, len(disc)))
+    disc[SACRUM] *= np.exp(rng.uniform(0, 0.6))
+    taper[SACRUM:] = np.clip(taper[SACRUM:] + rng.normal(0, 0.1, len(taper) - SACRUM), 0.55, 1)
+    fused = covered < 1
+    covered[fused] = np.clip(covered[fused] * rng.uniform(0.8, 1.3, fused.sum()), 0, 0.97)
+    rim[SACRUM:] = (rng.random() < 0.6) * rng.uniform(0, 1.3, len(rim) - SACRUM)
+    return disc, taper, covered, rim
 
 
 def _bend(centre: Array, height: Array, tilt: Array) -> PchipInterpolator:

@@ -29,6 +29,7 @@ from lsdc.cohort.phantom.tissues import N_DISCS, Tissue, relaxation, spin_echo
 from lsdc.cohort.phantom.wear import draw_wear
 from lsdc.cohort.vocabulary import View
 
+L5 = 7
 STATISTICS = Path(__file__).parents[3] / "shared" / "facts" / "real-cohort-statistics.json"
 
 
@@ -48,13 +49,32 @@ def patient():
     return draw_patient(np.random.default_rng(4))
 
 
-@given(st.floats(-40, 40), st.floats(-30, 25), st.floats(-90, 90), st.integers(0, 10**6))
-def test_spine_coordinates_there_and_back(u, v, s, seed):
-    spine = draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0)
+@given(st.floats(-40, 40), st.floats(-30, 25), st.floats(-90, 90), st.integers(0, 10**6), st.booleans())
+def test_spine_coordinates_there_and_back(u, v, s, seed, wide):
+    spine = draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, wide)
     x, y, z = spine.to_patient(np.array(u), np.array(v), np.array(s))
     back_v, back_s = spine.from_sagittal(np.array([y]), np.array([z]))
     assert_allclose([back_v[0], back_s[0]], [v, s], atol=0.3)
     assert_allclose(x - spine.sideways(back_s)[0], u, atol=0.3)
+
+
+def test_wide_ranges_are_wider_and_leave_usual_spines_alone():
+    def draw(seed, **wide):
+        return draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, **wide)
+
+    usual, wide = ([draw(seed, wide=wide) for seed in range(60)] for wide in (False, True))
+    tilts = [np.rad2deg([spine.tilt(spine.centre[L5]) for spine in spines]) for spines in (usual, wide)]
+    assert np.std(tilts[1]) > 1.3 * np.std(tilts[0])
+    assert_allclose(usual[0].curve_y, draw(0).curve_y)
+    assert not any(spine.rim.any() for spine in usual)
+    rimmed = [spine for spine in wide if spine.rim.any()]
+    assert 20 < len(rimmed) < 50
+    disease = uniform_disease(0.2)
+    cortex = [
+        np.sum(painted(spine, disease).labels == Tissue.CORTEX)
+        for spine in (rimmed[0], replace(rimmed[0], rim=np.zeros(11)))
+    ]
+    assert cortex[0] > cortex[1]
 
 
 def test_a_slip_moves_the_upper_vertebra_forward():

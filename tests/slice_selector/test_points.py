@@ -109,6 +109,8 @@ def test_the_network_learns_a_bright_dot_and_its_absence(tmp_path):
 def test_weights_are_checked(tmp_path):
     localizer = Localizer("axial")
     localizer.save(tmp_path / "axial.safetensors")
+    (tmp_path / "usual.txt").write_text("")
+    assert (tmp_path / "axial.safetensors").stat().st_mode == (tmp_path / "usual.txt").stat().st_mode
     picture = np.random.default_rng(0).integers(0, 255, (1, 128, 128), dtype=np.uint8)
     again = Localizer.load(tmp_path / "axial.safetensors", "axial")
     np.testing.assert_allclose(again.predict(picture)[0], localizer.predict(picture)[0], atol=1e-3)

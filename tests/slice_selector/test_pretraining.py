@@ -1,20 +1,27 @@
 """Pictures of simulated sheets, and the training of the shipped localizers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 
 from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC, VERTEBRAE
 from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import Condition, View
 from lsdc.features.cli import PretrainLocalizer
 from lsdc.runtime import ConfigError
+from lsdc.runtime.training import Recipe
 from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.example import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.simulated import Sheets, look, make_sheets
+from lsdc.slice_selector.network import STRIDE, normalize
+from lsdc.slice_selector.regions import REGIONS, supported
+from lsdc.slice_selector.sheets import make_sheets
+from lsdc.slice_selector.simulated import look
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +52,11 @@ def test_points_move_with_the_picture(sheets, kind):
         for (x, y), known in zip(points, state):
             if known == PRESENT:
                 sheet[:, round(y) - 4 : round(y) + 5, round(x) - 4 : round(x) + 5] = 1
-    spots = Sheets(labels, whole.points, whole.state, whole.patient, whole.tissues)
+    spots = replace(whole, labels=labels)
     rows = np.flatnonzero((whole.state == PRESENT).any(axis=1))
     seen = 0
     for seed in range(4):
-        pictures, moved, state = look(spots, rows, kind, np.random.default_rng(seed), negatives=0.0)
+        pictures, moved, state, _ = look(spots, rows, kind, np.random.default_rng(seed), negatives=0.0)
         for picture, points, known in zip(pictures, moved, state):
             for x, y in points[known == PRESENT].round().int().tolist():
                 around = picture[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
@@ -58,12 +65,63 @@ def test_points_move_with_the_picture(sheets, kind):
     assert seen > 20
 
 
+def test_regions_move_with_the_picture(sheets):
+    """The cells that are said to show a lumbar disc lie in front of the disc's canal point."""
+    whole = sheets["sagittal"]
+    rows = np.flatnonzero((whole.state[:, :5] == PRESENT).all(axis=1))
+    seen = 0
+    for seed in range(4):
+        found = look(whole, rows, "sagittal", np.random.default_rng(seed), negatives=0.0)
+        assert found.regions.shape[1:] == (SAGITTAL_PX // STRIDE, SAGITTAL_PX // STRIDE)
+        for regions, points, known in zip(found.regions, found.points, found.state):
+            for level in np.flatnonzero(known[:5] == PRESENT):
+                cells = (regions == 2 + 2 * (FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
+                y, x = STRIDE * cells + 1.5
+                if torch.isfinite(x):
+                    ahead, above = points[level, 0] - x, points[level, 1] - y
+                    assert 2 < ahead < 30 and abs(above) < 20
+                    seen += 1
+    assert seen > 20
+    assert (look(whole, rows, "sagittal", np.random.default_rng(0), negatives=1.0).regions == -1).all()
+
+
+def test_regions_are_learned_beside_points(sheets):
+    localizer, rows = Localizer("sagittal"), np.arange(4)
+    shown = look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(0), negatives=0.0)
+
+    def right():
+        _, regions = localizer.network.eval()(normalize(shown.pictures))
+        return float((regions.argmax(1) == shown.regions)[shown.regions > 0].float().mean())
+
+    before = right()
+    localizer.learn(lambda epoch: [shown], 1, Recipe(40, 3e-3))
+    assert right() > before + 0.15
+
+
+def test_points_behind_their_disc_are_supported():
+    assert len(VERTEBRAE) * 2 == REGIONS
+    level, disc = 2, 2 + 2 * (FIRST_LUMBAR_DISC + 2)
+    regions = torch.zeros((1, REGIONS, 48, 48))
+    regions[:, 0] = 1
+    for region, rows in ((disc - 1, slice(16, 19)), (disc, slice(19, 22)), (disc + 1, slice(22, 25))):
+        regions[:, :, rows, 20:25] = 0
+        regions[:, region, rows, 20:25] = 1
+    maps = torch.rand((1, 5, 48, 48)) / 48**2
+    found = supported(maps, regions)
+    assert_allclose(found.sum((2, 3)), maps.sum((2, 3)), rtol=1e-4)
+    gain = (found / maps)[0, level]
+    assert divmod(int(gain.argmax()), 48) == (20, 25), "level with the disc, one cell behind its last"
+    assert gain.max() > 20 * gain.median()
+    others = torch.tensor([k for k in range(5) if abs(k - level) > 1])
+    assert_allclose(found[0, others], maps[0, others], rtol=1e-4)
+
+
 def test_pictures_repeat_themselves_and_negatives_have_no_points(sheets):
     rows = np.arange(8)
     one, two = (look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(3), 0.5) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two))
     assert one[0].shape == (8, SAGITTAL_PX, SAGITTAL_PX) and one[0].min() >= 0 and one[0].max() <= 255
-    _, _, state = look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(3), 1.0)
+    _, _, state, _ = look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(3), 1.0)
     assert (state == ABSENT).all()
     points, state = one[1], one[2]
     assert not ((state == PRESENT) & ~((points > 0) & (points < SAGITTAL_PX - 1)).all(-1)).any()
@@ -73,8 +131,8 @@ def test_pictures_repeat_themselves_and_negatives_have_no_points(sheets):
 def strange_pictures(sheets):
     rng = np.random.default_rng(8)
     ramp = np.linspace(0, 1, 256)
-    axial, _, _ = look(sheets["axial"], np.arange(10), "axial", rng, negatives=0.0)
-    sagittal, _, _ = look(sheets["sagittal"], np.arange(10), "sagittal", rng, negatives=1.0)
+    axial, *_ = look(sheets["axial"], np.arange(10), "axial", rng, negatives=0.0)
+    sagittal, *_ = look(sheets["sagittal"], np.arange(10), "sagittal", rng, negatives=1.0)
     yield from (picture.numpy() for picture in [*axial, *sagittal])
     yield rng.random((256, 256))
     yield np.full((200, 200), 7.0)
