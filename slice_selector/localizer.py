@@ -163,6 +163,9 @@ class Localizer:
         except FileNotFoundError:
             raise ArtefactError(f"{path}: no such file") from None
         except Exception as error:  # safetensors and torch have no common error
-            raise ArtefactError(f"{path}: not weights of the {kind} localizer ({error})") from error
+            raise ArtefactError(
+                f"{path}: not weights of the {kind} localizer, or of another version of lsdc; make them, or extract "
+                f"the store, again ({error})"
+            ) from error
         localizer.network.eval()
         return localizer

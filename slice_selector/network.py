@@ -117,14 +117,16 @@ def point_loss(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         Pictures, points, states as in `soft_targets`, and maybe regions (n, cells, cells), -1 unknown; cells of the
         spine (above 0) and other cells weigh the same in sum.
     """
-    pictures, points, state, *regions = batch
+    pictures, points, state = batch[:3]
     target = soft_targets(points, state, pictures.shape[-1])
-    scores, cells = network(pictures)
+    scores, region_scores = network(pictures)
     known = state > 0
     loss = -(target * scores.float().log_softmax(-1)).sum(-1)
     total = (loss * known).sum() / known.sum().clamp_min(1)
-    for kind in regions:
-        each = functional.cross_entropy(cells.float(), kind.clamp_min(0), reduction="none")
-        for chosen in (kind > 0, kind == 0):
-            total = total + (each * chosen).sum() / chosen.sum().clamp_min(1) / 2
+    if len(batch) == 3:
+        return total
+    regions = batch[3]
+    each = functional.cross_entropy(region_scores.float(), regions.clamp_min(0), reduction="none")
+    for chosen in (regions > 0, regions == 0):
+        total = total + (each * chosen).sum() / chosen.sum().clamp_min(1) / 2
     return total

@@ -81,13 +81,13 @@ def draw_pose(points: Tensor, shape: torch.Size, kind: str, mm: float, rng: np.r
         Source of chance.
     """
     n, half = len(points), np.array([shape[1], shape[0]]) * SHEET_MM / 2
-    angle, (sizes, sides) = rng.normal(0, _ANGLE[kind], n), _ZOOM[kind]
-    zoom = mm / 2 * np.exp(rng.normal(0, sizes, n))[:, None] * np.exp(rng.normal(0, sides, (n, 2)))
+    angle, (sizes, shapes) = rng.normal(0, _ANGLE[kind], n), _ZOOM[kind]
+    zoom = mm / 2 * np.exp(rng.normal(0, sizes, n))[:, None] * np.exp(rng.normal(0, shapes, (n, 2)))
     if kind == "axial":
         zoom[:, 0] *= np.where(rng.random(n) < 0.5, -1, 1)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
     matrix = turn * zoom[:, None] / half[:, None]
     shift = rng.normal(_MIDDLE_MM[kind], _SHIFT_MM[kind], (n, 2)) / half
-    matrix_, shift_, half_ = (torch.from_numpy(part.astype(np.float32)) for part in (matrix, shift, half))
-    warp = draw_warp(points[:, :5], half_, rng) if kind == "sagittal" else None
-    return Pose(matrix_, shift_, half_, warp)
+    sides = torch.from_numpy(half.astype(np.float32))
+    warp = draw_warp(points[:, :5], sides, rng) if kind == "sagittal" else None
+    return Pose(torch.from_numpy(matrix).float(), torch.from_numpy(shift).float(), sides, warp)

@@ -21,7 +21,7 @@ from lsdc.slice_selector.decode import ordered_levels, peak
 from lsdc.slice_selector.example import AXIAL_MM, AXIAL_PX, PRESENT, SAGITTAL_MM, SAGITTAL_PX
 from lsdc.slice_selector.localizer import BACKBONES, CHANNELS, Localizer
 from lsdc.slice_selector.network import STRIDE
-from lsdc.slice_selector.sheets import SHEETS_VERSION, Sheets, make_sheets
+from lsdc.slice_selector.sheets import Sheets, make_sheets
 from lsdc.slice_selector.simulated import look
 
 LEAST_PATIENTS = 10
@@ -63,7 +63,7 @@ class LocalizerPretraining:
         recipe = {
             key: value for key, value in asdict(self).items() if key not in ("out", "device", "workers")
         }
-        claim(work, recipe | {"sheets": SHEETS_VERSION}, lambda: "delete it, or give another --out")
+        claim(work, recipe, lambda: "delete it, or give another --out")
         sheets = make_sheets(self.patients, self.seed, work / "sheets", self.workers)
         self.out.mkdir(parents=True, exist_ok=True)
         order = np.random.default_rng(self.seed).permutation(self.patients)
@@ -97,7 +97,8 @@ class LocalizerPretraining:
                 seen = look(sheets, rows, localizer.kind, rng)
                 yield seen if seen.regions.numel() else seen[:3]
 
-        # Weights averaged along a path that does not settle carry over better to pictures of another kind
+        # Weights averaged along a path that does not settle (here over its last tenth or so, because young averages
+        # follow faster) carry over better to pictures of another kind
         # (Izmailov et al. 2018; Cha et al. 2021).
         recipe = Recipe(self.epochs, 2e-3, schedule="constant", weight_decay=0.02, ema=0.9995, seed=self.seed)
         return localizer.learn(batches, steps, recipe, device=pick_device(self.device), checkpoint=checkpoint)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lsdc.slice_selector.example import N_LEVELS
+
 REGIONS = 24
 """Neither; then head to foot from T10 and T10/T11 in turns, vertebrae odd and discs even."""
-_FIRST = 8
-"""Region of the disc L1/L2."""
-_LEVELS = 5
+_FIRST_LUMBAR_DISC = 3
 _DOUBT = 0.01
 """Support of a point with nothing in front of it."""
-_AHEAD, _ROWS = slice(1, 6), 3
-"""Columns (of 13) of the cells in front that are looked at: 6 to 31 mm; and rows each of vertebrae and disc."""
+_REACH, _ROWS = 5, 3
+"""How many columns of cells in front are looked at, 6 to 31 mm, and how many rows each of vertebrae and disc."""
+_TILT = np.deg2rad([-13.0, -8.0, 0.0, 10.0, 30.0])
+"""Mean tilt of the discs L1/L2 to L5/S1 on sagittal pictures; the front of those above 0 lies lower than the back."""
+
+
+def region_of_disc(k: int) -> int:
+    """Region of the disc k, counted from T10/T11.
+
+    >>> region_of_disc(0), region_of_disc(7)
+    (2, 16)
+    """
+    return 2 + 2 * k
 
 
 def supported(maps: Tensor, regions: Tensor) -> Tensor:
@@ -32,11 +46,20 @@ def supported(maps: Tensor, regions: Tensor) -> Tensor:
     (n, 5, cells, cells) Tensor
         The sum of each map is as before.
     """
-    parts = [regions[:, _FIRST + 2 * level - 1 : _FIRST + 2 * level + 2] for level in range(_LEVELS)]
-    kernel = torch.zeros((_LEVELS, 3, 3 * _ROWS, 13))
-    for part in range(3):
-        kernel[:, part, part * _ROWS : (part + 1) * _ROWS, _AHEAD] = 1
-    seen = functional.conv2d(torch.cat(parts, 1), kernel / kernel[0].sum(), padding="same", groups=_LEVELS)
-    weighed = maps * (seen + _DOUBT)
+    discs = [region_of_disc(_FIRST_LUMBAR_DISC + level) for level in range(N_LEVELS)]
+    parts = torch.cat([regions[:, disc - 1 : disc + 2] for disc in discs], 1)
+    weighed = maps * (functional.conv2d(parts, _kernel(), padding="same", groups=N_LEVELS) + _DOUBT)
     share = maps.sum((2, 3), keepdim=True) / weighed.sum((2, 3), keepdim=True).clamp_min(1e-12)
     return weighed * share
+
+
+@cache
+def _kernel() -> Tensor:
+    """Means over the cells where the vertebra above, the disc, the vertebra below are due: (5, 3, 17, 13)."""
+    kernel = torch.zeros((N_LEVELS, 3, 17, 13))
+    for level, slope in enumerate(np.tan(_TILT)):
+        for away in range(1, _REACH + 1):
+            top = 17 // 2 - _ROWS - _ROWS // 2 + round(float(slope) * away)
+            for part in range(3):
+                kernel[level, part, top + part * _ROWS : top + (part + 1) * _ROWS, 13 // 2 - away] = 1
+    return kernel / kernel[0].sum()

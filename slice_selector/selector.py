@@ -19,7 +19,7 @@ from lsdc.slice_selector.location import Location
 from lsdc.slice_selector.ranking import SliceRanking
 from lsdc.slice_selector.sagittal import Found, SagittalSearch, fullest
 
-SCHEMA = 1
+SCHEMA = 2
 WEIGHTS = Path(__file__).with_name("weights")
 _NAN3 = (float("nan"),) * 3
 _NAN2 = (float("nan"),) * 2

@@ -19,11 +19,12 @@ from lsdc.cohort.phantom.tissues import N_DISCS, N_LABELS, Tissue
 from lsdc.runtime.artefact import atomic
 from lsdc.runtime.engine import fan_out
 from lsdc.slice_selector.example import ABSENT, PRESENT, UNKNOWN
+from lsdc.slice_selector.regions import region_of_disc
 
 SHEET_MM = 1.2
 """Side of a pixel of the sheets, mm."""
-SHEETS_VERSION = 2
-"""Of what is drawn; sheets of another version are not gone on with."""
+_VERSION = 2
+"""Of what is drawn: sheets of another version are not gone on with."""
 _Z, _Y = np.arange(-178, 192, SHEET_MM), np.arange(-150, 150, SHEET_MM)
 _ACROSS = np.arange(-130, 130, SHEET_MM)
 _PARTS = ("labels", "points", "state", "regions")
@@ -44,7 +45,7 @@ class Sheets:
         Column and row, px of the sheet.
     state : (n, channels) int8
         UNKNOWN, PRESENT or ABSENT.
-    regions : (n, rows / 2, columns / 2) uint8
+    regions : (n, ceil(rows / 2), ceil(columns / 2)) uint8
         Which vertebra or disc, head to foot, alternating from 1; 0 elsewhere. Axial: nothing.
     patient : (n,) int
         Row of `tissues`.
@@ -71,7 +72,7 @@ class Sheets:
             self.tissues,
         )
 
-    def millimetres(self, rows: NDArray[np.int64]) -> Tensor:
+    def millimeters(self, rows: NDArray[np.int64]) -> Tensor:
         """Points of some sheets (n, channels, 2), mm from the middle of the sheet."""
         sides = np.array([self.labels.shape[-1], self.labels.shape[-2]])
         return torch.from_numpy(
@@ -96,6 +97,7 @@ def make_sheets(patients: int, seed: int, work: Path, workers: int | None = None
     dict of str to Sheets
         `sagittal` and `axial`.
     """
+    work = work / f"version_{_VERSION}"
     work.mkdir(parents=True, exist_ok=True)
     todo = [k for k in range(patients) if not (work / f"{k}.npz").is_file()]
     for _ in fan_out(partial(_write, seed=seed, work=work), todo, "drawing patients", workers):
@@ -160,7 +162,7 @@ def _regions(spine: Spine, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     regions = np.where(body, bone, 0)
     for first in (Tissue.NUCLEUS, Tissue.ANNULUS):
         disc = (labels >= first) & (labels < first + N_DISCS)
-        regions = np.where(disc, 2 + 2 * (labels.astype(int) - first), regions)
+        regions = np.where(disc, region_of_disc(0) + 2 * (labels.astype(int) - first), regions)
     return regions.astype(np.uint8)
 
 

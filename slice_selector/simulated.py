@@ -84,7 +84,7 @@ def look(
     labels = _even_discs(sheets.labels[rows], rng) if kind == "sagittal" else sheets.labels[rows]
     painted = Painter()(labels, sheets.tissues[sheets.patient[rows]], heavy, rng)
     signal = torch.from_numpy(painted).mean(1, keepdim=True)
-    points = sheets.millimetres(rows)
+    points = sheets.millimeters(rows)
     pose = draw_pose(points, signal.shape[-2:], kind, mm, rng)
     grid = pose.grid(size)
     pictures, shown = _acquired(functional.grid_sample(signal, grid, align_corners=False), rng, generator)

@@ -14,6 +14,7 @@ _KNOTS_MM, _STRETCH_MM = 55.0, 3.5
 _HINGE, _SLIP_MM, _ZONE_MM = 0.16, 2.5, 12.0
 """Spread of the angle (radians) and of the slip at a hinge, and how far around it tissue gives way, mm."""
 _LAST_SHARE = 0.4
+"""Share of hinges that are put to the last disc; the others are spread over all."""
 _PINCH, _PINCHED_MM = (-0.2, 0.6), 7.0
 """By how much more than its surroundings a disc is lowered, and how far around its middle, mm."""
 _STEPS = 25
@@ -36,7 +37,7 @@ class Warp:
     slip : (n,) Tensor
         How far what lies below is moved to the right, mm.
     discs, along : (n, m, 2) Tensor
-        Middles of discs, mm, and unit vectors along the spine there.
+        Points behind the discs, mm, and unit vectors along the line of these points there.
     pinch : (n, m) Tensor
         By how much discs are lowered.
     """
@@ -89,7 +90,7 @@ def draw_warp(points: Tensor, half: Tensor, rng: np.random.Generator) -> Warp:
     Parameters
     ----------
     points : (n, m, 2) Tensor
-        Column and row of discs, head to foot, mm from the middle of the plane.
+        Column and row of points behind the discs, head to foot, mm from the middle of the plane.
     half : (2,) Tensor
         See `Warp`.
     rng : numpy Generator

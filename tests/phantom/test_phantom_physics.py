@@ -58,15 +58,18 @@ def test_spine_coordinates_there_and_back(u, v, s, seed, wide):
     assert_allclose(x - spine.sideways(back_s)[0], u, atol=0.3)
 
 
-def test_wide_ranges_are_wider_and_leave_usual_spines_alone():
+def test_wide_ranges_are_wider():
     def draw(seed, **wide):
         return draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, **wide)
 
     usual, wide = ([draw(seed, wide=wide) for seed in range(60)] for wide in (False, True))
     tilts = [np.rad2deg([spine.tilt(spine.centre[L5]) for spine in spines]) for spines in (usual, wide)]
     assert np.std(tilts[1]) > 1.3 * np.std(tilts[0])
-    assert_allclose(usual[0].curve_y, draw(0).curve_y)
-    assert not any(spine.rim.any() for spine in usual)
+    assert not any(spine.rim.any() or spine.parted for spine in usual)
+    assert np.std([spine.disc_height for spine in wide]) > np.std([spine.disc_height for spine in usual])
+    tapers = [np.std([(spine.lower_depth / spine.depth)[L5 + 1] for spine in part]) for part in (usual, wide)]
+    assert tapers[1] > 1.4 * tapers[0]
+    assert any(spine.parted > 4 for spine in wide)
     rimmed = [spine for spine in wide if spine.rim.any()]
     assert 20 < len(rimmed) < 50
     disease = uniform_disease(0.2)

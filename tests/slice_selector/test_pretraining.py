@@ -16,10 +16,11 @@ from lsdc.features.cli import PretrainLocalizer
 from lsdc.runtime import ConfigError
 from lsdc.runtime.training import Recipe
 from lsdc.slice_selector import SliceSelector
+from lsdc.slice_selector.decode import probabilities
 from lsdc.slice_selector.example import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE, normalize
-from lsdc.slice_selector.regions import REGIONS, supported
+from lsdc.slice_selector.regions import REGIONS, region_of_disc, supported
 from lsdc.slice_selector.sheets import make_sheets
 from lsdc.slice_selector.simulated import look
 
@@ -75,7 +76,7 @@ def test_regions_move_with_the_picture(sheets):
         assert found.regions.shape[1:] == (SAGITTAL_PX // STRIDE, SAGITTAL_PX // STRIDE)
         for regions, points, known in zip(found.regions, found.points, found.state):
             for level in np.flatnonzero(known[:5] == PRESENT):
-                cells = (regions == 2 + 2 * (FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
+                cells = (regions == region_of_disc(FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
                 y, x = STRIDE * cells + 1.5
                 if torch.isfinite(x):
                     ahead, above = points[level, 0] - x, points[level, 1] - y
@@ -98,22 +99,36 @@ def test_regions_are_learned_beside_points(sheets):
     assert right() > before + 0.15
 
 
-def test_points_behind_their_disc_are_supported():
+@pytest.mark.parametrize(("level", "fall"), [(2, 0.0), (4, 0.6)])
+def test_points_behind_their_disc_are_supported(level, fall):
+    """A disc between its vertebrae, whose front lies lower by `fall` cells per column."""
     assert len(VERTEBRAE) * 2 == REGIONS
-    level, disc = 2, 2 + 2 * (FIRST_LUMBAR_DISC + 2)
+    disc, columns = region_of_disc(FIRST_LUMBAR_DISC + level), range(20, 25)
     regions = torch.zeros((1, REGIONS, 48, 48))
-    regions[:, 0] = 1
-    for region, rows in ((disc - 1, slice(16, 19)), (disc, slice(19, 22)), (disc + 1, slice(22, 25))):
-        regions[:, :, rows, 20:25] = 0
-        regions[:, region, rows, 20:25] = 1
-    maps = torch.rand((1, 5, 48, 48)) / 48**2
+    for column in columns:
+        top = 16 + round(fall * (25 - column))
+        for part, region in enumerate((disc - 1, disc, disc + 1)):
+            regions[:, region, top + 3 * part : top + 3 * part + 3, column] = 1
+    regions[:, 0] = 1 - regions.sum(1)
+    maps = torch.rand((1, 5, 48, 48), generator=torch.Generator().manual_seed(0)) / 48**2
     found = supported(maps, regions)
     assert_allclose(found.sum((2, 3)), maps.sum((2, 3)), rtol=1e-4)
     gain = (found / maps)[0, level]
-    assert divmod(int(gain.argmax()), 48) == (20, 25), "level with the disc, one cell behind its last"
+    assert divmod(int(gain.argmax()), 48) == (20, 25), "level with the disc's back, one cell behind it"
     assert gain.max() > 20 * gain.median()
     others = torch.tensor([k for k in range(5) if abs(k - level) > 1])
     assert_allclose(found[0, others], maps[0, others], rtol=1e-4)
+
+
+def test_predictions_are_supported(sheets):
+    localizer = Localizer("sagittal")
+    shown = look(sheets["sagittal"], np.arange(2), "sagittal", np.random.default_rng(0)).pictures.byte()
+    logits, regions = localizer.network.eval()(normalize(shown))
+    raw = torch.from_numpy(probabilities(logits.detach().numpy())[0])
+    found, _ = localizer.predict(shown.numpy())
+    assert_allclose(found[:, :5], supported(raw[:, :5], regions.detach().softmax(1)), rtol=1e-4)
+    assert_allclose(found[:, 5:], raw[:, 5:], rtol=1e-4)
+    assert not np.allclose(found[:, :5], raw[:, :5], rtol=1e-3)
 
 
 def test_pictures_repeat_themselves_and_negatives_have_no_points(sheets):
