@@ -20,6 +20,11 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
+# AGPL, so neither the default installation nor the tests ask for it; the test of YOLOv8 runs where it is.
+$(VENV)/installed-yolo: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[yolo]'
+	touch $@
+
 demo: $(VENV)/installed
 	$(BIN)/python benchmarks/pipeline.py --work $(DEMO) --studies $(STUDIES) --seed 1
 

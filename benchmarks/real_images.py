@@ -37,6 +37,7 @@ from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.pictures import Cutter
 from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import Family, Level, View
+from lsdc.ensemble.report import bootstrap
 from lsdc.runtime.console import plain, say, table, track
 from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.localizer import Localizer
@@ -210,10 +211,10 @@ def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str,
         sheet(pictures, out / "masks.png")
     bins = np.digitize(confidence, [0.25, 0.5, 0.75])
     shares = [(one <= NEAR_MM).mean() for one in errors]
-    drawn = np.random.default_rng(0).choice(shares, (2000, len(shares))).mean(axis=1)
+    share = bootstrap(lambda counts: counts @ shares / counts.sum(axis=1), len(shares), 0)
     return {
         "right_within_8mm": float(right.mean()),
-        "interval": np.quantile(drawn, [0.025, 0.975]).tolist(),
+        "interval": [share.low, share.high],
         "median_mm": float(np.median(away)),
         "pictures": len(errors),
         "whole_pictures_right": float(np.mean([(one <= NEAR_MM).all() for one in errors])),

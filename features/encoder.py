@@ -11,11 +11,10 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import nn
 
 from lsdc.features.weights_source import load_network
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artefact import write_tensors
 from lsdc.runtime.device import fast_bfloat16
 
 CROPS_PER_BATCH = 256
@@ -78,9 +77,8 @@ class Encoder:
 
     def save(self, path: Path) -> None:
         """Write the weights as safetensors, as they are; `build(backbone, path, …)` reads them."""
-        tensors = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
-        with atomic(path) as temporary:
-            temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
+        tensors = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        write_tensors(path, tensors, backbone=self.backbone)
 
     def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed pictures.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from lsdc.runtime.artefact import MANIFEST, atomic, claim, fingerprint, read_jso
 from lsdc.runtime.console import existing, say, track
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.engine import fan_out
-from lsdc.slice_selector import SelectorConfig, SelectorExample, cross_fit_selector
+from lsdc.slice_selector import SelectorConfig, SelectorExample, SliceSelector, cross_fit_selector
 from lsdc.slice_selector.fit import folder_of
 
 STUDIES_PER_CHUNK = 16
@@ -149,23 +149,26 @@ class Extractor:
         reference = None if self.like is None else self.like.feature_fingerprint
         return self.settings.content() | {"encoder": encoder.digest, "selector": how, "like": reference}
 
-    def _selectors(self, cohort: Cohort, folds: Mapping[str, int], how: str) -> Any:
-        """A function from study id to the folder of the selector that locates it."""
+    def _selectors(self, cohort: Cohort, folds: Mapping[str, int], how: str) -> Callable[[str], Path]:
+        """A function from study id to the folder, in the store, of the selector that locates it."""
         target = self.out / "selector"
+        bundled = target / "bundled"
         if how == "bundled":
-            return lambda study: None
-        if how == "like":
+            # Kept in the store: what is gone on with later, and what `--like` does, is of the same weights.
+            if not bundled.is_dir():
+                with atomic(bundled) as temporary:
+                    SliceSelector.bundled().save(temporary)
+        elif how == "like":
             assert self.like is not None
-            source = self.like.path / "selector"
-            if not source.is_dir():
-                return lambda study: None
             if not target.is_dir():
                 with atomic(target) as temporary:
-                    shutil.copytree(source, temporary)
+                    shutil.copytree(self.like.path / "selector", temporary)
             known = self.like.studies
             folds = dict(zip(known["study_id"], (int(fold) for fold in known["fold"])))
         else:
             self._fit_selectors(cohort, folds, target)
+        if bundled.is_dir():
+            return lambda study: bundled
         return lambda study: folder_of(target, folds.get(study, -1))
 
     def _fit_selectors(self, cohort: Cohort, folds: Mapping[str, int], target: Path) -> None:

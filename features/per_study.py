@@ -52,8 +52,8 @@ class StudyTask:
         The study.
     index : int
         Its place in the store.
-    selector : Path or None
-        Folder of the selector that locates it; None for the bundled one.
+    selector : Path
+        Folder of the selector that locates it.
     arrays : Arrays
         Where crops, volumes and previews go.
     work : Path
@@ -62,7 +62,7 @@ class StudyTask:
 
     source: StudySource
     index: int
-    selector: Path | None
+    selector: Path
     arrays: Arrays
     work: Path
 
@@ -125,8 +125,8 @@ def read(source: StudySource) -> Study:
 
 
 @lru_cache(maxsize=8)
-def _selector(folder: Path | None) -> SliceSelector:
-    return SliceSelector.bundled() if folder is None else SliceSelector.load(folder)
+def _selector(folder: Path) -> SliceSelector:
+    return SliceSelector.load(folder)
 
 
 def _rows(
@@ -170,7 +170,7 @@ def _record(study: Study, task: StudyTask, locations: Sequence[Location]) -> dic
     return {
         "study_id": study.study_id,
         "split": task.source.split,
-        "selector": "bundled" if task.selector is None else task.selector.name,
+        "selector": task.selector.name,
         **counts,
         "located": sum(item.series is not None for item in locations),
         "problems": problems,

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from lsdc.cohort.phantom.painter import Painter
@@ -24,7 +23,7 @@ from lsdc.features.patches import KINDS, Patches, make_patches
 from lsdc.features.probe import OWN, linear_probe
 from lsdc.features.randomize import FRAMES, Choice
 from lsdc.runtime import ConfigError
-from lsdc.runtime.artefact import atomic, claim, write_json
+from lsdc.runtime.artefact import claim, write_json, write_tensors
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import fast_bfloat16, pick_device
 from lsdc.runtime.training import History, Recipe, train
@@ -155,11 +154,10 @@ class Pretraining:
 
     def _save(self, encoder: Encoder) -> None:
         tensors = {
-            name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+            name: (value.half() if value.is_floating_point() else value).cpu().numpy()
             for name, value in encoder.network.state_dict().items()
         }
-        with atomic(self.out) as temporary:
-            temporary.write_bytes(save(tensors, {"backbone": self.backbone}))
+        write_tensors(self.out, tensors, backbone=self.backbone)
 
     def _teacher(self, patches: Patches) -> Teacher:
         return Teacher(patches, self.crop_px, self.painter, self.boxes)

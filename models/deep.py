@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS, Family
@@ -25,7 +25,7 @@ from lsdc.models.options import Options
 from lsdc.models.pictures import Batch, Pictures, mirror
 from lsdc.models.targets import of_family
 from lsdc.runtime import LsdcError
-from lsdc.runtime.artefact import atomic, file_hash, write_manifest
+from lsdc.runtime.artefact import file_hash, write_manifest, write_tensors
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.logs import tensorboard_writer
 from lsdc.runtime.training import Recipe, train
@@ -288,9 +288,8 @@ class DeepMember(Saved):
         if self.network is None or self.priors is None:
             raise NotFittedError(f"{self.name}: not fitted; call fit before save")
         folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        with atomic(folder / _WEIGHTS) as temporary:
-            temporary.write_bytes(save(state))
+        state = {name: value.detach().cpu().numpy() for name, value in self.network.state_dict().items()}
+        write_tensors(folder / _WEIGHTS, state)
         hashes = {_WEIGHTS: file_hash(folder / _WEIGHTS)}
         write_manifest(
             folder, "member", SCHEMA, member=self.name, seed=self.seed, options=asdict(self.options.resolved()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -112,6 +113,8 @@ def yolo_model() -> Any:
     ConfigError
         When it is not installed.
     """
+    # When imported, it would ask the network whether there is one.
+    os.environ.setdefault("YOLO_OFFLINE", "true")
     try:
         from ultralytics.nn.tasks import DetectionModel
     except ImportError:

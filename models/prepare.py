@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save
 from sklearn.decomposition import PCA
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level
 from lsdc.models.examples import Examples
 from lsdc.runtime import ArtefactError, LsdcError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artefact import write_tensors
 
 VIEWS = 3
 COMPONENTS, CONTEXT_COMPONENTS = 32, 6
@@ -118,9 +117,7 @@ class Preparation:
 
     def save(self, path: Path) -> None:
         """Write as safetensors."""
-        tensors = {name: np.ascontiguousarray(value) for name, value in self.tensors.items()}
-        with atomic(path) as temporary:
-            temporary.write_bytes(save(tensors, {"numeric_names": json.dumps(self.numeric_names)}))
+        write_tensors(path, self.tensors, numeric_names=json.dumps(self.numeric_names))
 
     @classmethod
     def load(cls, path: Path) -> Self:

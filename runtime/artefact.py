@@ -12,6 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
 from lsdc.runtime.errors import ArtefactError
 
 MANIFEST = "manifest.json"
@@ -36,6 +40,16 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, NDArray], **notes: str) -> None:
+    """Write arrays as safetensors, whole or not at all.
+
+    The file is as readable as others; safetensors' own `save_file` makes one that only its owner may read.
+    """
+    content = {name: np.array(value, order="C") for name, value in tensors.items()}
+    with atomic(path) as temporary:
+        temporary.write_bytes(save(content, notes))
 
 
 def read_json(path: Path) -> Any:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lsdc.slice_selector.pose import Pose
+
 
 def disturb(
     pictures: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
@@ -46,15 +48,15 @@ def move(
     shift = torch.stack([draw(-0.12, 0.12), draw(-0.12, 0.12)], dim=1)
     flip = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    back = torch.stack([torch.stack([flip * cos, -sin], 1), torch.stack([flip * sin, cos], 1)], 1)
-    matrix = torch.cat([back, shift[:, :, None]], dim=2)
-    grid = functional.affine_grid(matrix, [n, 1, size, size], align_corners=False)
-    values = functional.grid_sample(pictures[:, None].float(), grid, align_corners=False)[:, 0] / 255
-    unit = (points + 0.5) * 2 / size - 1
-    moved = torch.linalg.solve(back[:, None], (unit - shift[:, None])[..., None])[..., 0]
-    moved = (moved + 1) * size / 2 - 0.5
+    matrix = torch.stack([torch.stack([flip * cos, -sin], 1), torch.stack([flip * sin, cos], 1)], 1)
+    half = torch.full((2,), size / 2)
+    pose = Pose(matrix, shift, half)
+    values = (
+        functional.grid_sample(pictures[:, None].float(), pose.grid(size), align_corners=False)[:, 0] / 255
+    )
+    moved = pose.moved(points + 0.5 - half, size)
     if mirror:
-        moved = torch.where((flip < 0)[:, None, None], moved.flip(1), moved)
+        moved = torch.where(pose.mirrored[:, None, None], moved.flip(1), moved)
     return values, moved
 
 

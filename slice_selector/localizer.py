@@ -9,11 +9,11 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artefact import write_tensors
 from lsdc.runtime.training import History, Recipe, train
 from lsdc.slice_selector.augment import disturb
 from lsdc.slice_selector.decode import Maps, probabilities
@@ -139,12 +139,10 @@ class Localizer:
     def save(self, path: Path) -> None:
         """Write the weights as half-precision safetensors."""
         state = {
-            name: value.half().contiguous() if value.is_floating_point() else value.contiguous()
+            name: (value.half() if value.is_floating_point() else value).cpu().numpy()
             for name, value in self.network.state_dict().items()
         }
-        with atomic(path) as temporary:
-            # `save_file` would make a file that only its owner may read.
-            temporary.write_bytes(save(state))
+        write_tensors(path, state)
 
     @classmethod
     def load(cls, path: Path, kind: str) -> Self:

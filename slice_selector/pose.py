@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lsdc.slice_selector.sheets import SHEET_MM
 from lsdc.slice_selector.warp import Warp, draw_warp
 
 _ANGLE = {"sagittal": 0.12, "axial": 0.06}
@@ -21,14 +20,14 @@ _SHIFT_MM = {"sagittal": (26.0, 24.0), "axial": (8.0, 14.0)}
 
 @dataclass(frozen=True)
 class Pose:
-    """An affine map from n pictures to sheets, and a warp of what it reaches.
+    """An affine map from n pictures to the planes they are taken from, and a warp of what it reaches.
 
     Parameters
     ----------
     matrix, shift : (n, 2, 2), (n, 2) Tensor
-        From the picture to the sheet, both in units from -1 to 1.
+        From the picture to the plane, both in units from -1 to 1.
     half : (2,) Tensor
-        Half of the sheet's sides (columns, rows), mm.
+        Half of the plane's sides (columns, rows), in any unit; mm where there is a warp.
     warp : Warp or None
         In mm.
     """
@@ -57,22 +56,22 @@ class Pose:
         )
 
     def moved(self, points: Tensor, size: int) -> Tensor:
-        """Where points of the sheets (n, m, 2; mm from their middles) are on the pictures, px."""
+        """Where points of the planes (n, m, 2; from their middles, in the unit of `half`) are on the pictures, px."""
         if self.warp is not None:
             points = self.warp.back(points)
         away = points / self.half - self.shift[:, None]
         return (torch.linalg.solve(self.matrix[:, None], away[..., None])[..., 0] + 1) * size / 2 - 0.5
 
 
-def draw_pose(points: Tensor, shape: torch.Size, kind: str, mm: float, rng: np.random.Generator) -> Pose:
+def draw_pose(points: Tensor, half: Tensor, kind: str, mm: float, rng: np.random.Generator) -> Pose:
     """Draw poses of pictures.
 
     Parameters
     ----------
     points : (n, m, 2) Tensor
         Column and row on the sheets, mm from their middles; sagittal: the canal's come first.
-    shape : (rows, columns)
-        Of the sheets, px.
+    half : (2,) Tensor
+        Half of the sheets' sides (columns, rows), mm.
     kind : str
         `sagittal` (these are warped) or `axial` (half of these are mirrored).
     mm : float
@@ -80,14 +79,13 @@ def draw_pose(points: Tensor, shape: torch.Size, kind: str, mm: float, rng: np.r
     rng : numpy Generator
         Source of chance.
     """
-    n, half = len(points), np.array([shape[1], shape[0]]) * SHEET_MM / 2
+    n, sides = len(points), half.numpy()
     angle, (sizes, shapes) = rng.normal(0, _ANGLE[kind], n), _ZOOM[kind]
     zoom = mm / 2 * np.exp(rng.normal(0, sizes, n))[:, None] * np.exp(rng.normal(0, shapes, (n, 2)))
     if kind == "axial":
         zoom[:, 0] *= np.where(rng.random(n) < 0.5, -1, 1)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
-    matrix = turn * zoom[:, None] / half[:, None]
-    shift = rng.normal(_MIDDLE_MM[kind], _SHIFT_MM[kind], (n, 2)) / half
-    sides = torch.from_numpy(half.astype(np.float32))
-    warp = draw_warp(points[:, :5], sides, rng) if kind == "sagittal" else None
-    return Pose(torch.from_numpy(matrix).float(), torch.from_numpy(shift).float(), sides, warp)
+    matrix = turn * zoom[:, None] / sides[:, None]
+    shift = rng.normal(_MIDDLE_MM[kind], _SHIFT_MM[kind], (n, 2)) / sides
+    warp = draw_warp(points[:, :5], half, rng) if kind == "sagittal" else None
+    return Pose(torch.from_numpy(matrix).float(), torch.from_numpy(shift).float(), half, warp)

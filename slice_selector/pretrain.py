@@ -97,9 +97,8 @@ class LocalizerPretraining:
                 seen = look(sheets, rows, localizer.kind, rng)
                 yield seen if seen.regions.numel() else seen[:3]
 
-        # Weights averaged along a path that does not settle (here over its last tenth or so, because young averages
-        # follow faster) carry over better to pictures of another kind
-        # (Izmailov et al. 2018; Cha et al. 2021).
+        # Weights averaged along a path that does not settle carry over better to pictures of another kind (Izmailov
+        # et al. 2018; Cha et al. 2021); here over its last tenth or so, because young averages follow faster.
         recipe = Recipe(self.epochs, 2e-3, schedule="constant", weight_decay=0.02, ema=0.9995, seed=self.seed)
         return localizer.learn(batches, steps, recipe, device=pick_device(self.device), checkpoint=checkpoint)
 

@@ -18,6 +18,8 @@ _DOUBT = 0.01
 """Support of a point with nothing in front of it."""
 _REACH, _ROWS = 5, 3
 """How many columns of cells in front are looked at, 6 to 31 mm, and how many rows each of vertebrae and disc."""
+_UP, _AHEAD = 8, 6
+"""How far the kernel reaches, cells: enough for the steepest disc."""
 _TILT = np.deg2rad([-13.0, -8.0, 0.0, 10.0, 30.0])
 """Mean tilt of the discs L1/L2 to L5/S1 on sagittal pictures; the front of those above 0 lies lower than the back."""
 
@@ -55,11 +57,11 @@ def supported(maps: Tensor, regions: Tensor) -> Tensor:
 
 @cache
 def _kernel() -> Tensor:
-    """Means over the cells where the vertebra above, the disc, the vertebra below are due: (5, 3, 17, 13)."""
-    kernel = torch.zeros((N_LEVELS, 3, 17, 13))
+    """Means over the cells where the vertebra above, the disc, the vertebra below are due: (5, 3, rows, columns)."""
+    kernel = torch.zeros((N_LEVELS, 3, 2 * _UP + 1, 2 * _AHEAD + 1))
     for level, slope in enumerate(np.tan(_TILT)):
         for away in range(1, _REACH + 1):
-            top = 17 // 2 - _ROWS - _ROWS // 2 + round(float(slope) * away)
+            top = _UP - _ROWS - _ROWS // 2 + round(float(slope) * away)
             for part in range(3):
-                kernel[level, part, top + part * _ROWS : top + (part + 1) * _ROWS, 13 // 2 - away] = 1
+                kernel[level, part, top + part * _ROWS : top + (part + 1) * _ROWS, _AHEAD - away] = 1
     return kernel / kernel[0].sum()

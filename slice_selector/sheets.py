@@ -46,7 +46,7 @@ class Sheets:
     state : (n, channels) int8
         UNKNOWN, PRESENT or ABSENT.
     regions : (n, ceil(rows / 2), ceil(columns / 2)) uint8
-        Which vertebra or disc, head to foot, alternating from 1; 0 elsewhere. Axial: nothing.
+        Which vertebra or disc every other pixel shows, head to foot, alternating from 1; 0 elsewhere. Axial: nothing.
     patient : (n,) int
         Row of `tissues`.
     tissues : (patients, N_LABELS, 3) float32
@@ -72,12 +72,14 @@ class Sheets:
             self.tissues,
         )
 
+    @property
+    def half(self) -> Tensor:
+        """Half of a sheet's sides (columns, rows), mm."""
+        return torch.tensor([self.labels.shape[-1], self.labels.shape[-2]]) * SHEET_MM / 2
+
     def millimeters(self, rows: NDArray[np.int64]) -> Tensor:
         """Points of some sheets (n, channels, 2), mm from the middle of the sheet."""
-        sides = np.array([self.labels.shape[-1], self.labels.shape[-2]])
-        return torch.from_numpy(
-            (self.points[rows] + 0.5 - sides.astype(np.float32) / 2) * np.float32(SHEET_MM)
-        )
+        return (torch.from_numpy(self.points[rows]) + 0.5) * SHEET_MM - self.half
 
 
 def make_sheets(patients: int, seed: int, work: Path, workers: int | None = None) -> dict[str, Sheets]:
@@ -160,9 +162,8 @@ def _regions(spine: Spine, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     bone = 1 + 2 * np.searchsorted(-spine.disc_centre, -s)
     body = np.isin(labels, _BONE) & (v > -1.05 * spine.depth.max()) & (v < 1.5)
     regions = np.where(body, bone, 0)
-    for first in (Tissue.NUCLEUS, Tissue.ANNULUS):
-        disc = (labels >= first) & (labels < first + N_DISCS)
-        regions = np.where(disc, region_of_disc(0) + 2 * (labels.astype(int) - first), regions)
+    for k in range(N_DISCS):
+        regions[np.isin(labels, (Tissue.NUCLEUS + k, Tissue.ANNULUS + k))] = region_of_disc(k)
     return regions.astype(np.uint8)
 
 

@@ -85,7 +85,7 @@ def look(
     painted = Painter()(labels, sheets.tissues[sheets.patient[rows]], heavy, rng)
     signal = torch.from_numpy(painted).mean(1, keepdim=True)
     points = sheets.millimeters(rows)
-    pose = draw_pose(points, signal.shape[-2:], kind, mm, rng)
+    pose = draw_pose(points, sheets.half, kind, mm, rng)
     grid = pose.grid(size)
     pictures, shown = _acquired(functional.grid_sample(signal, grid, align_corners=False), rng, generator)
     moved, state = pose.moved(points, size), torch.from_numpy(sheets.state[rows].astype(np.int64))
@@ -130,6 +130,8 @@ def _of_cells(regions: NDArray[np.uint8], grid: Tensor) -> Tensor:
     cells = grid.unflatten(1, (size // STRIDE, STRIDE)).unflatten(3, (size // STRIDE, STRIDE))
     places = cells[:, :, middle, :, middle].mean((2, 4))
     here = torch.from_numpy(regions)[:, None].float()
+    # Of each two pixels of a side the first was kept.
+    places = places + 0.5 / torch.tensor([regions.shape[-1], regions.shape[-2]])
     return functional.grid_sample(here, places, "nearest", align_corners=False)[:, 0].long()
 
 

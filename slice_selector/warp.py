@@ -106,5 +106,5 @@ def draw_warp(points: Tensor, half: Tensor, rng: np.random.Generator) -> Warp:
     )
     knots, hinged, pinch = (torch.from_numpy(draw.astype(np.float32)) for draw in draws)
     hinge = points[torch.arange(n), torch.from_numpy(which)]
-    along = functional.normalize(torch.gradient(points, dim=1)[0], dim=-1)
+    along = functional.normalize(torch.gradient(points, dim=1, edge_order=2)[0], dim=-1)
     return Warp(half, knots, hinge, hinged[:, 0], hinged[:, 1], points, along, pinch.clamp(*_PINCH))

@@ -15,7 +15,7 @@ from lsdc.features import per_study
 from lsdc.features.cli import Extract, Preview, main
 from lsdc.features.store import FeatureStore
 from lsdc.runtime import ArtefactError, ConfigError, LsdcError
-from lsdc.slice_selector import Location
+from lsdc.slice_selector import Location, SliceSelector
 
 NAN = float("nan")
 
@@ -148,7 +148,9 @@ def test_like_refuses_what_contradicts_it(made, data, tmp_path):
         Extract(data, tmp_path / "new", like=made.path, crop_px=64).run()
 
 
-def test_without_labels_the_bundled_selector_is_announced(data, knowing, tmp_path, capsys):
+def test_without_labels_the_bundled_selector_is_announced_and_kept(
+    data, knowing, tmp_path, capsys, monkeypatch
+):
     only = tmp_path / "only"
     only.mkdir()
     shutil.copytree(next((data / "train_images").iterdir()), only / "someone")
@@ -156,6 +158,12 @@ def test_without_labels_the_bundled_selector_is_announced(data, knowing, tmp_pat
     assert result.selector == "bundled" and "bundled localizer" in capsys.readouterr().err
     store = FeatureStore.open(tmp_path / "store")
     assert set(store.rows.split) == {"new"} and set(store.studies.selector) == {"bundled"}
+    # The store keeps the localizer: that of another version is not asked.
+    monkeypatch.setattr(SliceSelector, "bundled", lambda: pytest.fail("the store's own is to be used"))
+    Extract(only, tmp_path / "like", like=store.path, workers=1).run()
+    again = FeatureStore.open(tmp_path / "like")
+    np.testing.assert_array_equal(again.rows[["x", "y"]], store.rows[["x", "y"]])
+    assert set(again.studies.selector) == {"bundled"}
 
 
 def test_an_unreadable_study_is_a_problem_not_a_crash(data, knowing, tmp_path, monkeypatch, capsys):
