@@ -67,6 +67,11 @@ class Series:
     flags: frozenset[str] = frozenset()
 
     @property
+    def placed(self) -> bool:
+        """Whether its place in the patient is known, so that points of other series can be found on it."""
+        return not self.flags & {"no_position", "no_orientation"}
+
+    @property
     def positions(self) -> Array:
         """Position of each slice along the first slice's normal, mm; shape (n,)."""
         normal = self.slices[0].plane.normal

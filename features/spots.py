@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 REACH_MM = 6.0
 """How far outside a stack of slices a point may lie and still be shown by the nearest slice."""
 
-UNPLACED = frozenset({"no_position", "no_orientation"})
-"""Flags of series whose place in the patient is not known."""
-
 
 class Spot(NamedTuple):
     """A place in one slice of a study.
@@ -57,7 +54,7 @@ def find_spots(study: Study, location: Location) -> dict[View, Spot]:
     if location.series is not None and location.slice is not None and np.isfinite(location.point).all():
         column, row = location.point
         spots[location.view] = Spot(location.series, location.slice, (float(column), float(row)), 0.0)
-        placed = placed and not UNPLACED & study.series[location.series].flags
+        placed = placed and study.series[location.series].placed
     if placed:
         patient = np.asarray(location.patient, float)
         for view in View:
@@ -69,7 +66,7 @@ def find_spots(study: Study, location: Location) -> dict[View, Spot]:
 def _nearest(study: Study, view: View, patient: np.ndarray) -> Spot | None:
     found: list[Spot] = []
     for index, series in enumerate(study.series):
-        if series.view is view and not UNPLACED & series.flags:
+        if series.view is view and series.placed:
             where = series.nearest(patient)
             item = series.slices[where]
             column, row = (float(value) for value in item.plane.to_pixel(patient)[0])

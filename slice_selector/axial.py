@@ -56,7 +56,7 @@ def recesses_beside(canal: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class AxialSearch:
-    """Finds levels on all axial series of a study.
+    """Finds levels on the axial series of a study whose place is known, or on all where none's is.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ class AxialSearch:
 
     def __init__(self, study: Study, localizer: Localizer | None) -> None:
         self.study, self.localizer = study, localizer
-        self.series = [k for k, series in enumerate(study.series) if series.view is View.AXIAL_T2]
+        every = [k for k, series in enumerate(study.series) if series.view is View.AXIAL_T2]
+        self.series = [k for k in every if study.series[k].placed] or every
         self.slices = [(k, i) for k in self.series for i in range(len(study.series[k].slices))]
         geometry = [series_geometry(study.series[k]) for k in self.series]
         self.offset = np.concatenate([part[0] for part in geometry]) if geometry else np.zeros(0)
@@ -76,8 +77,13 @@ class AxialSearch:
         self._descriptors: dict[int, NDArray[np.float32]] = {}
         self._cutters: dict[int, Cutter] = {}
 
+    @property
+    def placed(self) -> bool:
+        """Whether points found on sagittal series tell anything about these."""
+        return bool(self.series) and self.study.series[self.series[0]].placed
+
     def spread_levels(self) -> NDArray[np.float64]:
-        """Canal points guessed from the stacks alone, for studies without a sagittal series; (5, 3) mm."""
+        """Canal points guessed from the stacks alone, where no sagittal series leads there; (5, 3) mm."""
         centers = np.array([
             self.study.series[k].slices[i].plane.to_patient([image_center(self.study.series[k], i)])[0]
             for k, i in self.slices

@@ -59,17 +59,21 @@ class SliceSelector:
         if t2 is not None:
             canal = searches[t2].find(Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], None)
         axial = AxialSearch(study, self.localizers.get("axial"))
-        points = canal.patient if canal else axial.spread_levels() if axial.slices else None
+        known = t2 is not None and study.series[t2].placed
+        spread = axial.spread_levels() if axial.slices and not (known and axial.placed) else None
+        points = canal.patient if canal else spread
+        levels = points if spread is None else spread
         foramina: dict[Side, Found] = {}
         if t1 is not None:
             for own_side in Side:
                 condition = Condition(f"{own_side}_neural_foraminal_narrowing")
-                foramina[own_side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], points)
+                near = points if t1 == t2 or (known and study.series[t1].placed) else None
+                foramina[own_side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], near)
         recesses = [
             None
-            if points is None or not axial.slices
+            if levels is None or not axial.slices
             else axial.find(level, point, self.rankings[Family.SUBARTICULAR])
-            for level, point in zip(Level, points if points is not None else np.full((N_LEVELS, 3), np.nan))
+            for level, point in zip(Level, levels if levels is not None else np.full((N_LEVELS, 3), np.nan))
         ]
         own = t2 is not None and study.series[t2].view is View.SAGITTAL_T2
         result = []
@@ -82,8 +86,8 @@ class SliceSelector:
                 seen = found is not None and study.series[found.series].view is View.SAGITTAL_T1
                 result.append(_sagittal(target, level, found, seen, points))
             else:
-                trust = float(canal.confidence[level]) if canal else 0.1
-                result.append(_axial(target, level, recesses[level], points, trust, bool(axial.slices)))
+                trust = float(canal.confidence[level]) if canal and spread is None else 0.1
+                result.append(_axial(target, level, recesses[level], levels, trust, bool(axial.slices)))
         return result
 
     def save(self, folder: Path) -> None:

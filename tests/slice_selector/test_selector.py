@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,6 +132,40 @@ def test_an_absent_view_is_flagged_and_the_place_still_known(studies, selectors,
             assert "view_absent" in location.flags
             assert location.located_by == "geometry"
             assert np.isfinite(location.patient).all()
+
+
+@pytest.mark.parametrize("flag", ["no_position", "no_orientation"])
+@pytest.mark.parametrize("lost", [View.AXIAL_T2, View.SAGITTAL_T2])
+def test_a_series_of_unknown_place_is_not_projected_to(studies, selectors, lost, flag):
+    """What is taken for its place may be anywhere: its slices are dealt over the levels instead."""
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    study = next(study for study in studies.values() if all(study.of_view(view) for view in View))
+    moved = Study(study.study_id, tuple(elsewhere(s, flag) if s.view is lost else s for s in study.series))
+    for before, after in zip(selector.locate(study), selector.locate(moved)):
+        if after.target.condition.view is View.AXIAL_T2:
+            assert after.slice is not None and after.confidence <= 0.1
+        elif after.target.condition.view is View.SAGITTAL_T1 and lost is View.AXIAL_T2:
+            assert after == before
+        else:
+            assert after.slice is not None
+
+
+def elsewhere(series, flag):
+    slices = tuple(
+        replace(item, plane=replace(item.plane, origin=tuple(np.add(item.plane.origin, 300.0))))
+        for item in series.slices
+    )
+    return replace(series, slices=slices, flags=series.flags | {flag})
+
+
+def test_a_placed_axial_series_is_preferred_to_one_of_unknown_place(studies, selectors):
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    study = next(study for study in studies.values() if all(study.of_view(view) for view in View))
+    unplaced = elsewhere(study.of_view(View.AXIAL_T2)[0], "no_position")
+    both = Study(study.study_id, (unplaced, *study.series))
+    for before, after in zip(selector.locate(study), selector.locate(both)):
+        assert (after.slice, after.point, after.confidence) == (before.slice, before.point, before.confidence)
+        assert after.series == (None if before.series is None else before.series + 1)
 
 
 def test_an_empty_study_and_one_slice(studies, selectors):
