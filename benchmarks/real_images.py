@@ -1,4 +1,4 @@
-"""The bundled encoder and localizer on real pictures, beside yardsticks.
+"""The bundled encoder and localizer, and the selector's descriptors, on real pictures, beside yardsticks.
 
     python benchmarks/real_images.py --data ../shared/real-images --out /tmp/real
 
@@ -18,7 +18,19 @@ import numpy as np
 import pandas as pd
 import tyro
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from pictures import (
+    BEHIND_MM,
+    as_study,
+    canal_points,
+    contact_sheets,
+    forward,
+    found_discs,
+    marked,
+    sheet,
+    spacings,
+)
+from PIL import Image
+from views import show_views, views
 from yardsticks import (
     FINDINGS,
     PX,
@@ -29,14 +41,11 @@ from yardsticks import (
     pixels,
     probe,
     read_discs,
-    read_gradings,
     textures,
 )
 
-from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.pictures import Cutter
-from lsdc.cohort.study import Series, Slice, Study
-from lsdc.cohort.vocabulary import Family, Level, View
+from lsdc.cohort.study import Series, Study
+from lsdc.cohort.vocabulary import Level, View
 from lsdc.ensemble.report import bootstrap
 from lsdc.runtime.console import plain, say, table, track
 from lsdc.slice_selector import SliceSelector
@@ -44,13 +53,9 @@ from lsdc.slice_selector.localizer import Localizer
 
 DISC = 29
 NEAR_MM = 8.0
-BEHIND_MM = 5.0
-"""The simulator marks the canal so far behind the posterior edge of the disc, where readers mark it too."""
 SIZES = ((0.8, 0.8), (1.2, 1.2), (1.35, 1.35), (1.5, 1.5), (1.3, 1.0), (0.85, 1.0))
 """Factors by which the spacing of rows and columns is falsified."""
 SAME_DISC_MM = 6.0
-HALF_DISC_MM, DISC_MM = 17.0, 48.0
-"""From the posterior edge to the middle of a disc, and the side of the crops around it."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class RealImages:
             result |= {"encoder": self.probes(crops, rows), "discs": len(rows)}
             crops, rows = found_discs(self.data, selector)
             result |= {"encoder_at_found_discs": self.probes(crops, rows), "found_discs": len(rows)}
+            result["views"] = views(self.data, selector, self.encoder)
         if self.out is not None:
             contact_sheets(self.data, selector, self.out)
         show(result, self.out)
@@ -104,59 +110,6 @@ class RealImages:
             name: probe(embed(crops), rows)
             for name, embed in track(encoders.items(), "probes", len(encoders))
         }
-
-
-def found_discs(data: Path, selector: SliceSelector, only: str = "") -> tuple[Crops, pd.DataFrame]:
-    """Squares of `DISC_MM` around the discs that the localizer finds on mid-sagittal slices, and their gradings."""
-    gradings, known = read_gradings(data), spacings(data)
-    crops, rows = [], []
-    for path in track(sorted((data / "midsagittal").glob(f"*{only}.png")), "finding discs"):
-        patient, name = path.stem.rsplit("_", 1)
-        view = View.SAGITTAL_T1 if name == "t1" else View.SAGITTAL_T2
-        spacing = known.get(path.stem, (0.6, 0.6))
-        study = as_study(path, spacing, view)
-        points, _ = canal_points(selector, study)
-        cutter = Cutter(study.series[0], view)
-        graded = gradings[gradings["patient"] == patient].set_index("ivd_label")
-        for level, point in enumerate(forward(points, spacing, BEHIND_MM + HALF_DISC_MM)):
-            label = len(Level) - level
-            if label in graded.index:
-                crops.append(cutter.cut(0, (float(point[0]), float(point[1])), DISC_MM, PX))
-                rows.append(graded.loc[label])
-    return crops, pd.DataFrame(rows).reset_index(drop=True)
-
-
-def as_study(path: Path, spacing: tuple[float, float], view: View) -> Study:
-    """A study of one upright sagittal slice."""
-    pixels_ = np.asarray(Image.open(path).convert("L"), np.float32)
-    plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), spacing)
-    return Study(path.stem, (Series("1", view, (Slice(pixels_, plane, 1, path.name),)),))
-
-
-def spacings(data: Path) -> dict[str, tuple[float, float]]:
-    """Spacing of rows and columns by series name, mm."""
-    table_ = pd.read_csv(data / "series.csv")
-    return {
-        str(row.series): tuple(float(part) for part in row.PixelSpacing.strip("[]").split(","))[:2]
-        for row in table_.itertuples()
-    }
-
-
-def canal_points(selector: SliceSelector, study: Study) -> tuple[NDArray, NDArray]:
-    """Column and row of the five canal points (5, 2), and their confidence (5,)."""
-    found = [item for item in selector.locate(study) if item.target.condition.family is Family.SPINAL]
-    plane = study.series[0].slices[0].plane
-    points = np.array([plane.to_pixel(np.array(item.patient))[0] for item in found])
-    return points, np.array([item.confidence for item in found])
-
-
-def forward(points: NDArray, spacing: tuple[float, float], by_mm: float = BEHIND_MM) -> NDArray:
-    """Canal points (5, 2) moved across the spine, by default to where they say the discs' posterior edges are."""
-    mm = points * spacing[::-1]
-    along = np.gradient(mm, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)  # head to foot is down, so this is to the left
-    return np.asarray((mm + by_mm * across) / spacing[::-1])
 
 
 def posterior_edges(mask: NDArray, row_mm: float) -> NDArray:
@@ -249,51 +202,6 @@ def on_others(data: Path, selector: SliceSelector) -> dict[str, Any]:
     return {"other_pictures": len(alarms), "five_confident_points_there": float(np.mean(alarms))}
 
 
-def marked(study: Study, points: NDArray, confidence: NDArray, truth: NDArray | None = None) -> Image.Image:
-    """The slice with the points, brighter where surer; crosses at the truth."""
-    item = study.series[0].slices[0]
-    low, high = np.percentile(item.pixels, [1, 99.5])
-    gray = (np.clip((item.pixels - low) / max(high - low, 1), 0, 1) * 255).astype(np.uint8)
-    scale = 320 / max(item.pixels.shape)
-    picture = (
-        Image.fromarray(gray)
-        .convert("RGB")
-        .resize((round(gray.shape[1] * scale), round(gray.shape[0] * scale)))
-    )
-    draw = ImageDraw.Draw(picture)
-    colors = [(255, 80, 80), (255, 170, 60), (255, 240, 80), (90, 230, 110), (90, 170, 255)]
-    for (x, y), sure, color in zip(points * scale, confidence, colors):
-        draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=color, width=2 if sure > 0.5 else 1)
-        draw.text((x + 7, y - 6), f"{sure:.1f}", fill=color)
-    for (x, y), color in zip(truth * scale if truth is not None else (), colors):
-        draw.line((x - 4, y, x + 4, y), fill=color)
-        draw.line((x, y - 4, x, y + 4), fill=color)
-    draw.text((3, 3), study.study_id, fill=(255, 255, 255))
-    return picture
-
-
-def sheet(pictures: list[Image.Image], path: Path, columns: int = 7) -> None:
-    """A contact sheet."""
-    rows = -(-len(pictures) // columns)
-    whole = Image.new("RGB", (columns * 322, rows * 322))
-    for k, picture in enumerate(pictures):
-        whole.paste(picture, (k % columns * 322, k // columns * 322))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole.save(path)
-
-
-def contact_sheets(data: Path, selector: SliceSelector, out: Path) -> None:
-    """Sheets of all mid-sagittal slices with the located points."""
-    known = spacings(data)
-    for name, view in (("t1", View.SAGITTAL_T1), ("t2", View.SAGITTAL_T2)):
-        pictures = []
-        for path in track(sorted((data / "midsagittal").glob(f"*_{name}.png")), f"mid-sagittal {name}"):
-            study = as_study(path, known.get(path.stem, (0.6, 0.6)), view)
-            pictures.append(marked(study, *canal_points(selector, study)))
-        for part in range(0, len(pictures), 35):
-            sheet(pictures[part : part + 35], out / f"midsagittal_{name}_{part // 35}.png")
-
-
 def show(result: dict[str, Any], out: Path | None) -> None:
     """Print the tables for people."""
     names = [*FINDINGS, "mean"]
@@ -302,6 +210,7 @@ def show(result: dict[str, Any], out: Path | None) -> None:
         show_encoders(f"{result['discs']} real discs", result["encoder"], names)
         found = result["encoder_at_found_discs"]
         show_encoders(f"{result['found_discs']} discs found by the localizer", found, names)
+        show_views(result["views"])
     located = result["localizer"]
     say(
         f"{located['right_within_8mm']:.0%} of the five lowest discs of {located['pictures']} pictures are within "

@@ -1,4 +1,4 @@
-"""How well a small classifier tells real pictures from simulated ones, and T1 from T2 by what simulation taught it.
+"""How well a small classifier tells real pictures from simulated ones.
 
     lsdc-phantom make sim --studies 30 --seed 5
     python benchmarks/realism.py --data ../shared/real-images --cohort sim
@@ -17,47 +17,34 @@ from typing import Any
 import numpy as np
 import tyro
 from numpy.typing import NDArray
+from pictures import BEHIND_MM, DISC_MM, HALF_DISC_MM, found_discs
 from PIL import Image
-from real_images import BEHIND_MM, DISC_MM, HALF_DISC_MM, as_study, found_discs, spacings
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.metrics import roc_auc_score
 from yardsticks import PX, Crops, cross_fitted, pixels, textures
 
 from lsdc.cohort import discover
-from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.pictures import Cutter
-from lsdc.cohort.vocabulary import View
 from lsdc.features.per_study import read
 from lsdc.runtime.console import plain, say, table, track
 from lsdc.slice_selector import SliceSelector
-from lsdc.slice_selector.descriptors import describe
-from lsdc.slice_selector.example import SAGITTAL_MM, SAGITTAL_PX
-from lsdc.slice_selector.sheets import make_sheets
-from lsdc.slice_selector.simulated import look
 
 
 @dataclass(frozen=True)
 class Realism:
-    """Tell real from simulated, and T1 from T2."""
+    """Tell real from simulated."""
 
     data: Path
     """folder with midsagittal/, gradings.csv, series.csv"""
-    cohort: tuple[Path, ...] = ()
+    cohort: tuple[Path, ...]
     """simulated cohorts to compare with"""
     work: Path = Path("runs/realism")
-    """folder for the sheets that T1 and T2 are learned from, and for the contact sheets"""
-    patients: int = 60
-    """simulated patients that T1 and T2 are learned from"""
-    seed: int = 77
-    """of these patients"""
+    """folder for the contact sheets"""
     json: bool = False
     """print the result as one JSON object on stdout"""
 
     def run(self) -> dict[str, Any]:
         """Measure."""
-        result: dict[str, Any] = {"views": self.views(), "real_or_simulated": {}}
+        result: dict[str, Any] = {"real_or_simulated": {}}
         real, rows = found_discs(self.data, SliceSelector.bundled(), only="_t2")
         groups = rows["patient"].to_numpy(str)
         for cohort in self.cohort:
@@ -74,34 +61,6 @@ class Realism:
             surest(crops, truth, scores["HOG + LBP"][1], self.work / f"surest_{cohort.name}.png")
         show(result)
         return result
-
-    def views(self) -> dict[str, float]:
-        """Learn T1 from T2 by descriptors of painted sheets, and tell them apart on real mid-sagittal slices."""
-        sheets = make_sheets(self.patients, self.seed, self.work / "sheets")["sagittal"]
-        spacing = SAGITTAL_MM / SAGITTAL_PX
-        plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (spacing, spacing))
-        descriptors, heavy = [], []
-        for number, rows in enumerate(
-            np.array_split(np.arange(len(sheets.labels)), max(1, len(sheets.labels) // 32))
-        ):
-            for t2 in (False, True):
-                rng = np.random.default_rng([self.seed, number, t2])
-                pictures, *_ = look(sheets, rows, "sagittal", rng, negatives=0.0, t2=t2)
-                descriptors += [describe(picture.numpy(), plane) for picture in pictures]
-                heavy += [t2] * len(rows)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-        model.fit(np.array(descriptors), heavy)
-        known = spacings(self.data)
-        truth, seen = [], []
-        for path in track(sorted((self.data / "midsagittal").glob("*.png")), "T1 or T2"):
-            item = as_study(path, known.get(path.stem, (0.6, 0.6)), View.SAGITTAL_T2).series[0].slices[0]
-            seen.append(describe(item.pixels, item.plane))
-            truth.append(path.stem.endswith("_t2"))
-        score = model.decision_function(np.array(seen))
-        return {
-            "auc": float(roc_auc_score(truth, score)), "right": float(accuracy_score(truth, score > 0)),
-            "pictures": len(truth),
-        }  # fmt: skip
 
 
 def simulated_discs(cohort: Path) -> tuple[Crops, NDArray]:
@@ -147,17 +106,11 @@ def surest(crops: Crops, truth: NDArray, score: NDArray, path: Path) -> None:
 
 def show(result: dict[str, Any]) -> None:
     """Print the tables for people."""
-    views = result["views"]
-    say(
-        f"T1 or T2 from pixels, learned in simulation: AUC {views['auc']:.3f}, {views['right']:.0%} right "
-        f"on {views['pictures']} real mid-sagittal slices"
+    table(
+        "Real or simulated: AUC of a logistic classifier by patient (.5: cannot be told apart)",
+        ["cohort", "16x8 pixels", "HOG + LBP"],
+        [(name, *row.values()) for name, row in result["real_or_simulated"].items()],
     )
-    if result["real_or_simulated"]:
-        table(
-            "Real or simulated: AUC of a logistic classifier by patient (.5: cannot be told apart)",
-            ["cohort", "16x8 pixels", "HOG + LBP"],
-            [(name, *row.values()) for name, row in result["real_or_simulated"].items()],
-        )
 
 
 if __name__ == "__main__":

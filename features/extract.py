@@ -27,7 +27,7 @@ from lsdc.features.per_study import (
 from lsdc.features.settings import Settings
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import Arrays, finish_store, writing_rows
-from lsdc.runtime import LsdcError
+from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.artefact import MANIFEST, atomic, claim, fingerprint, read_json
 from lsdc.runtime.console import existing, say, track
 from lsdc.runtime.device import pick_device
@@ -160,9 +160,14 @@ class Extractor:
                     SliceSelector.bundled().save(temporary)
         elif how == "like":
             assert self.like is not None
+            source = self.like.path / "selector"
+            if not source.is_dir():
+                raise ArtefactError(
+                    f"{source}: no such folder; a store of an older version is to be extracted again"
+                )
             if not target.is_dir():
                 with atomic(target) as temporary:
-                    shutil.copytree(self.like.path / "selector", temporary)
+                    shutil.copytree(source, temporary)
             known = self.like.studies
             folds = dict(zip(known["study_id"], (int(fold) for fold in known["fold"])))
         else:

@@ -38,6 +38,8 @@ _AWAY = (np.arange(SHEETS) - SHEETS // 2) * SHEET_MM
 _PLANE = (np.arange(PATCH_PX) - (PATCH_PX - 1) / 2) * PATCH_MM
 _FORWARD = 5.0
 """How far behind the posterior wall the middle of axial patches lies, mm."""
+_VERSION = 2
+"""Of what is drawn: patches of another version are not gone on with."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def make_patches(patients: int, seed: int, work: Path, workers: int | None = Non
     workers : int, optional
         Processes; default one per core.
     """
+    work = work / f"version_{_VERSION}"
     work.mkdir(parents=True, exist_ok=True)
     files = [work / f"{k}.npz" for k in range(patients)]
     todo = [k for k, path in enumerate(files) if not path.is_file()]
@@ -113,7 +116,7 @@ def _write(number: int, seed: int, work: Path) -> None:
 
 
 def patches_of(seed: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float32], pd.DataFrame]:
-    """Draw one patient and cut the patches.
+    """Draw one patient, oddities included, and cut the patches.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def patches_of(seed: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.flo
         As in `Patches`, without `patient`.
     """
     rng = np.random.default_rng(seed)
-    patient = draw_patient(rng)
+    patient = draw_patient(rng, odd=True)
     right = bool(rng.random() < 0.5)
     parts = [*_middle(patient, rng), *_foramina(patient, rng, right), *_axial(patient, rng)]
     labels = np.stack([part for part, _ in parts])

@@ -8,13 +8,13 @@ from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lsdc.models.heads import WEIGHTS, Features, Labels, Probabilities
 from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artefact import write_tensors
 from lsdc.runtime.training import Recipe, train
 
 _BATCH, _HIDDEN = 128, 64
@@ -92,10 +92,7 @@ class NeuralHead:
 
     def save(self, path: Path) -> None:
         """Write safetensors."""
-        with atomic(path) as temporary:
-            temporary.write_bytes(
-                save({name: value.contiguous() for name, value in self.network.state_dict().items()})
-            )
+        write_tensors(path, {name: value.numpy() for name, value in self.network.state_dict().items()})
 
     @classmethod
     def load(cls, path: Path) -> Self:

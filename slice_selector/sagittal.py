@@ -54,14 +54,16 @@ class Found:
 
 
 def fullest(study: Study, *views: View) -> int | None:
-    """Index of the series with most slices of the first view that is there; None when none is."""
+    """Index of a series of the first view that is there: one whose place is known, with most slices; or None."""
     for view in views:
         found = [k for k, series in enumerate(study.series) if series.view is view]
         if found:
-            return max(
-                found, key=lambda k: (len(study.series[k].slices), study.series[k].slices[0].pixels.size)
-            )
+            return max(found, key=lambda k: _rank(study.series[k]))
     return None
+
+
+def _rank(series: Series) -> tuple[bool, int, int]:
+    return series.placed, len(series.slices), series.slices[0].pixels.size
 
 
 class SagittalSearch:

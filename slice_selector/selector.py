@@ -55,19 +55,23 @@ class SliceSelector:
         t1 = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
         network = self.localizers.get("sagittal")
         searches = {k: SagittalSearch(study, k, network) for k in {t1, t2} if k is not None}
-        canal = None
-        if t2 is not None:
-            canal = searches[t2].find(Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], None)
+        placed = [k for k in (t2, t1) if k is not None and study.series[k].placed]
+        canals = {
+            k: searches[k].find(Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], None)
+            for k in {t2, *placed[:1]}
+            if k is not None
+        }
+        # Levels are projected from a series whose place is known: the canal's own where it is.
+        guide = canals[placed[0]] if placed else None
         axial = AxialSearch(study, self.localizers.get("axial"))
-        known = t2 is not None and study.series[t2].placed
-        spread = axial.spread_levels() if axial.slices and not (known and axial.placed) else None
-        points = canal.patient if canal else spread
-        levels = points if spread is None else spread
+        led = guide is not None and (axial.placed or not axial.slices)
+        levels = guide.patient if guide and led else axial.spread_levels() if axial.slices else None
         foramina: dict[Side, Found] = {}
         if t1 is not None:
             for own_side in Side:
                 condition = Condition(f"{own_side}_neural_foraminal_narrowing")
-                near = points if t1 == t2 or (known and study.series[t1].placed) else None
+                canal = canals.get(t1, guide if t1 in placed else None)
+                near = None if canal is None else canal.patient
                 foramina[own_side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], near)
         recesses = [
             None
@@ -75,18 +79,16 @@ class SliceSelector:
             else axial.find(level, point, self.rankings[Family.SUBARTICULAR])
             for level, point in zip(Level, levels if levels is not None else np.full((N_LEVELS, 3), np.nan))
         ]
-        own = t2 is not None and study.series[t2].view is View.SAGITTAL_T2
         result = []
         for target in TARGETS:
             level, side = list(Level).index(target.level), target.condition.side
             if target.condition.family is Family.SPINAL:
-                result.append(_sagittal(target, level, canal, own, points))
+                canal = None if t2 is None else canals[t2]
+                result.append(_sagittal(target, level, canal, study, levels if axial.placed else None))
             elif target.condition.family is Family.FORAMINAL and side is not None:
-                found = foramina.get(side)
-                seen = found is not None and study.series[found.series].view is View.SAGITTAL_T1
-                result.append(_sagittal(target, level, found, seen, points))
+                result.append(_sagittal(target, level, foramina.get(side), study, None))
             else:
-                trust = float(canal.confidence[level]) if canal and spread is None else 0.1
+                trust = float(guide.confidence[level]) if guide and led else 0.1
                 result.append(_axial(target, level, recesses[level], levels, trust, bool(axial.slices)))
         return result
 
@@ -120,16 +122,21 @@ def is_finished(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def _sagittal(target: Target, level: int, found: Found | None, own: bool, canal: NDArray | None) -> Location:
+def _sagittal(
+    target: Target, level: int, found: Found | None, study: Study, canal: NDArray | None
+) -> Location:
     view = target.condition.view
     if found is None:
-        if canal is None or target.condition.family is not Family.SPINAL:
+        if canal is None:
             return _absent(target)
         return Location(
             target, view, None, None, _NAN2, _triple(canal[level]), 0.05, "geometry", _VIEW_ABSENT
         )
     patient, confidence = _triple(found.patient[level]), float(found.confidence[level])
-    if not own:
+    series = study.series[found.series]
+    if series.view is not view:
+        if not series.placed:
+            return _absent(target)
         return Location(target, view, None, None, _NAN2, patient, 0.5 * confidence, "geometry", _VIEW_ABSENT)
     point = (float(found.points[level, 0]), float(found.points[level, 1]))
     return Location(

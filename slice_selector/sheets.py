@@ -23,7 +23,7 @@ from lsdc.slice_selector.regions import region_of_disc
 
 SHEET_MM = 1.2
 """Side of a pixel of the sheets, mm."""
-_VERSION = 2
+_VERSION = 3
 """Of what is drawn: sheets of another version are not gone on with."""
 _Z, _Y = np.arange(-178, 192, SHEET_MM), np.arange(-150, 150, SHEET_MM)
 _ACROSS = np.arange(-130, 130, SHEET_MM)
@@ -120,7 +120,7 @@ def make_sheets(patients: int, seed: int, work: Path, workers: int | None = None
 
 def _write(number: int, seed: int, work: Path) -> None:
     rng = np.random.default_rng((seed, number))
-    patient = draw_patient(rng, wide=True)
+    patient = draw_patient(rng, wide=True, odd=True)
     content: dict[str, Any] = {"tissues": patient.tissues[:N_LABELS].astype(np.float32)}
     for kind, sheets in (("sagittal", _sagittal(patient, rng)), ("axial", _axial(patient, rng))):
         content |= {f"{kind}_{name}": part for name, part in zip(_PARTS, sheets)}

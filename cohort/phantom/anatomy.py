@@ -12,12 +12,15 @@ from lsdc.cohort.phantom.brush import OUTSIDE, Anatomy, Brush
 from lsdc.cohort.phantom.disease import N_LEVELS, Disease
 from lsdc.cohort.phantom.narrowing import paint_narrowing
 from lsdc.cohort.phantom.nerves import paint_canal, paint_roots, paint_sac
+from lsdc.cohort.phantom.oddities import USUAL, Oddities, paint_implants
 from lsdc.cohort.phantom.spine import Spine
 from lsdc.cohort.phantom.tissues import N_DISCS, Tissue
 from lsdc.cohort.phantom.wear import Wear, dent, paint_extrusions, paint_wear
 
 
-def build_anatomy(canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, seed: int) -> Anatomy:
+def build_anatomy(
+    canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, seed: int, oddities: Oddities = USUAL
+) -> Anatomy:
     """Paint the spine of one patient on a blank canvas; later structures cover earlier ones.
 
     The same arguments paint the same patient, whatever the canvas samples.
@@ -34,10 +37,11 @@ def build_anatomy(canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, s
     for level in range(N_LEVELS):
         paint_narrowing(brush, spine, disease, level)
     paint_extrusions(brush, spine, wear)
-    paint_sac(brush, spine, np.random.default_rng(seed))
+    paint_sac(brush, spine, np.random.default_rng(seed), oddities.lipomatosis)
     for level in range(N_LEVELS):
         paint_roots(brush, spine, level)
     paint_wear(brush, spine, wear)
+    paint_implants(brush, spine, oddities)
     return canvas
 
 

@@ -28,8 +28,8 @@ def canal_depth(u: Array) -> Array:
 
 
 def canal_share(spine: Spine, s: Array) -> Array:
-    """How much of the lumbar canal's depth is left at s: the sacral canal narrows."""
-    return np.interp(s, spine.centre[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
+    """How much of the usual lumbar canal's depth there is at s: the sacral canal narrows."""
+    return spine.canal * np.interp(s, spine.centre[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
 
 
 def foramen_range(spine: Spine, level: int) -> tuple[float, float]:

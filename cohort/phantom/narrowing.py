@@ -74,11 +74,12 @@ def paint_narrowing(brush: Brush, spine: Spine, disease: Disease, level: int) ->
 
     def growth(u: Array, v: Array, s: Array) -> Array:
         fade = np.clip((h + 8.5 - np.abs(s - c)) / 5, 0, 1) ** 0.7
-        healthy = _healthy(u)
-        return v > healthy - (healthy - posterior_margin(disease, level, u)) * fade
+        healthy = np.where(np.abs(u) < CANAL_HALF_WIDTH, spine.canal, 1.0) * _healthy(u)
+        return v > healthy - (_healthy(u) - posterior_margin(disease, level, u)) * fade
 
     def flavum(u: Array, v: Array, s: Array) -> Array:
-        return (v > canal_depth(u) - 0.2) & (v < canal_depth(u) + 3.0)
+        back = spine.canal * canal_depth(u)
+        return (v > back - 0.2) & (v < back + 3.0)
 
     canal = (-CANAL_HALF_WIDTH, CANAL_HALF_WIDTH)
     brush.paint(Tissue.LIGAMENT, canal, (-1, CANAL_DEPTH + 4.5), (c - h - 8, c + h + 8), flavum)

@@ -30,22 +30,23 @@ def paint_canal(brush: Brush, spine: Spine) -> None:
     brush.paint(Tissue.EPIDURAL_FAT, canal, (0.3, CANAL_DEPTH), reach, inside)
 
 
-def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator) -> None:
-    """Fill what disease has left of the canal: CSF, conus and the strands of the cauda equina."""
+def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis: float = 0.0) -> None:
+    """Fill what disease and fat (a share of the sac's width) have left: CSF, conus, strands of the cauda equina."""
     top, bottom = spine.centre[0] + 20, spine.centre[9] - rng.uniform(-8, 10)
     # Fat parts the sac from the lumbosacral junction, more in some than in others.
     away = rng.uniform(0.2, 1.6)
     places = [bottom, spine.centre[8], spine.centre[7], spine.centre[4], top]
 
     def radii(s: Array) -> tuple[Array, Array]:
-        return np.interp(s, places, [2.0, 8.2, 9.4, 10.2, 9.0]), np.interp(
-            s, places, [2.0, 5.6, 6.6, 6.8, 6.4]
-        )
+        wide, deep = [2.0, 8.2, 9.4, 10.2, 9.0], [2.0, 5.6, 6.6, 6.8, 6.4]
+        left = 1 - lipomatosis * np.interp(s, spine.centre[[5, 4]], [1.0, 0.0])
+        return left * np.interp(s, places, wide), left * np.interp(s, places, deep)
 
     def front(s: Array) -> Array:
         parted = np.interp(s, spine.centre[[9, 8, 7]], [1.5, 2.6, 0.4])
         further = spine.parted * np.interp(s, spine.centre[[8, 7, 6]], [1.0, 0.5, 0.0])
-        return 0.6 + away * np.minimum(parted, 2.0) + further
+        crowded = 6.5 * lipomatosis * np.interp(s, spine.centre[[5, 4]], [1.0, 0.0])
+        return 0.6 + away * np.minimum(parted, 2.0) + further + crowded
 
     def sac(u: Array, v: Array, s: Array) -> Array:
         across, deep = radii(s)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +26,8 @@ _TEXTURE = {
 }  # fmt: skip
 _DISC_TEXTURE = 0.14
 _FATTY = (Tissue.FAT, Tissue.EPIDURAL_FAT, Tissue.STREAK, Tissue.FATTY)
+_JPEG, _JPEG_QUALITY = 0.1, (25.0, 95.0)
+"""Share of pictures that were JPEG files once, and of what quality."""
 _GRAIN = 256
 """Side of the repeating texture, voxels."""
 
@@ -186,4 +190,15 @@ def finished(signal: Tensor, generator: torch.Generator, gain: tuple[float, floa
     window = grainy * torch.exp(draw(*(float(torch.tensor(value).log()) for value in gain))) - draw(
         -0.03, 0.06
     )
-    return (window.clamp(0, 1) ** torch.exp(draw(-0.35, 0.35)) * 255).round()
+    shown = (window.clamp(0, 1) ** torch.exp(draw(-0.35, 0.35)) * 255).round()
+    return _recompressed(shown, draw(0, 1), draw(*_JPEG_QUALITY))
+
+
+def _recompressed(pictures: Tensor, chance: Tensor, quality: Tensor) -> Tensor:
+    """Some of the pictures (n, c, rows, columns) as JPEG leaves them."""
+    for number in (chance.flatten() < _JPEG).nonzero().flatten().tolist():
+        for picture in pictures[number]:
+            with BytesIO() as file:
+                Image.fromarray(picture.byte().cpu().numpy()).save(file, "JPEG", quality=int(quality[number]))
+                picture.copy_(torch.from_numpy(np.array(Image.open(file))))
+    return pictures

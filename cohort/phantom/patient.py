@@ -14,6 +14,7 @@ from lsdc.cohort.phantom.bones import foramen_range
 from lsdc.cohort.phantom.brush import Anatomy, blank
 from lsdc.cohort.phantom.disease import Disease, draw_disease, draw_severity
 from lsdc.cohort.phantom.measure import measure
+from lsdc.cohort.phantom.oddities import USUAL, Oddities, draw_oddities
 from lsdc.cohort.phantom.spine import FIRST_LUMBAR_DISC, Spine, draw_spine
 from lsdc.cohort.phantom.tissues import relaxation
 from lsdc.cohort.phantom.wear import Wear, draw_wear
@@ -29,7 +30,7 @@ class Patient:
         Years.
     male : bool
         Sex.
-    disease, wear, spine, habitus, anatomy
+    disease, wear, oddities, spine, habitus, anatomy
         See their classes.
     seed : int
         Of what `build_anatomy` draws.
@@ -43,6 +44,7 @@ class Patient:
     male: bool
     disease: Disease
     wear: Wear
+    oddities: Oddities
     spine: Spine
     habitus: Habitus
     anatomy: Anatomy
@@ -52,10 +54,10 @@ class Patient:
 
     def paint(self, canvas: Anatomy) -> Anatomy:
         """Paint this patient on another canvas."""
-        return build_anatomy(canvas, self.spine, self.disease, self.wear, self.seed)
+        return build_anatomy(canvas, self.spine, self.disease, self.wear, self.seed, self.oddities)
 
 
-def draw_patient(rng: np.random.Generator, wide: bool = False) -> Patient:
+def draw_patient(rng: np.random.Generator, wide: bool = False, odd: bool = False) -> Patient:
     """Draw one patient.
 
     Parameters
@@ -64,19 +66,24 @@ def draw_patient(rng: np.random.Generator, wide: bool = False) -> Patient:
         Source of chance.
     wide : bool
         See `draw_spine`.
+    odd : bool
+        Some have implants, lipomatosis, or a canal narrow from birth.
     """
     male = bool(rng.random() < 0.47)
     age = float(np.clip(rng.normal(56, 15), 18, 90))
     disease = draw_disease(rng, draw_severity(rng, 1)[0], age)
     size = (1.04 if male else 0.96) * (1 + 0.035 * rng.standard_normal())
-    spine = draw_spine(rng, disease.disc_loss, disease.slip, size, wide)
+    oddities, canal = draw_oddities(rng) if odd else (USUAL, 1.0)
+    spine = draw_spine(rng, disease.disc_loss, disease.slip, size, wide, canal)
     wear, seed = draw_wear(rng, disease, age), int(rng.integers(2**31))
-    anatomy = build_anatomy(blank(spine), spine, disease, wear, seed)
+    anatomy = build_anatomy(blank(spine), spine, disease, wear, seed, oddities)
     marrow = np.clip(0.006 * (age - 20) + 0.15 * rng.standard_normal(), 0, 1)
     muscle = np.clip(0.006 * (age - 20) + 0.2 * rng.standard_normal(), 0, 1)
     tissues = relaxation(disease.hydration, float(marrow), float(muscle))
     measures = measure(anatomy, spine)
-    return Patient(age, male, disease, wear, spine, draw_habitus(rng), anatomy, measures, tissues, seed)
+    return Patient(
+        age, male, disease, wear, oddities, spine, draw_habitus(rng), anatomy, measures, tissues, seed
+    )
 
 
 def landmarks(spine: Spine) -> NDArray[np.float64]:

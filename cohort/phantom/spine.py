@@ -59,6 +59,8 @@ class Spine:
         Cortex around what is left of a sacral disc, mm.
     parted : float
         How much further than usual fat parts the thecal sac from S1, mm.
+    canal : float
+        Depth of the canal as a share of the usual; small from birth in some.
     """
 
     height: Array
@@ -78,6 +80,7 @@ class Spine:
     slip: Array
     rim: Array
     parted: float
+    canal: float
 
     def tilt(self, s: Array) -> Array:
         """Tilt of the plane across the curve at s, radians."""
@@ -123,7 +126,12 @@ class Spine:
 
 
 def draw_spine(
-    rng: np.random.Generator, disc_loss: Array, slip: Array, size: float, wide: bool = False
+    rng: np.random.Generator,
+    disc_loss: Array,
+    slip: Array,
+    size: float,
+    wide: bool = False,
+    canal: float = 1.0,
 ) -> Spine:
     """Draw one spine.
 
@@ -139,6 +147,8 @@ def draw_spine(
         Scale of the bones, about 1.
     wide : bool
         Draw the curve, the discs and the sacrum from wider ranges than those of patients.
+    canal : float
+        See `Spine`.
     """
     own = 1 + 0.02 * rng.standard_normal((4, len(_HEIGHT)))
     height, depth, width, pedicle = (
@@ -166,7 +176,7 @@ def draw_spine(
     scoliosis = np.array([abs(rng.normal(0, 2.5)), rng.uniform(200, 380), rng.uniform(0, 2 * np.pi)])
     return Spine(
         height, depth, depth * taper, width, pedicle, centre, disc, disc_centre, covered,
-        s, y - y[zero], z - z[zero], angle, scoliosis, slip, rim, parted,
+        s, y - y[zero], z - z[zero], angle, scoliosis, slip, rim, parted, canal,
     )  # fmt: skip
 
 

@@ -164,6 +164,9 @@ def test_without_labels_the_bundled_selector_is_announced_and_kept(
     again = FeatureStore.open(tmp_path / "like")
     np.testing.assert_array_equal(again.rows[["x", "y"]], store.rows[["x", "y"]])
     assert set(again.studies.selector) == {"bundled"}
+    shutil.rmtree(store.path / "selector")
+    with pytest.raises(ArtefactError, match="selector: no such folder; a store of an older version"):
+        Extract(only, tmp_path / "third", like=store.path, workers=1).run()
 
 
 def test_an_unreadable_study_is_a_problem_not_a_crash(data, knowing, tmp_path, monkeypatch, capsys):

@@ -65,11 +65,12 @@ def test_patches_repeat_themselves_and_go_on_where_they_stopped(patches, tmp_pat
     assert labels.shape == (19, SHEETS, PATCH_PX, PATCH_PX)
     assert rows.kind.value_counts().to_dict() == {0: 9, 1: 5, 2: 5}
     before = make_patches(2, 11, tmp_path, workers=1)
-    stamp = (tmp_path / "1.npz").stat().st_mtime_ns
-    (tmp_path / "0.npz").unlink()
-    (tmp_path / "labels.npy").unlink()
+    (work,) = tmp_path.iterdir()
+    stamp = (work / "1.npz").stat().st_mtime_ns
+    (work / "0.npz").unlink()
+    (work / "labels.npy").unlink()
     again = make_patches(2, 11, tmp_path, workers=1)
-    assert (tmp_path / "1.npz").stat().st_mtime_ns == stamp
+    assert (work / "1.npz").stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(before.labels, again.labels)
     pd.testing.assert_frame_equal(before.rows, again.rows)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from safetensors import safe_open
 
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import (
@@ -15,6 +17,7 @@ from lsdc.runtime.artefact import (
     read_manifest,
     write_json,
     write_manifest,
+    write_tensors,
 )
 
 
@@ -78,6 +81,23 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(ArtefactError, match="exists and is not empty; delete it"):
         claim(tmp_path / "mine", {}, lambda: "delete it")
+
+
+def test_tensors_come_back_and_may_be_read_by_others(tmp_path):
+    tensors = {
+        "scalar": np.array(3),
+        "turned": np.arange(6, dtype=np.float16).reshape(2, 3).T,
+        "empty": np.zeros((0, 4), np.float32),
+    }
+    write_tensors(tmp_path / "w.safetensors", tensors, backbone="x")
+    with safe_open(tmp_path / "w.safetensors", "np") as file:
+        assert file.metadata() == {"backbone": "x"}
+        for name, value in tensors.items():
+            found = file.get_tensor(name)
+            assert found.dtype == value.dtype and found.shape == value.shape
+            np.testing.assert_array_equal(found, value)
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_hashes_tell_files_apart(tmp_path):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lsdc.cohort import TARGETS, Family, Study, View, discover, read_study
+from lsdc.features.spots import find_spots
 from lsdc.runtime import ArtefactError
 from lsdc.slice_selector import (
     SelectorConfig,
@@ -144,10 +145,50 @@ def test_a_series_of_unknown_place_is_not_projected_to(studies, selectors, lost,
     for before, after in zip(selector.locate(study), selector.locate(moved)):
         if after.target.condition.view is View.AXIAL_T2:
             assert after.slice is not None and after.confidence <= 0.1
-        elif after.target.condition.view is View.SAGITTAL_T1 and lost is View.AXIAL_T2:
-            assert after == before
+        elif after.target.condition.view is lost:
+            assert after.slice == before.slice
         else:
-            assert after.slice is not None
+            assert after.slice == before.slice
+            assert np.hypot(*np.subtract(after.point, before.point)) < 25
+
+
+@pytest.mark.parametrize("lost", [View.SAGITTAL_T1, View.SAGITTAL_T2])
+def test_a_placed_sagittal_series_leads_to_the_axial_ones(studies, selectors, lost):
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    study = next(study for study in studies.values() if all(study.of_view(view) for view in View))
+    moved = Study("moved", tuple(elsewhere(s, "no_position") if s.view is lost else s for s in study.series))
+    without = Study("without", tuple(s for s in study.series if s.view is not lost))
+    slices = [
+        [(k.slice, k.confidence) for k in selector.locate(item) if k.view is View.AXIAL_T2]
+        for item in (moved, without)
+    ]
+    assert slices[0] == slices[1], "as if the series without a place were not there"
+
+
+@pytest.mark.parametrize(
+    ("left", "lost"),
+    [
+        ({View.SAGITTAL_T2, View.AXIAL_T2}, View.SAGITTAL_T2),
+        ({View.SAGITTAL_T1, View.AXIAL_T2}, View.SAGITTAL_T1),
+        ({View.SAGITTAL_T2, View.AXIAL_T2}, View.AXIAL_T2),
+        ({View.SAGITTAL_T1, View.SAGITTAL_T2}, View.SAGITTAL_T2),
+    ],
+)
+def test_no_place_is_told_by_a_series_without_one(studies, selectors, left, lost):
+    """Views that are absent must not be shown elsewhere by points of a series that may be anywhere."""
+    selector = SliceSelector.load(folder_of(selectors[0], ALL))
+    whole = next(study for study in studies.values() if all(study.of_view(view) for view in View))
+    kept = [series for series in whole.series if series.view in left]
+    study = Study("less", tuple(elsewhere(s, "no_position") if s.view is lost else s for s in kept))
+    led = any(
+        series.placed for series in kept if series.view is not View.AXIAL_T2 and series.view is not lost
+    )
+    for true, location in zip(selector.locate(whole), selector.locate(study)):
+        spots = find_spots(study, location)
+        assert all(study.series[spot.series].placed or view is location.view for view, spot in spots.items())
+        if location.view not in left:
+            assert location.located_by == ("geometry" if led else "absent") and bool(spots) <= led
+            assert not led or np.linalg.norm(np.subtract(location.patient, true.patient)) < 40
 
 
 def elsewhere(series, flag):

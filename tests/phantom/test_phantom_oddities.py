@@ -1,0 +1,93 @@
+"""What few patients have, and that the others do not."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lsdc.cohort.phantom import painter
+from lsdc.cohort.phantom.anatomy import build_anatomy
+from lsdc.cohort.phantom.brush import blank
+from lsdc.cohort.phantom.measure import measure
+from lsdc.cohort.phantom.oddities import USUAL, Oddities, draw_oddities
+from lsdc.cohort.phantom.patient import draw_patient
+from lsdc.cohort.phantom.tissues import Tissue
+from lsdc.features.patches import make_patches
+from lsdc.slice_selector.sheets import make_sheets
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return draw_patient(np.random.default_rng(4))
+
+
+def rebuilt(patient, oddities=USUAL, **spine):
+    spine = replace(patient.spine, **spine)
+    return build_anatomy(blank(spine), spine, patient.disease, patient.wear, patient.seed, oddities)
+
+
+def test_usual_patients_have_none(patient):
+    assert patient.oddities == USUAL and patient.spine.canal == 1
+    drawn = [draw_oddities(np.random.default_rng(seed)) for seed in range(300)]
+    assert 10 < sum(bool(odd.screwed) for odd, _ in drawn) < 45
+    assert 15 < sum(odd.lipomatosis > 0 for odd, _ in drawn) < 55
+    assert 20 < sum(canal < 1 for _, canal in drawn) < 70
+
+
+def test_metal_is_where_the_screws_and_cages_are(patient):
+    metal = rebuilt(patient, Oddities(screwed=(6, 7), cages=(6,), bloom=2.0)).labels == Tissue.AIR
+    assert not (rebuilt(patient).labels == Tissue.AIR).any()
+    anatomy = blank(patient.spine)
+    spine = patient.spine
+    places = np.broadcast_to(anatomy.s, metal.shape)[metal]
+    assert spine.centre[7] - 15 < places.min() and places.max() < spine.centre[6] + 15
+    assert (anatomy.u[metal] > 8).any() and (anatomy.u[metal] < -8).any()
+    disc = metal & (np.abs(anatomy.u) < 2)
+    within = np.abs(np.broadcast_to(anatomy.s, metal.shape)[disc] - spine.disc_centre[6])
+    assert disc.any() and within.max() < spine.disc_height[6] / 2 + 2, (
+        "in the midline there is the cage alone"
+    )
+
+
+def test_fat_and_a_canal_narrow_from_birth_leave_less_of_the_sac(patient):
+    areas = [
+        measure(rebuilt(patient, odd, **spine), patient.spine)[0]
+        for odd, spine in ((USUAL, {}), (Oddities(lipomatosis=0.5), {}), (USUAL, {"canal": 0.7}))
+    ]
+    assert (areas[1][3:] < 0.75 * areas[0][3:]).all()
+    assert (areas[2] < areas[0]).all()
+
+
+def test_some_pictures_were_jpeg_files(monkeypatch):
+    signal = torch.rand((200, 1, 32, 32), generator=torch.Generator().manual_seed(0))
+    shown = painter.finished(signal, torch.Generator().manual_seed(1))
+    assert shown.min() >= 0 and shown.max() <= 255 and torch.equal(shown, shown.round())
+    assert torch.equal(shown, painter.finished(signal, torch.Generator().manual_seed(1)))
+    monkeypatch.setattr(painter, "_JPEG", 0.0)
+    plain = painter.finished(signal, torch.Generator().manual_seed(1))
+    assert 5 < (shown != plain).flatten(1).any(1).sum() < 40
+
+
+def test_odd_patients_are_painted_with_what_they_have():
+    """The way that sheets and patches go."""
+    patients = (draw_patient(np.random.default_rng(seed), odd=True) for seed in range(100))
+    screwed = next(patient for patient in patients if patient.oddities.screwed)
+    assert (screwed.anatomy.labels == Tissue.AIR).any()
+    assert (screwed.paint(blank(screwed.spine)).labels == Tissue.AIR).any()
+    drawn = [draw_patient(np.random.default_rng(seed), odd=True).spine.canal for seed in range(12)]
+    assert min(drawn) < 1 and max(drawn) == 1
+
+
+@pytest.mark.parametrize("make", [make_sheets, make_patches])
+def test_pretraining_draws_odd_patients(make, tmp_path, monkeypatch):
+    asked = []
+
+    def draw(*args, **options):
+        asked.append(options)
+        return draw_patient(*args, **options)
+
+    monkeypatch.setattr(sys.modules[make.__module__], "draw_patient", draw)
+    make(1, 0, tmp_path, workers=1)
+    assert [options["odd"] for options in asked] == [True]
