@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.study import Study
@@ -73,12 +72,10 @@ class SliceSelector:
                 canal = canals.get(t1, guide if t1 in placed else None)
                 near = None if canal is None else canal.patient
                 foramina[own_side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], near)
-        recesses = [
-            None
-            if levels is None or not axial.slices
-            else axial.find(level, point, self.rankings[Family.SUBARTICULAR])
-            for level, point in zip(Level, levels if levels is not None else np.full((N_LEVELS, 3), np.nan))
-        ]
+        recesses: list[Recess | None] = [None] * N_LEVELS
+        if levels is not None and axial.slices:
+            ranking = self.rankings[Family.SUBARTICULAR]
+            recesses = [axial.find(level, point, ranking) for level, point in zip(Level, levels)]
         result = []
         for target in TARGETS:
             level, side = list(Level).index(target.level), target.condition.side

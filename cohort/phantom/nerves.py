@@ -37,16 +37,18 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis:
     away = rng.uniform(0.2, 1.6)
     places = [bottom, spine.centre[8], spine.centre[7], spine.centre[4], top]
 
+    def fat(s: Array) -> Array:
+        return lipomatosis * np.interp(s, spine.centre[[5, 4]], [1.0, 0.0])
+
     def radii(s: Array) -> tuple[Array, Array]:
         wide, deep = [2.0, 8.2, 9.4, 10.2, 9.0], [2.0, 5.6, 6.6, 6.8, 6.4]
-        left = 1 - lipomatosis * np.interp(s, spine.centre[[5, 4]], [1.0, 0.0])
+        left = 1 - fat(s)
         return left * np.interp(s, places, wide), left * np.interp(s, places, deep)
 
     def front(s: Array) -> Array:
         parted = np.interp(s, spine.centre[[9, 8, 7]], [1.5, 2.6, 0.4])
         further = spine.parted * np.interp(s, spine.centre[[8, 7, 6]], [1.0, 0.5, 0.0])
-        crowded = 6.5 * lipomatosis * np.interp(s, spine.centre[[5, 4]], [1.0, 0.0])
-        return 0.6 + away * np.minimum(parted, 2.0) + further + crowded
+        return 0.6 + away * np.minimum(parted, 2.0) + further + 6.5 * fat(s)
 
     def sac(u: Array, v: Array, s: Array) -> Array:
         across, deep = radii(s)
