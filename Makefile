@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 STUDIES ?= 60
-PACKAGES := runtime cohort slice_selector features models ensemble
+PACKAGES := runtime cohort phantom metrics slice_selector features models pretraining ensemble report
 
 .PHONY: demo test check clean
 

@@ -16,11 +16,11 @@ import numpy as np
 import tyro
 from yardsticks import FINDINGS, PX, probe, read_discs, resized
 
-from lsdc.cohort.phantom.painter import Painter
 from lsdc.features.encoder import Encoder
-from lsdc.features.graders import Lessons
-from lsdc.features.patches import make_patches
-from lsdc.features.pretrain import Pretraining
+from lsdc.phantom.painter import Painter
+from lsdc.pretraining.encoder.label_patches import make_patches
+from lsdc.pretraining.encoder.tasks import Lessons
+from lsdc.pretraining.encoder.train import Pretraining
 from lsdc.runtime.artefact import read_json, write_json
 from lsdc.runtime.console import plain, table
 from lsdc.runtime.device import pick_device

@@ -25,17 +25,20 @@ import torch
 import tyro
 from pipeline import run, write_oracle
 
-from lsdc.ensemble.agreement import agreement
-from lsdc.ensemble.metric import official_score
+from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stackers import WeightedPrior, load_stacker
-from lsdc.ensemble.stacking import stack
-from lsdc.ensemble.tables import grades_of, read_predictions, read_truth, to_cube
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.features.encoder import Encoder
 from lsdc.features.store import FeatureStore
-from lsdc.models import MEMBERS, Examples, cross_fit, predict_folds
-from lsdc.models.crop_cnn import CropCnn
+from lsdc.metrics.measures import agreement
+from lsdc.metrics.official import official_score
+from lsdc.metrics.prediction_tables import grades_of, read_predictions, read_truth, to_cube
+from lsdc.models.crossfit import cross_fit, predict_folds
+from lsdc.models.deep.crop_cnn import CropCnn
+from lsdc.models.examples import Examples
 from lsdc.models.options import Options
+from lsdc.models.registry import MEMBERS
 from lsdc.runtime.console import plain, say, table
 from lsdc.runtime.device import pick_device
 

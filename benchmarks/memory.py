@@ -21,8 +21,8 @@ from numpy.lib.format import open_memmap
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import write_store
-from lsdc.models import Examples
-from lsdc.models.crop_cnn import CropCnn
+from lsdc.models.deep.crop_cnn import CropCnn
+from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.runtime.console import say, track
 

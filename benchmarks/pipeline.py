@@ -24,18 +24,19 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from lsdc.cohort import StudySource, discover, read_study
-from lsdc.cohort.phantom.measure import grade_probabilities
+from lsdc.cohort.discovery.sources import StudySource
+from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Grade
 from lsdc.features.store import FeatureStore
+from lsdc.metrics.location_errors import Miss, misses, summarize
+from lsdc.phantom.measure import grade_probabilities
 from lsdc.runtime.console import plain, say, table
 from lsdc.runtime.engine import fan_out
-from lsdc.slice_selector.report import Miss, misses, summarize
 
 PROGRAMS = {
-    "lsdc-phantom": "lsdc.cohort.phantom.cli",
-    "lsdc-features": "lsdc.features.cli",
-    "lsdc-ensemble": "lsdc.ensemble.cli",
+    "lsdc-phantom": "lsdc.commands.phantom",
+    "lsdc-features": "lsdc.commands.features",
+    "lsdc-ensemble": "lsdc.commands.ensemble",
 }
 
 

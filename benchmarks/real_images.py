@@ -46,10 +46,10 @@ from yardsticks import (
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Level, View
-from lsdc.ensemble.report import bootstrap
+from lsdc.ensemble.nested_report import bootstrap
 from lsdc.runtime.console import plain, say, table, track
-from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.localizer import Localizer
+from lsdc.slice_selector.selector import SliceSelector
 
 DISC = 29
 NEAR_MM = 8.0

@@ -22,11 +22,11 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from yardsticks import PX, Crops, cross_fitted, pixels, textures
 
-from lsdc.cohort import discover
-from lsdc.cohort.pictures import Cutter
-from lsdc.features.per_study import read
+from lsdc.cohort.cropping import Cutter
+from lsdc.cohort.discovery.studies import discover
+from lsdc.features.extract_worker import read
 from lsdc.runtime.console import plain, say, table, track
-from lsdc.slice_selector import SliceSelector
+from lsdc.slice_selector.selector import SliceSelector
 
 
 @dataclass(frozen=True)

@@ -23,24 +23,19 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from lsdc.cohort.vocabulary import GRADES, Family, parse_row_id
-from lsdc.ensemble.blend import Problem, read_problem
-from lsdc.ensemble.metric import PARTS, Grades, Probabilities, official_score, study_losses
-from lsdc.ensemble.report import bootstrap, cross_fit_stacker
-from lsdc.ensemble.stackers import (
-    BestSingle,
-    Boosted,
-    ContextPool,
-    ConvexMix,
-    Greedy,
-    LogLinearPool,
-    Neural,
-    PlainMean,
-    Simplex,
-    Stacker,
-    Tuned,
-    WeightedPrior,
-)
-from lsdc.ensemble.tables import row_ids, table_of
+from lsdc.ensemble.external import Problem, read_problem
+from lsdc.ensemble.nested_report import bootstrap, cross_fit_stacker
+from lsdc.ensemble.stackers.contract import Stacker
+from lsdc.ensemble.stackers.convex_mix import ConvexMix
+from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.greedy import Greedy
+from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.rows import Boosted, Neural
+from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.metrics.official import PARTS, Grades, Probabilities, official_score, study_losses
+from lsdc.metrics.prediction_tables import row_ids, table_of
 from lsdc.runtime.console import plain, say, table, track
 
 

@@ -15,15 +15,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from yardsticks import PX, cross_fitted, ours
 
+from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.pictures import Cutter
 from lsdc.cohort.vocabulary import Level, View
+from lsdc.pretraining.localizer.label_maps import make_sheets
+from lsdc.pretraining.localizer.simulated_images import look
 from lsdc.runtime.console import say, track
-from lsdc.slice_selector import SliceSelector
 from lsdc.slice_selector.descriptors import describe
-from lsdc.slice_selector.example import SAGITTAL_MM, SAGITTAL_PX
-from lsdc.slice_selector.sheets import make_sheets
-from lsdc.slice_selector.simulated import look
+from lsdc.slice_selector.selector import SliceSelector
+from lsdc.slice_selector.training_example import SAGITTAL_MM, SAGITTAL_PX
 
 _PATIENTS, _SEED = 60, 77
 """Simulated patients whom T1 and T2 are learned from."""

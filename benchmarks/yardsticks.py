@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lsdc.features.encoder import Encoder
-from lsdc.features.settings import Settings
+from lsdc.features.store_settings import Settings
 
 FINDINGS = {
     "narrowing": lambda row: row["narrowing"] > 0,

@@ -54,7 +54,7 @@ class Series:
     metadata : dict
         Allowlisted acquisition values (spacing, thickness, TE, TR, field strength, age, sex …).
     flags : frozenset of str
-        What was missing and replaced (`lsdc.cohort.placing` says by what): `no_orientation`,
+        What was missing and replaced (`lsdc.cohort.dicom.image_planes` says by what): `no_orientation`,
         `no_pixel_spacing`, `no_thickness`, `no_spacing_between`, `no_position`; `mended` where single slices
         took such values from the others; `duplicates_dropped`; `split` where one series became several;
         `view_guessed` where no table describes it.

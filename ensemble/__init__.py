@@ -1,41 +1,6 @@
-"""The official metric, prediction tables, stackers, and the ensemble that `lsdc-ensemble` fits."""
+"""Prediction tables of several members, the stackers that join them, and the fitted model."""
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from lsdc.runtime.lazy import importer
-
-if TYPE_CHECKING:
-    from lsdc.ensemble.metric import Scores, official_score
-    from lsdc.ensemble.model import Model
-    from lsdc.ensemble.predictions import Predictions
-    from lsdc.ensemble.score import score_files
-    from lsdc.ensemble.stackers import STACKERS, Stacker
-    from lsdc.ensemble.tables import read_predictions, read_truth, write_submission
-
-__all__ = [
-    "STACKERS",
-    "Model",
-    "Predictions",
-    "Scores",
-    "Stacker",
-    "official_score",
-    "read_predictions",
-    "read_truth",
-    "score_files",
-    "write_submission",
-]
-
-# Imported when asked for, so that `lsdc-ensemble --help` stays quick.
-__getattr__ = importer(
-    __name__,
-    {
-        "metric": ("Scores", "official_score"),
-        "model": ("Model",),
-        "predictions": ("Predictions",),
-        "score": ("score_files",),
-        "stackers": ("STACKERS", "Stacker"),
-        "tables": ("read_predictions", "read_truth", "write_submission"),
-    },
-)
+# Each name stands once, in __init__.pyi; it is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.ensemble.stackers import Stacker, load_stacker
+from lsdc.ensemble.stackers.contract import Stacker
+from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import read_json, read_manifest
 

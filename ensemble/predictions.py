@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.ensemble.metric import Grades, Probabilities
-from lsdc.ensemble.tables import to_cube
+from lsdc.metrics.official import Grades, Probabilities
+from lsdc.metrics.prediction_tables import to_cube
 
 
 def has_rows(cubes: NDArray[np.float64]) -> NDArray[np.bool_]:

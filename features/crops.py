@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.pictures import Cutter
+from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Side, View
-from lsdc.features.spots import Spot, find_spots, neighbors
+from lsdc.features.projections import Spot, find_spots, neighbors
 from lsdc.features.store import NEIGHBORS, VIEWS
 
 if TYPE_CHECKING:
-    from lsdc.slice_selector.location import Location
+    from lsdc.cohort.location import Location
 
 CROP_MM: dict[Family, dict[View, float]] = {
     Family.SPINAL: {View.SAGITTAL_T1: 64.0, View.SAGITTAL_T2: 64.0, View.AXIAL_T2: 64.0},

@@ -10,10 +10,10 @@ import pandas as pd
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Level, Side, Target, View
-from lsdc.features.spots import Spot
+from lsdc.features.projections import Spot
 
 if TYPE_CHECKING:
-    from lsdc.slice_selector.location import Location
+    from lsdc.cohort.location import Location
 
 SHORT = {View.SAGITTAL_T1: "t1", View.SAGITTAL_T2: "t2", View.AXIAL_T2: "axial"}
 

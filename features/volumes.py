@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.pictures import Cutter
+from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family, Level, Side, Target, View
-from lsdc.features.spots import Spot
+from lsdc.features.projections import Spot
 from lsdc.features.store import PREVIEWS
 
 if TYPE_CHECKING:
-    from lsdc.slice_selector.location import Location
+    from lsdc.cohort.location import Location
 
 FIELD_MM: dict[View, float] = {View.SAGITTAL_T1: 200.0, View.SAGITTAL_T2: 200.0, View.AXIAL_T2: 144.0}
 """Side of the square that volumes and previews show, around the spine, mm."""

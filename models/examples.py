@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.models.pictures import PLACES, Pictures
+from lsdc.models.store_arrays import PLACES, Pictures
 
 
 class Store(Protocol):

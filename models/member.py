@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.models.examples import Examples
-from lsdc.models.heads import Head, PriorHead
+from lsdc.models.heads.boosted import Head, PriorHead
+from lsdc.models.heads.prepare import FAMILIES, Preparation, families
 from lsdc.models.options import Options
-from lsdc.models.prepare import FAMILIES, Preparation, families
 from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.artefact import MANIFEST, file_hash, read_manifest, write_manifest
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lsdc.models.boosted import LightGBM, Mlp, XGBoost
-from lsdc.models.crop_cnn import CropCnn
-from lsdc.models.detect_classify import DetectClassify
-from lsdc.models.embedding_ft import EmbeddingFt
+from lsdc.models.deep.crop_cnn import CropCnn
+from lsdc.models.deep.detect_classify import DetectClassify
+from lsdc.models.deep.embedding_ft import EmbeddingFt
+from lsdc.models.deep.multilabel import MultiLabel
+from lsdc.models.deep.multitask import MultiTask
+from lsdc.models.deep.sequence import Sequence
+from lsdc.models.deep.volume import Volume
+from lsdc.models.heads.members import LightGBM, Mlp, XGBoost
 from lsdc.models.member import Member
-from lsdc.models.multilabel import MultiLabel
-from lsdc.models.multitask import MultiTask
-from lsdc.models.sequence import Sequence
-from lsdc.models.volume import Volume
 from lsdc.runtime import ConfigError
 
 _ALL: tuple[type[Member], ...] = (

@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
 
 def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None:
     """Write the manifest that makes `folder` an artefact of `kind`; do it last."""
-    header = {"kind": kind, "schema": schema, "lsdc": version("lsdc")}
+    header = {"kind": kind, "schema": schema, "lsdc": version("lsdc-toolkit")}
     write_json(folder / MANIFEST, header | content)
 
 

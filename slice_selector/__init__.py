@@ -1,16 +1,6 @@
-"""Which slice and which point show a target best."""
+"""Which slice and which point show each of the 25 targets of a study best."""
 
-from lsdc.slice_selector.example import SelectorExample, make_example
-from lsdc.slice_selector.fit import SelectorConfig, cross_fit_selector, fit_selector
-from lsdc.slice_selector.location import Location
-from lsdc.slice_selector.selector import SliceSelector
+import lazy_loader
 
-__all__ = [
-    "Location",
-    "SelectorConfig",
-    "SelectorExample",
-    "SliceSelector",
-    "cross_fit_selector",
-    "fit_selector",
-    "make_example",
-]
+# Each name stands once, in __init__.pyi; it is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

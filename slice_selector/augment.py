@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lsdc.slice_selector.pose import Pose
+from lsdc.slice_selector.scanner_pose import Pose
 
 
 def disturb(

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.pictures import Cutter
+from lsdc.cohort.cropping import Cutter
+from lsdc.cohort.mean_positions import RECESS_BEHIND_MM, RECESS_BESIDE_MM
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Level, Side, Target, View
-from lsdc.slice_selector.decode import peak
 from lsdc.slice_selector.descriptors import describe
-from lsdc.slice_selector.example import AXIAL_MM, AXIAL_PX, N_LEVELS, image_center, series_geometry
-from lsdc.slice_selector.fallback import RECESS_BEHIND_MM, RECESS_BESIDE_MM
+from lsdc.slice_selector.heatmap_decoding import peak
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.ranking import AXIAL_REACH, SliceRanking
+from lsdc.slice_selector.training_example import AXIAL_MM, AXIAL_PX, N_LEVELS, image_center, series_geometry
 
 ACCEPTED_MM = 8.0
 """A slice farther than this from a level does not show it."""

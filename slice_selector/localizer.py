@@ -16,10 +16,10 @@ from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import write_tensors
 from lsdc.runtime.training import History, Recipe, train
 from lsdc.slice_selector.augment import disturb
-from lsdc.slice_selector.decode import Maps, probabilities
-from lsdc.slice_selector.example import N_LEVELS, PRESENT, UNKNOWN, SelectorExample
+from lsdc.slice_selector.heatmap_decoding import Maps, probabilities
 from lsdc.slice_selector.network import PointNetwork, normalize, point_loss
-from lsdc.slice_selector.regions import REGIONS, supported
+from lsdc.slice_selector.training_example import N_LEVELS, PRESENT, UNKNOWN, SelectorExample
+from lsdc.slice_selector.vertebra_classes import REGIONS, supported
 
 Batch = tuple[Tensor, Tensor, Tensor]
 CHANNELS = {"sagittal": 10, "axial": 2}

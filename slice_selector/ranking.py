@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from lsdc.cohort.mean_positions import slice_fraction
 from lsdc.cohort.vocabulary import TARGETS, Family, Level, Side, Target, View
 from lsdc.runtime.estimators import load_estimator, save_estimator
-from lsdc.slice_selector.example import SelectorExample
-from lsdc.slice_selector.fallback import slice_fraction
 from lsdc.slice_selector.ranker import EnsembleRanker
+from lsdc.slice_selector.training_example import SelectorExample
 
 AXIAL_REACH = 15.0
 """mm from a level within which axial slices are considered."""

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.pictures import Cutter
+from lsdc.cohort.cropping import Cutter
+from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Target, View
-from lsdc.slice_selector.decode import ordered_levels
 from lsdc.slice_selector.descriptors import describe
-from lsdc.slice_selector.example import N_LEVELS, SAGITTAL_MM, SAGITTAL_PX, image_center, series_geometry
-from lsdc.slice_selector.fallback import mean_offsets
+from lsdc.slice_selector.heatmap_decoding import ordered_levels
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.ranking import SliceRanking
+from lsdc.slice_selector.training_example import (
+    N_LEVELS,
+    SAGITTAL_MM,
+    SAGITTAL_PX,
+    image_center,
+    series_geometry,
+)
 
 _CANDIDATES = 3
 _NEAR_CANAL_MM = 16.0

@@ -8,15 +8,15 @@ from typing import Self
 
 from numpy.typing import NDArray
 
+from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, Side, Target, View
 from lsdc.runtime.artefact import MANIFEST, read_manifest, write_manifest
 from lsdc.slice_selector.axial import AxialSearch, Recess, recesses_beside
-from lsdc.slice_selector.example import N_LEVELS
 from lsdc.slice_selector.localizer import CHANNELS, Localizer
-from lsdc.slice_selector.location import Location
 from lsdc.slice_selector.ranking import SliceRanking
 from lsdc.slice_selector.sagittal import Found, SagittalSearch, fullest
+from lsdc.slice_selector.training_example import N_LEVELS
 
 SCHEMA = 2
 WEIGHTS = Path(__file__).with_name("weights")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from lsdc.cohort.phantom import make
+from lsdc.phantom.writer import simulate
 
 
 @pytest.fixture(scope="session")
@@ -16,5 +16,5 @@ def small_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if base.name.startswith("popen-") else base
     with FileLock(shared / "cohort.lock"):
-        make(shared / "cohort", studies=16, seed=5, test_fraction=0.25)
+        simulate(shared / "cohort", studies=16, seed=5, test_fraction=0.25)
     return shared / "cohort"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from lsdc.ensemble.metric import Grades, Probabilities
 from lsdc.ensemble.predictions import Predictions
+from lsdc.metrics.official import Grades, Probabilities
 
 
 @runtime_checkable

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.ensemble.metric import CONDITIONS_OF, Probabilities
 from lsdc.ensemble.predictions import Predictions, has_rows
+from lsdc.metrics.official import CONDITIONS_OF, Probabilities
 
 FLOOR = 1e-4
 """Probabilities below it are raised to it before the logarithm: no member is that sure."""

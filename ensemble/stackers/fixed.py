@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from lsdc.ensemble.objective import FamilyLoss, Weights
 from lsdc.ensemble.stackers.weighted import WeightedStacker
+from lsdc.ensemble.tuning.objective import FamilyLoss, Weights
 
 
 class PlainMean(WeightedStacker):

@@ -11,7 +11,10 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from lsdc.cohort.vocabulary import Family, Grade, Level
-from lsdc.ensemble.metric import (
+from lsdc.ensemble.predictions import Predictions, labeled
+from lsdc.ensemble.stackers.evidence import Evidence, gather, members_of
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.metrics.official import (
     CONDITIONS_OF,
     EPS,
     FAMILIES,
@@ -20,9 +23,6 @@ from lsdc.ensemble.metric import (
     Grades,
     Probabilities,
 )
-from lsdc.ensemble.predictions import Predictions, labeled
-from lsdc.ensemble.stackers.evidence import Evidence, gather, members_of
-from lsdc.ensemble.stackers.prior import WeightedPrior
 
 _BIAS_SHAPE = (len(Level), len(Grade))
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lsdc.cohort.vocabulary import Grade
-from lsdc.ensemble.metric import CONDITIONS_OF, GRADE_WEIGHTS, Grades, Probabilities
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.tables import SHAPE
+from lsdc.metrics.official import CONDITIONS_OF, GRADE_WEIGHTS, Grades, Probabilities
+from lsdc.metrics.prediction_tables import SHAPE
 
 
 class WeightedPrior:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Family, Grade, Level
-from lsdc.ensemble.metric import CONDITIONS_OF, FAMILIES, GRADE_WEIGHTS, Grades, Probabilities
 from lsdc.ensemble.predictions import Predictions, labeled
 from lsdc.ensemble.stackers.evidence import gather, members_of
 from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.metrics.official import CONDITIONS_OF, FAMILIES, GRADE_WEIGHTS, Grades, Probabilities
 
 
 class RowStacker(ABC):

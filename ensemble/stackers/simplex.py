@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
-from lsdc.ensemble.objective import FamilyLoss, Weights
 from lsdc.ensemble.stackers.greedy import Greedy
 from lsdc.ensemble.stackers.weighted import WeightedStacker
+from lsdc.ensemble.tuning.objective import FamilyLoss, Weights
 
 
 class Simplex(WeightedStacker):

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.ensemble.metric import CONDITIONS_OF, FAMILIES, Grades, Probabilities
-from lsdc.ensemble.objective import FamilyLoss, Weights, blend
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.tuning.objective import FamilyLoss, Weights, blend
+from lsdc.metrics.official import CONDITIONS_OF, FAMILIES, Grades, Probabilities
 
 
 class WeightedStacker(ABC):

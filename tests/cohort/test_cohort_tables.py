@@ -3,13 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsdc.cohort import (
-    TARGETS,
-    read_coordinates,
-    read_labels,
-    read_sample_submission,
-    read_series_descriptions,
-)
+from lsdc.cohort.tables import read_coordinates, read_labels, read_sample_submission, read_series_descriptions
+from lsdc.cohort.vocabulary import TARGETS
 from lsdc.runtime import TableError
 
 SLUGS = [target.slug for target in TARGETS]

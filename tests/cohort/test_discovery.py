@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from support.dicom import make_slice, save, write_series
 
-from lsdc.cohort import TARGETS, DiscoveryError, Target, View, discover, parse_row_id, read_study
+from lsdc.cohort.discovery.sources import DiscoveryError
+from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.cohort.vocabulary import TARGETS, Target, View, parse_row_id
 from lsdc.runtime import LsdcError, TableError
 
 LABELS = ",".join(["study_id", *(target.slug for target in TARGETS)])

@@ -19,8 +19,9 @@ from pydicom.uid import (
 )
 from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture, save
 
-from lsdc.cohort import DiscoveryError, discover, read_study
-from lsdc.cohort.series import read_series
+from lsdc.cohort.dicom.series import read_series
+from lsdc.cohort.discovery.sources import DiscoveryError
+from lsdc.cohort.discovery.studies import discover, read_study
 
 
 def check(path):

@@ -15,8 +15,8 @@ from pydicom.uid import (
 )
 from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture, save
 
-from lsdc.cohort.frames import read_file
-from lsdc.cohort.pixels import UnreadableError
+from lsdc.cohort.dicom.frames import read_file
+from lsdc.cohort.dicom.pixels import UnreadableError
 
 
 def pixels_of(path):

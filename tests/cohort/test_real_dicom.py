@@ -4,7 +4,8 @@ import pytest
 from pydicom import dcmread
 from support.scoring import shared
 
-from lsdc.cohort import View, discover, read_study
+from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.cohort.vocabulary import View
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from pydicom import config
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
 from support.dicom import make_enhanced, make_slice, picture, save, write_series
 
-from lsdc.cohort import View
-from lsdc.cohort.series import read_series
+from lsdc.cohort.dicom.series import read_series
+from lsdc.cohort.vocabulary import View
 
 T1, T2, AXIAL = View.SAGITTAL_T1, View.SAGITTAL_T2, View.AXIAL_T2
 KEYS = {

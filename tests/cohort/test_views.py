@@ -3,9 +3,9 @@ import math
 import pytest
 from pydicom.dataset import Dataset
 
-from lsdc.cohort import View
-from lsdc.cohort.headers import read_header
-from lsdc.cohort.views import describe_view, guess_view, plane_of
+from lsdc.cohort.dicom.headers import read_header
+from lsdc.cohort.dicom.views import describe_view, guess_view, plane_of
+from lsdc.cohort.vocabulary import View
 
 T1, T2, AXIAL = View.SAGITTAL_T1, View.SAGITTAL_T2, View.AXIAL_T2
 SAGITTAL_AXES = ((0, 1, 0), (0, 0, -1))

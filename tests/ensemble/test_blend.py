@@ -8,10 +8,10 @@ import pytest
 from support.scoring import make_grades, make_probabilities, shared
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.ensemble.blend import read_folds, read_members, read_problem
-from lsdc.ensemble.cli import main
-from lsdc.ensemble.stackers import load_stacker
-from lsdc.ensemble.tables import read_predictions, row_ids, table_of
+from lsdc.commands.ensemble import main
+from lsdc.ensemble.external import read_folds, read_members, read_problem
+from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of
 from lsdc.runtime import TableError
 
 N = 60

@@ -18,7 +18,7 @@ def test_unknown_names_are_not():
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys\nfrom lsdc.ensemble.cli import main\n"
+        "import sys\nfrom lsdc.commands.ensemble import main\n"
         "try:\n main(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('torch', 'pandas', 'optuna', 'sklearn') if m in sys.modules], file=sys.stderr)"
     )

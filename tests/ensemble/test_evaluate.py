@@ -11,9 +11,9 @@ from sklearn import metrics
 from support.scoring import make_grades, make_probabilities
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.ensemble.agreement import agreement, auc, kappa
-from lsdc.ensemble.cli import main
-from lsdc.ensemble.evaluate import MEASURES, evaluate_one, groups
+from lsdc.commands.ensemble import main
+from lsdc.ensemble.evaluation import MEASURES, evaluate_one, groups
+from lsdc.metrics.measures import agreement, auc, kappa
 
 
 def write(folder, skills, n=30, first=0, prefix=""):

@@ -7,16 +7,16 @@ import pytest
 from support.member import Linear, Timid
 from support.store import fake_store
 
-from lsdc.ensemble import fit as fit_module
-from lsdc.ensemble import stacking as stacking_module
-from lsdc.ensemble.cli import main
-from lsdc.ensemble.fit import fit
-from lsdc.ensemble.metric import official_score
+from lsdc.commands.ensemble import main
+from lsdc.ensemble import fitting as fit_module
+from lsdc.ensemble import nested as stacking_module
+from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.model import Model
-from lsdc.ensemble.predict import member_tables, predict
+from lsdc.ensemble.prediction import member_tables, predict
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.score import score_files
-from lsdc.ensemble.tables import grades_of, read_predictions, row_ids, to_cube
+from lsdc.metrics.official import official_score
+from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, to_cube
+from lsdc.metrics.scoring import score
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ArtefactError, TableError
 from lsdc.runtime.artefact import read_json, write_json
@@ -51,9 +51,9 @@ def test_scores_on_test_studies_are_about_what_was_promised(made, tmp_path):
     done = predict(model, store.path, tmp_path / "s.csv", baselines=tmp_path / "base")
     assert (done.studies, done.rows, done.out_of_fold) == (60, 1500, 0)
     labels = store.write_labels(tmp_path / "test.csv", store.test)
-    total = {path.stem: score_files(labels, path).total for path in done.baselines}
+    total = {path.stem: score(labels, path).total for path in done.baselines}
     assert set(total) == {"weighted_prior", "plain_mean", "best_single", *TINY}
-    mine = score_files(labels, done.submission).total
+    mine = score(labels, done.submission).total
     assert mine < 0.75 * total["weighted_prior"] and mine < total["timid"]
     assert mine == pytest.approx(result["nested"].get("total"), abs=0.12)
 

@@ -5,10 +5,10 @@ import pytest
 from support.member import Linear, Memory
 from support.store import fake_store
 
-from lsdc.ensemble.fit import fit
-from lsdc.ensemble.metric import official_score
-from lsdc.ensemble.tables import grades_of, to_cube
+from lsdc.ensemble.fitting import fit
 from lsdc.features.store import FeatureStore
+from lsdc.metrics.official import official_score
+from lsdc.metrics.prediction_tables import grades_of, to_cube
 from lsdc.models.crossfit import cross_fit
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS

@@ -9,12 +9,12 @@ from scipy.optimize import approx_fprime
 from scipy.special import softmax
 from support.scoring import make_grades, make_probabilities
 
-from lsdc.ensemble.metric import CONDITIONS_OF, FAMILIES, official_score
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stackers import ContextPool, LogLinearPool, PlainMean
 from lsdc.ensemble.stackers.evidence import FLOOR, centered_logs, gather
-from lsdc.ensemble.stackers.pool import Shrinkage, _FamilyLogits
+from lsdc.ensemble.stackers.fixed import PlainMean
+from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool, Shrinkage, _FamilyLogits
 from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.metrics.official import CONDITIONS_OF, FAMILIES, official_score
 
 
 def made(n=40, skills=(0.4, 0.3), seed=0):

@@ -4,11 +4,14 @@ import pytest
 from support.scoring import make_grades, make_probabilities, shared
 
 from lsdc.cohort.tables import read_labels
-from lsdc.ensemble.metric import official_score
+from lsdc.ensemble.nested_report import cross_fit_stacker, report
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.report import cross_fit_stacker, report
-from lsdc.ensemble.stackers import BestSingle, PlainMean, Simplex, Tuned, WeightedPrior
-from lsdc.ensemble.tables import grades_of, read_predictions
+from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.metrics.official import official_score
+from lsdc.metrics.prediction_tables import grades_of, read_predictions
 
 N = 60
 

@@ -6,26 +6,19 @@ from numpy.testing import assert_allclose
 from support.scoring import make_grades, make_probabilities
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.ensemble.metric import FAMILIES, official_score
-from lsdc.ensemble.objective import FamilyLoss, blend
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stackers import (
-    STACKERS,
-    BestSingle,
-    Boosted,
-    ContextPool,
-    ConvexMix,
-    Greedy,
-    LogLinearPool,
-    Neural,
-    PlainMean,
-    Simplex,
-    Tuned,
-    WeightedPrior,
-    load_stacker,
-    save_stacker,
-)
+from lsdc.ensemble.stackers.convex_mix import ConvexMix
+from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.greedy import Greedy
+from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.registry import STACKERS, load_stacker, save_stacker
+from lsdc.ensemble.stackers.rows import Boosted, Neural
+from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.ensemble.stackers.weighted import WeightedStacker
+from lsdc.ensemble.tuning.objective import FamilyLoss, blend
+from lsdc.metrics.official import FAMILIES, official_score
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import fingerprint
 

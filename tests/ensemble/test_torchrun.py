@@ -6,7 +6,7 @@ import sys
 import pandas as pd
 from support.store import fake_store
 
-from lsdc.ensemble.cli import main
+from lsdc.commands.ensemble import main
 
 
 def test_two_processes_find_what_one_finds(tmp_path):
@@ -16,7 +16,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [
         "-m",
-        "lsdc.ensemble.cli",
+        "lsdc.commands.ensemble",
         "fit",
         str(store.path),
         "--out",

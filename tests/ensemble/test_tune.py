@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lsdc.ensemble.tune import Range, Search, minimize, open_storage
+from lsdc.ensemble.tuning.search import Range, Search, minimize, open_storage
 from lsdc.runtime import ArtefactError, ConfigError
 
 SEARCH = Search(
@@ -206,7 +206,7 @@ def postgres(tmp_path_factory):
 WORKER = """
 import sys, time
 from test_tune import SEARCH, height
-from lsdc.ensemble.tune import minimize, open_storage
+from lsdc.ensemble.tuning.search import minimize, open_storage
 def slow(point, report):
     time.sleep(float(sys.argv[2]))
     print(*point.values(), flush=True)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from support.made_study import axial, locate, make_slice, sagittal, study_of, tissue, whole_study
 
+from lsdc.cohort.cropping import Cutter, pose_of
 from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.pictures import Cutter, pose_of
 from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target, View
 from lsdc.features.crops import cut_crops
-from lsdc.features.spots import find_spots, neighbors
+from lsdc.features.projections import find_spots, neighbors
 
 CANAL = Target(Condition.SPINAL_CANAL_STENOSIS, Level.L3_L4)
 LEFT = Target(Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L3_L4)

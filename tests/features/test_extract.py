@@ -9,13 +9,16 @@ import pandas as pd
 import pytest
 from support.annotated import annotated_locations
 
-from lsdc.cohort import TARGETS, discover, read_coordinates
-from lsdc.features import extract as module
-from lsdc.features import per_study
-from lsdc.features.cli import Extract, Preview, main
+from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.location import Location
+from lsdc.cohort.tables import read_coordinates
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.commands.features import Extract, Preview, main
+from lsdc.features import extract_worker as per_study
+from lsdc.features import extraction as module
 from lsdc.features.store import FeatureStore
 from lsdc.runtime import ArtefactError, ConfigError, LsdcError
-from lsdc.slice_selector import Location, SliceSelector
+from lsdc.slice_selector.selector import SliceSelector
 
 NAN = float("nan")
 

@@ -7,7 +7,7 @@ from support.made_study import axial, locate, locate_all, place_of, sagittal, st
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.features.metadata import metadata_of
-from lsdc.features.spots import find_spots
+from lsdc.features.projections import find_spots
 
 
 def numbers(study, locations=None):

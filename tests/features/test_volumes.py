@@ -5,7 +5,7 @@ from support.made_study import axial, locate_all, sagittal, study_of, whole_stud
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.features.crops import cutters_of
-from lsdc.features.spots import find_spots
+from lsdc.features.projections import find_spots
 from lsdc.features.volumes import FIELD_MM, cut_previews, cut_volume
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsdc.models.augment import disturbed, erased, repainted, turned, warped
+from lsdc.models.deep.augment import disturbed, erased, repainted, turned, warped
 
 
 def generator(seed=0):

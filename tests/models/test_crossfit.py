@@ -9,8 +9,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples
 
-from lsdc.models import MEMBERS, Examples, cross_fit, member_class, predict_folds
-from lsdc.models.heads import WEIGHTS
+from lsdc.models.crossfit import cross_fit, predict_folds
+from lsdc.models.examples import Examples
+from lsdc.models.heads.boosted import WEIGHTS
+from lsdc.models.registry import MEMBERS, member_class
 from lsdc.runtime import ArtefactError, ConfigError, LsdcError
 
 LIGHTGBM = MEMBERS["lightgbm"]

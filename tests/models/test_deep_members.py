@@ -9,15 +9,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples, mirrored
 from support.member_contract import DeepContract
 
-from lsdc.models import MEMBERS
-from lsdc.models.deep import Sizes
-from lsdc.models.detect_classify import Detectors
-from lsdc.models.detectors import make_detector
-from lsdc.models.multitask import FindCutGrade, SuperResolution, _padded, bicubic, cut, soft_argmax
-from lsdc.models.networks3d import Encoder3d
+from lsdc.models.deep.base import Sizes
+from lsdc.models.deep.detect_classify import Detectors
+from lsdc.models.deep.detectors import make_detector
+from lsdc.models.deep.multitask import FindCutGrade, SuperResolution, _padded, bicubic, cut, soft_argmax
+from lsdc.models.deep.networks3d import Encoder3d
+from lsdc.models.deep.sequence import positions_mm
+from lsdc.models.deep.volume import DEPTH, SLICE_MM, resampled
 from lsdc.models.options import Options
-from lsdc.models.sequence import positions_mm
-from lsdc.models.volume import DEPTH, SLICE_MM, resampled
+from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ConfigError
 
 SIZES = Sizes(px=32, batch=2, epochs=1, rate=1e-3, width=16)

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsdc.ensemble.metric import official_score
-from lsdc.models.losses import LOSSES, chances, official, per_side
+from lsdc.metrics.official import official_score
+from lsdc.models.deep.losses import LOSSES, chances, official, per_side
 
 
 @settings(max_examples=40, deadline=None)

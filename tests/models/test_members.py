@@ -2,7 +2,7 @@
 
 from support.member_contract import HeadContract
 
-from lsdc.models import MEMBERS
+from lsdc.models.registry import MEMBERS
 
 
 class TestLightGBM(HeadContract):

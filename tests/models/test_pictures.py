@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples, mirrored
 
-from lsdc.models.pictures import PLACES, mirror, places
+from lsdc.models.store_arrays import PLACES, mirror, places
 from lsdc.models.targets import OWN_VIEW, SWAPPED
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples, mirrored
 
-from lsdc.models.prepare import CONTEXT_COMPONENTS, Preparation
+from lsdc.models.heads.prepare import CONTEXT_COMPONENTS, Preparation
 from lsdc.runtime import ArtefactError, LsdcError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from lsdc.cohort.phantom import make
-from lsdc.cohort.phantom.cli import main
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.commands.phantom import main
+from lsdc.phantom.writer import simulate
 from lsdc.runtime import ArtefactError, ConfigError
 
 
@@ -49,8 +49,8 @@ def test_points_lie_in_their_pictures(small_cohort):
 
 
 def test_the_seed_decides_not_the_number_of_workers(tmp_path):
-    make(tmp_path / "one", studies=2, seed=3, workers=1)
-    make(tmp_path / "two", studies=2, seed=3, workers=2)
+    simulate(tmp_path / "one", studies=2, seed=3, workers=1)
+    simulate(tmp_path / "two", studies=2, seed=3, workers=2)
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
     same, different, absent = filecmp.cmpfiles(
         tmp_path / "one", tmp_path / "two", map(str, files), shallow=False
@@ -60,7 +60,7 @@ def test_the_seed_decides_not_the_number_of_workers(tmp_path):
 
 
 def test_a_killed_run_goes_on(tmp_path, monkeypatch):
-    import lsdc.cohort.phantom.writer as writer
+    import lsdc.phantom.writer as writer
 
     real, calls = writer.simulate_study, []
 
@@ -72,25 +72,25 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(writer, "simulate_study", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "out", studies=2, seed=3, workers=1)
-    make(tmp_path / "out", studies=2, seed=3, workers=1)
+        simulate(tmp_path / "out", studies=2, seed=3, workers=1)
+    simulate(tmp_path / "out", studies=2, seed=3, workers=1)
     assert len(calls) == 3
     assert len(rows(tmp_path / "out" / "train.csv")) == 2
 
 
 def test_mistakes_are_told(tmp_path, capsys):
     with pytest.raises(ConfigError, match="studies: 0 is not at least 1"):
-        make(tmp_path / "a", studies=0)
+        simulate(tmp_path / "a", studies=0)
     with pytest.raises(ConfigError, match=r"test-fraction: 1.5 is not in \[0, 1\)"):
-        make(tmp_path / "a", studies=1, test_fraction=1.5)
+        simulate(tmp_path / "a", studies=1, test_fraction=1.5)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(ArtefactError, match="exists and is not empty"):
-        make(tmp_path / "mine", studies=1)
+        simulate(tmp_path / "mine", studies=1)
     assert main(["make", str(tmp_path / "mine")]) == 2
     assert "choose another folder" in capsys.readouterr().err
 
 
 def test_another_configuration_is_refused(small_cohort):
     with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ"):
-        make(small_cohort, studies=16, seed=6, test_fraction=0.25)
+        simulate(small_cohort, studies=16, seed=6, test_fraction=0.25)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from lsdc.cohort.phantom import painter
-from lsdc.cohort.phantom.anatomy import build_anatomy
-from lsdc.cohort.phantom.brush import blank
-from lsdc.cohort.phantom.measure import measure
-from lsdc.cohort.phantom.oddities import USUAL, Oddities, draw_oddities
-from lsdc.cohort.phantom.patient import draw_patient
-from lsdc.cohort.phantom.tissues import Tissue
-from lsdc.features.patches import make_patches
-from lsdc.slice_selector.sheets import make_sheets
+from lsdc.phantom import painter
+from lsdc.phantom.anatomy import build_anatomy
+from lsdc.phantom.brush import blank
+from lsdc.phantom.measure import measure
+from lsdc.phantom.patient import draw_patient
+from lsdc.phantom.tissues import Tissue
+from lsdc.phantom.variants import USUAL, Oddities, draw_oddities
+from lsdc.pretraining.encoder.label_patches import make_patches
+from lsdc.pretraining.localizer.label_maps import make_sheets
 
 
 @pytest.fixture(scope="module")

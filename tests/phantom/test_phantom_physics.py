@@ -9,25 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from calibrate_phantom import correlations
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.phantom.acquire import build_scene, signals, slice_signal
-from lsdc.cohort.phantom.anatomy import build_anatomy
-from lsdc.cohort.phantom.brush import OUTSIDE, blank
-from lsdc.cohort.phantom.calibrate import correlations
-from lsdc.cohort.phantom.disease import Disease, draw_disease, draw_severity
-from lsdc.cohort.phantom.measure import cuts, grade_probabilities, measure, perturb, read_grades
-from lsdc.cohort.phantom.painter import Painter, blurred
-from lsdc.cohort.phantom.patient import draw_patient
-from lsdc.cohort.phantom.protocol import LEFT_FIRST, Contrast, draw_protocol
-from lsdc.cohort.phantom.sheets import axial_sheets, sagittal_sheets
-from lsdc.cohort.phantom.spine import draw_spine
-from lsdc.cohort.phantom.tissues import N_DISCS, Tissue, relaxation, spin_echo
-from lsdc.cohort.phantom.wear import draw_wear
 from lsdc.cohort.vocabulary import View
+from lsdc.phantom.acquire import build_scene, signals, slice_signal
+from lsdc.phantom.aging import draw_wear
+from lsdc.phantom.anatomy import build_anatomy
+from lsdc.phantom.brush import OUTSIDE, blank
+from lsdc.phantom.disease import Disease, draw_disease, draw_severity
+from lsdc.phantom.label_maps import axial_sheets, sagittal_sheets
+from lsdc.phantom.measure import cuts, grade_probabilities, measure, perturb, read_grades
+from lsdc.phantom.painter import Painter, blurred
+from lsdc.phantom.patient import draw_patient
+from lsdc.phantom.protocol import LEFT_FIRST, Contrast, draw_protocol
+from lsdc.phantom.spine import draw_spine
+from lsdc.phantom.tissues import N_DISCS, Tissue, relaxation, spin_echo
 
 L5 = 7
 STATISTICS = Path(__file__).parents[3] / "shared" / "facts" / "real-cohort-statistics.json"

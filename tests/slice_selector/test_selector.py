@@ -8,18 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lsdc.cohort import TARGETS, Family, Study, View, discover, read_study
-from lsdc.features.spots import find_spots
+from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.cohort.study import Study
+from lsdc.cohort.vocabulary import TARGETS, Family, View
+from lsdc.features.projections import find_spots
+from lsdc.metrics.location_errors import misses, summarize
 from lsdc.runtime import ArtefactError
-from lsdc.slice_selector import (
-    SelectorConfig,
-    SelectorExample,
-    SliceSelector,
-    cross_fit_selector,
-    make_example,
-)
-from lsdc.slice_selector.fit import ALL, folder_of
-from lsdc.slice_selector.report import misses, summarize
+from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
+from lsdc.slice_selector.selector import SliceSelector
+from lsdc.slice_selector.training_example import SelectorExample, make_example
 
 TINY = SelectorConfig(steps=1, batch=8)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Level, Target
-from lsdc.slice_selector import Location
 
 
 def annotated_locations(study: Study, coordinates: pd.DataFrame, rng: np.random.Generator) -> list[Location]:

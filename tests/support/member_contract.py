@@ -11,11 +11,11 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from support.examples import make_examples, mirrored
 
-from lsdc.models.deep import Sizes
-from lsdc.models.heads import WEIGHTS
+from lsdc.models.deep.base import Sizes
+from lsdc.models.heads.boosted import WEIGHTS
 from lsdc.models.member import NotFittedError
 from lsdc.models.options import Options
-from lsdc.models.pictures import PLACES
+from lsdc.models.store_arrays import PLACES
 from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.training import train
 
@@ -247,7 +247,7 @@ class DeepContract(MemberContract):
             self.make().fit(replace(parts[0], pictures=None), parts[1])
 
     def test_a_killed_fit_goes_on_at_the_epoch(self, fitted, parts, tmp_path, monkeypatch):
-        from lsdc.models import deep
+        from lsdc.models.deep import base as deep
 
         class KilledError(Exception):
             pass

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lsdc.cohort.vocabulary import TARGETS, Side
-from lsdc.models.pictures import PLACES, Pictures
+from lsdc.models.store_arrays import PLACES, Pictures
 from lsdc.models.targets import AXIAL, CANAL, OWN_VIEW
 
 CROP, SLICES, PX, PREVIEW = 32, 8, 48, 48

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lsdc.cohort.folds import make_folds
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.features.folds import make_folds
 from lsdc.features.writer import write_store
 
 DIM = 8

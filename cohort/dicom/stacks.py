@@ -1,0 +1,93 @@
+"""Splitting a series into stacks of parallel slices, in anatomical order, one slice per position."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lsdc.cohort.dicom.image_planes import SAME_PLACE_MM, Oriented, Placed, anatomical_normal
+
+SAME_ORIENTATION_DEG = 5.0
+"""Slices whose normals differ by less belong to one stack."""
+_ECHO_MS = 10.0
+_BESIDE_MM = 30.0
+
+
+def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
+    """Group images by their normal; the order within a group is kept, the largest group comes first."""
+    groups: list[list[Oriented]] = []
+    limit = math.cos(math.radians(SAME_ORIENTATION_DEG))
+    for image in images:
+        likeness = [abs(float(image.normal @ group[0].normal)) for group in groups]
+        if likeness and max(likeness) > limit:
+            groups[int(np.argmax(likeness))].append(image)
+        else:
+            groups.append([image])
+    return sorted(groups, key=len, reverse=True)
+
+
+def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
+    """Split parallel slices that share positions but show something else: another echo, or a place beside.
+
+    A stack in which no two slices share a position stays whole.
+    """
+    along = positions(stack)
+    order = np.argsort(along, kind="stable")
+    if not (np.diff(along[order]) < SAME_PLACE_MM).any():
+        return [list(stack)]
+    groups: list[list[int]] = []
+    for k in order:
+        for group in groups:
+            nearest = min(group, key=lambda other: abs(along[other] - along[k]))
+            if _alike(stack[nearest], stack[k]):
+                group.append(int(k))
+                break
+        else:
+            groups.append([int(k)])
+    return sorted(([stack[k] for k in sorted(group)] for group in groups), key=len, reverse=True)
+
+
+def in_order(stack: Sequence[Placed]) -> list[Placed]:
+    """Order slices from right to left (sagittal) or foot to head (axial), and drop duplicate positions.
+
+    Of slices at one position that with the stack's usual image size is kept, then that with the lowest
+    instance number.
+    """
+    along = positions(stack)
+    usual = Counter(item.slice.pixels.shape for item in stack).most_common(1)[0][0]
+    groups: list[list[int]] = []
+    for k in np.argsort(along, kind="stable"):
+        if groups and along[k] - along[groups[-1][0]] < SAME_PLACE_MM:
+            groups[-1].append(int(k))
+        else:
+            groups.append([int(k)])
+    return [
+        stack[
+            min(group, key=lambda k: (stack[k].slice.pixels.shape != usual, stack[k].slice.instance_number))
+        ]
+        for group in groups
+    ]
+
+
+def positions(stack: Sequence[Placed]) -> np.ndarray:
+    """Position of each slice along the first one's anatomical normal, mm."""
+    plane = stack[0].slice.plane
+    normal = anatomical_normal((plane.row_direction, plane.column_direction))
+    return np.array([float(normal @ np.asarray(item.slice.plane.origin)) for item in stack])
+
+
+def _alike(one: Placed, other: Placed) -> bool:
+    echoes = one.header.acquisition["echo_time_ms"], other.header.acquisition["echo_time_ms"]
+    if abs(echoes[0] - echoes[1]) > _ECHO_MS:
+        return False
+    across = _center(one) - _center(other)
+    normal = one.slice.plane.normal
+    return bool(np.linalg.norm(across - normal * (normal @ across)) < _BESIDE_MM)
+
+
+def _center(item: Placed) -> np.ndarray:
+    rows, columns = item.slice.pixels.shape
+    return item.slice.plane.to_patient([((columns - 1) / 2, (rows - 1) / 2)])[0]

@@ -1,0 +1,133 @@
+"""Studies in a tree of DICOM files with any names, grouped by the UIDs in their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from lsdc.cohort.dicom.files import PassedOver, list_files, looks_like_dicom, shown
+from lsdc.cohort.dicom.headers import other_modality
+from lsdc.cohort.dicom.pixels import opening_failed
+from lsdc.cohort.dicom.safe_attributes import number, text, tolerant
+from lsdc.cohort.discovery.sources import (
+    Cohort,
+    DiscoveryError,
+    SeriesSource,
+    StudySource,
+    unique_ids,
+    usable_id,
+)
+from lsdc.runtime import Problem
+
+HEADER_TAGS = [
+    "SOPClassUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "ImagePositionPatient",
+]  # fmt: skip
+"""What is read of every file to find its series."""
+_IMAGE_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".img", ".mr"})
+
+
+@dataclass
+class Grouping:
+    """Files by study and series, and what was left out."""
+
+    groups: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    passed_over: PassedOver = field(default_factory=PassedOver)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Problems of single files, then counts of what is no image."""
+        return (*self.problems, *self.passed_over.problems())
+
+
+def discover_tree(root: Path) -> Cohort:
+    """Find the studies in any tree of files.
+
+    Raises
+    ------
+    DiscoveryError
+        When there is no MR image.
+    """
+    files, problems = list_files(root)
+    if not files and not problems:
+        raise DiscoveryError(f"{root}: the folder holds no file; give the folder that holds DICOM files")
+    grouping = group_by_headers(files, root)
+    if not grouping.groups:
+        reason = next((problem.reason for problem in (*problems, *grouping.all_problems)), "")
+        raise DiscoveryError(f"{root}: no MR image among its {len(files)} files; the first: {reason}")
+    names = sorted(grouping.groups)
+    studies = tuple(
+        StudySource(study_id, "new", as_series(grouping.groups[name]))
+        for name, study_id in zip(names, unique_ids(names))
+    )
+    return Cohort(root, studies, None, None, (*problems, *grouping.all_problems))
+
+
+def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
+    """Read the headers of files and group them by StudyInstanceUID and SeriesInstanceUID.
+
+    Files without the first belong to the study of their top folder under `root`, files without the second to
+    the series of their own folder. Objects that are no MR image are counted, unreadable files recorded.
+    """
+    grouping = Grouping()
+    with tolerant():
+        for path in files:
+            _sort_in(path, root, grouping)
+    return grouping
+
+
+def as_series(groups: dict[str, list[Path]]) -> tuple[SeriesSource, ...]:
+    """The series of a study, in order of their ids."""
+    names = sorted(groups)
+    return tuple(
+        SeriesSource(series_id, tuple(groups[name]), None)
+        for name, series_id in zip(names, unique_ids(names))
+    )
+
+
+def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(132)
+            if not looks_like_dicom(head):
+                _no_dicom(path, head, grouping)
+                return
+            stream.seek(0)
+            header = dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+    except Exception as error:  # noqa: BLE001 - a damaged file can make the parser fail in any way
+        grouping.problems.append(Problem(shown(path), *opening_failed(error)))
+        return
+    reason = _no_image(header)
+    if reason:
+        grouping.passed_over.add(path, reason)
+        return
+    inside = path.relative_to(root).parts
+    study = text(header, "StudyInstanceUID") or (inside[0] if len(inside) > 1 else root.resolve().name)
+    series = text(header, "SeriesInstanceUID") or "-".join(map(usable_id, inside[:-1])) or "unnamed"
+    grouping.groups.setdefault(study, {}).setdefault(series, []).append(path)
+
+
+def _no_dicom(path: Path, head: bytes, grouping: Grouping) -> None:
+    suffix = path.suffix.lower()
+    if not head:
+        grouping.problems.append(Problem(shown(path), "the file is empty", "copy it again from its source"))
+    elif suffix in _IMAGE_SUFFIXES or suffix[1:].isdigit():
+        remedy = "nothing to do, unless it should be an MR image; then copy it again"
+        grouping.problems.append(Problem(shown(path), "not a DICOM file", remedy))
+    else:
+        grouping.passed_over.add(path, "not a DICOM file")
+
+
+def _no_image(header: Dataset) -> str:
+    """Why a file is left out; empty for MR images."""
+    if other := other_modality(header):
+        return f"no MR image (modality {other})"
+    if not number(header, "Rows") > 0:
+        return "a DICOM object without an image"
+    captured = text(header, "SOPClassUID") == SecondaryCaptureImageStorage
+    return "a screen capture" if captured and not text(header, "ImagePositionPatient") else ""

@@ -1,0 +1,11 @@
+from .evaluation import evaluate as evaluate
+from .external import blend as blend
+from .fitting import fit as fit
+from .model import Model as Model
+from .prediction import Predicted as Predicted
+from .prediction import predict as predict
+from .predictions import Predictions as Predictions
+from .stackers.contract import Stacker as Stacker
+from .stackers.registry import STACKERS as STACKERS
+from .stackers.registry import load_stacker as load_stacker
+from .stackers.registry import save_stacker as save_stacker

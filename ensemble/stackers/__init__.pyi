@@ -1,0 +1,15 @@
+from .contract import Stacker as Stacker
+from .convex_mix import ConvexMix as ConvexMix
+from .default import Tuned as Tuned
+from .fixed import BestSingle as BestSingle
+from .fixed import PlainMean as PlainMean
+from .greedy import Greedy as Greedy
+from .pool import ContextPool as ContextPool
+from .pool import LogLinearPool as LogLinearPool
+from .prior import WeightedPrior as WeightedPrior
+from .registry import STACKERS as STACKERS
+from .registry import load_stacker as load_stacker
+from .registry import save_stacker as save_stacker
+from .rows import Boosted as Boosted
+from .rows import Neural as Neural
+from .simplex import Simplex as Simplex

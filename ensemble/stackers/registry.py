@@ -1,0 +1,61 @@
+"""Stackers under one contract, and their way to disk and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lsdc.ensemble.stackers.contract import Stacker
+from lsdc.ensemble.stackers.convex_mix import ConvexMix
+from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.greedy import Greedy
+from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.rows import Boosted, Neural
+from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import fingerprint, read_json, write_json
+
+STACKERS: dict[str, type[Stacker]] = {
+    stacker.name: stacker
+    for stacker in (
+        WeightedPrior,
+        PlainMean,
+        BestSingle,
+        Greedy,
+        Simplex,
+        LogLinearPool,
+        ContextPool,
+        Boosted,
+        Neural,
+        ConvexMix,
+        Tuned,
+    )
+}
+"""All stackers by name."""
+
+
+def save_stacker(path: Path, stacker: Stacker) -> None:
+    """Write a fitted stacker as JSON, with a hash by which damage is seen before anything is made of it."""
+    state = {"stacker": stacker.name, **stacker.state()}
+    write_json(path, {**state, "hash": fingerprint(state)})
+
+
+def load_stacker(path: Path) -> Stacker:
+    """Read a fitted stacker.
+
+    Raises
+    ------
+    ArtefactError
+        When the file is absent, damaged, or of a stacker that this version does not know.
+    """
+    state = read_json(path)
+    name = state.get("stacker") if isinstance(state, dict) else None
+    if name not in STACKERS:
+        raise ArtefactError(f"{path}: unknown stacker {name!r}; this version knows {', '.join(STACKERS)}")
+    if fingerprint({key: value for key, value in state.items() if key != "hash"}) != state.get("hash"):
+        raise ArtefactError(f"{path}: damaged, its content does not fit its hash; fit again")
+    try:
+        return STACKERS[name].restore(state)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{path}: damaged ({error!r}); fit again") from error

@@ -1,0 +1,15 @@
+from .cohort.discovery.studies import discover as discover
+from .cohort.discovery.studies import read_study as read_study
+from .cohort.location import Location as Location
+from .cohort.study import Study as Study
+from .ensemble.evaluation import evaluate as evaluate
+from .ensemble.external import blend as blend
+from .ensemble.fitting import fit as fit
+from .ensemble.prediction import predict as predict
+from .features.extraction import extract as extract
+from .features.store import FeatureStore as FeatureStore
+from .metrics.scoring import score as score
+from .phantom.writer import simulate as simulate
+from .slice_selector.selector import SliceSelector as SliceSelector
+
+__version__: str

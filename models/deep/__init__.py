@@ -1,0 +1,1 @@
+"""Members that are whole networks, trained on crops, slices or volumes."""

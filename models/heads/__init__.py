@@ -1,0 +1,1 @@
+"""Members with one head for each family of conditions: boosted trees and a perceptron."""

@@ -1,0 +1,107 @@
+"""The neural head: a small network on standardized features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lsdc.models.heads.boosted import WEIGHTS, Features, Labels, Probabilities
+from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import write_tensors
+from lsdc.runtime.training import Recipe, train
+
+_BATCH, _HIDDEN = 128, 64
+
+
+class _Network(nn.Module):
+    """Standardize, mark what is unknown, and classify."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.layers = nn.Sequential(
+            nn.Dropout(0.2), nn.Linear(2 * width, _HIDDEN), nn.GELU(), nn.Dropout(0.4), nn.Linear(_HIDDEN, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        unknown = torch.isnan(x)
+        standard = ((x - self.mean) / self.scale).nan_to_num(0.0).clamp(-5, 5)
+        return self.layers(torch.cat([standard, unknown.to(x.dtype)], dim=1))
+
+
+class NeuralHead:
+    """Two layers with dropout, trained with AdamW, saved as safetensors."""
+
+    suffix: ClassVar[str] = "neural.safetensors"
+
+    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
+        """Train on the CPU; the best epoch on the second set is kept."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the layers are so small that threads cost more than they bring
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self._fit(X, y, stop_X, stop_y, seed)
+        finally:
+            torch.set_num_threads(threads)
+        return self
+
+    def _fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.network = _Network(X.shape[1])
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(X).any(axis=0)
+            mean, scale = np.zeros(X.shape[1], np.float32), np.ones(X.shape[1], np.float32)
+            mean[known], scale[known] = np.nanmean(X[:, known], axis=0), np.nanstd(X[:, known], axis=0)
+        self.network.mean.copy_(torch.from_numpy(mean))
+        self.network.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0).astype(np.float32)))
+        features, labels = torch.from_numpy(X), torch.from_numpy(y)
+        weights = torch.from_numpy(WEIGHTS).float()
+        steps = max(1, len(y) // _BATCH)
+
+        def batches(epoch: int) -> Iterator[Tensor]:
+            order = np.random.default_rng([seed, epoch]).permutation(len(y))
+            return (torch.from_numpy(part) for part in np.array_split(order, steps))
+
+        def loss(network: nn.Module, rows: Tensor) -> Tensor:
+            return functional.cross_entropy(network(features[rows]), labels[rows], weights)
+
+        def evaluate(network: nn.Module) -> float:
+            return float(
+                functional.cross_entropy(network(torch.from_numpy(stop_X)), torch.from_numpy(stop_y), weights)
+            )
+
+        recipe = Recipe(epochs=40, learning_rate=2e-3, weight_decay=0.1, patience=10, ema=0.9, seed=seed)
+        train(
+            self.network, batches, loss, recipe, steps_per_epoch=steps, evaluate=evaluate if len(stop_y) else None,
+            description="neural head", device=torch.device("cpu"),
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def predict(self, X: Features) -> Probabilities:
+        """Probabilities, (n, 3)."""
+        self.network.eval()
+        return self.network(torch.from_numpy(X)).double().softmax(dim=1).numpy()
+
+    def save(self, path: Path) -> None:
+        """Write safetensors."""
+        write_tensors(path, {name: value.numpy() for name, value in self.network.state_dict().items()})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read safetensors."""
+        head = cls()
+        try:
+            state = load_file(path)
+            head.network = _Network(len(state["mean"]))
+            head.network.load_state_dict(state)
+        except Exception as error:  # safetensors and torch have no common error
+            raise ArtefactError(f"{path}: damaged model file ({error}); fit the model again") from error
+        return head

@@ -1,0 +1,6 @@
+"""The simulated cohort: patients as tissue volumes, imaged by spin echo physics."""
+
+import lazy_loader
+
+# Each name stands once, in __init__.pyi; it is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,86 @@
+"""The spine of one patient as a volume of tissues."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from lsdc.cohort.geometry import Array
+from lsdc.phantom.aging import Wear, dent, paint_extrusions, paint_wear
+from lsdc.phantom.bones import Dents, paint_arch, paint_body, paint_facets
+from lsdc.phantom.brush import OUTSIDE, Anatomy, Brush
+from lsdc.phantom.disease import N_LEVELS, Disease
+from lsdc.phantom.nerves import paint_canal, paint_roots, paint_sac
+from lsdc.phantom.spine import Spine
+from lsdc.phantom.stenosis import paint_narrowing
+from lsdc.phantom.tissues import N_DISCS, Tissue
+from lsdc.phantom.variants import USUAL, Oddities, paint_implants
+
+
+def build_anatomy(
+    canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, seed: int, oddities: Oddities = USUAL
+) -> Anatomy:
+    """Paint the spine of one patient on a blank canvas; later structures cover earlier ones.
+
+    The same arguments paint the same patient, whatever the canvas samples.
+    """
+    brush = Brush(canvas)
+    for k in range(len(spine.centre)):
+        paint_body(brush, spine, k, _dents(wear, k))
+        paint_arch(brush, spine, k)
+    for k in range(N_DISCS):
+        paint_disc(brush, spine, k, (_dents(wear, k)[1], _dents(wear, k + 1)[0]))
+    paint_canal(brush, spine)
+    for level in range(N_LEVELS):
+        paint_facets(brush, spine, level)
+    for level in range(N_LEVELS):
+        paint_narrowing(brush, spine, disease, level)
+    paint_extrusions(brush, spine, wear)
+    paint_sac(brush, spine, np.random.default_rng(seed), oddities.lipomatosis)
+    for level in range(N_LEVELS):
+        paint_roots(brush, spine, level)
+    paint_wear(brush, spine, wear)
+    paint_implants(brush, spine, oddities)
+    return canvas
+
+
+_BONE = (Tissue.MARROW, Tissue.CORTEX)
+
+
+def _dents(wear: Wear, k: int) -> Dents:
+    return partial(dent, wear, k, 0), partial(dent, wear, k, 1)
+
+
+def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
+    """Annulus and nucleus between two vertebral bodies, whose dents they fill; `dents` from above and below."""
+    c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+    whole, w = (spine.lower_depth[k] + spine.depth[k + 1]) / 4, (spine.width[k] + spine.width[k + 1]) / 4
+    fused = spine.covered[k] < 1
+    d = whole * spine.covered[k]
+    # What is left of a sacral disc lies in front of the middle.
+    forward, rim = 0.5 * (whole - d), spine.rim[k]
+
+    def radius(u: Array, v: Array, grow: float) -> Array:
+        v = v + whole - d + forward
+        hollow = np.exp(-((u / 8) ** 2)) * (v > -d)
+        return np.abs(u / (w + grow)) ** 2.4 + np.abs((v + d + hollow) / (d + grow)) ** 2.4
+
+    def annulus(u: Array, v: Array, s: Array) -> Array:
+        r = radius(u, v, 0.8)
+        return (r < 1) & (np.abs(s - c) < h + (0 if fused else 0.4) + hollows(u, v, s))
+
+    def outline(u: Array, v: Array, s: Array) -> Array:
+        return (radius(u, v, 0.8 + rim) < 1) & (np.abs(s - c) < h + rim)
+
+    def nucleus(u: Array, v: Array, s: Array) -> Array:
+        return radius(u, v, 0) + 0.4 * (np.abs(s - c) / (0.9 * h + 0.9 * hollows(u, v, s))) ** 2 < 0.55
+
+    def hollows(u: Array, v: Array, s: Array) -> Array:
+        return np.maximum(np.where(s > c, dents[0](u, v + whole), dents[1](u, v + whole)), 0)
+
+    box = ((-w - 2, w + 2), (-2 * whole - 2, 2.0), (c - h - 9, c + h + 9))
+    if fused and rim:
+        brush.paint(Tissue.CORTEX, *box, outline, [OUTSIDE, *_BONE])
+    brush.paint(Tissue.ANNULUS + k, *box, annulus, [OUTSIDE, *_BONE] if fused else [OUTSIDE])
+    brush.paint(Tissue.NUCLEUS + k, *box, nucleus, [Tissue.ANNULUS + k])

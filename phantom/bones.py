@@ -1,0 +1,149 @@
+"""Vertebral bodies, arches, processes and facet joints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from lsdc.cohort.geometry import Array
+from lsdc.phantom.brush import OUTSIDE, Brush, on_side
+from lsdc.phantom.spine import FIRST_LUMBAR_DISC, SACRUM, Spine
+from lsdc.phantom.tissues import Tissue
+
+CANAL_HALF_WIDTH = 11.4
+CANAL_DEPTH, RECESS_DEPTH, FORAMEN_DEPTH = 16.0, 7.2, 9.0
+"""Free depth behind a healthy disc in the midline, 9 mm beside it, and in the foramen, mm."""
+
+_SHELLS = ((Tissue.CORTEX, 0.0), (Tissue.MARROW, 0.9))
+
+Dents = tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]
+"""How deep the upper and the lower endplate are pressed in at (u, v from the middle of the body), mm."""
+
+
+def canal_depth(u: Array) -> Array:
+    """v of the back of the healthy canal (front of the flavum) at u, mm."""
+    return CANAL_DEPTH - (CANAL_DEPTH - RECESS_DEPTH) * np.minimum(np.abs(u) / 9.0, 1.25) ** 1.5
+
+
+def canal_share(spine: Spine, s: Array) -> Array:
+    """How much of the usual lumbar canal's depth there is at s: the sacral canal narrows."""
+    return spine.canal * np.interp(s, spine.centre[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
+
+
+def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
+    """Lowest and highest s of the foramina of a lumbar level: between the pedicles, mm."""
+    k = FIRST_LUMBAR_DISC + level
+    below = spine.centre[k + 1] + 0.81 * spine.height[k + 1] / 2
+    above = spine.centre[k] - 0.31 * spine.height[k] / 2
+    return below, above
+
+
+def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
+    """A waisted superelliptic cylinder with dented endplates, a cortical shell and the basivertebral vein.
+
+    Sacral bodies taper and reach across what is not disc to the next.
+    """
+    c, h, w = spine.centre[k], spine.height[k] / 2, spine.width[k] / 2
+    d, lower = spine.depth[k] / 2, spine.lower_depth[k] / 2
+    sacral = k >= SACRUM
+    joined = k > SACRUM and spine.covered[k - 1] < 1
+    gap = spine.disc_height[k] if sacral and k < len(spine.covered) and spine.covered[k] < 1 else 0.0
+
+    def radius(u: Array, v: Array, s: Array) -> Array:
+        waist = 1 - (0.02 if sacral else 0.09) * (1 - ((s - c) / h) ** 2)
+        hollow = 1.2 * np.exp(-((u / 8) ** 2))
+        half = lower + (d - lower) * np.clip((s - c) / (2 * h) + 0.5, 0, 1)
+        back = (v + half + hollow * (v > -half)) / (half * np.where(v > -half, 1, waist))
+        return np.abs(u / (w * waist)) ** 2.4 + np.abs(back) ** 2.4
+
+    def within(u: Array, v: Array, s: Array, rim: float) -> Array:
+        r = radius(u, v, s)
+        flat, above = np.clip(4 * (1 - r), 0, 1), s > c
+        dented = np.where(above, dents[0](u, v + d), dents[1](u, v + d)) * flat
+        top, bottom = h - (0 if joined else rim), h + gap - (0 if gap else rim)
+        return (r < 1 - 0.11 * rim) & (s - c < top - dented) & (c - s < bottom - dented)
+
+    def vein(u: Array, v: Array, s: Array) -> Array:
+        return (np.abs(u) + 0.55 * np.abs(v) < 6) & (np.abs(s - c) < 2.2 + 0.12 * v)
+
+    for tissue, rim in _SHELLS:
+        brush.paint(
+            tissue,
+            (-w - 1, w + 1),
+            (-2 * d - 1, 1.5),
+            (c - h - gap, c + h),
+            partial(within, rim=rim),
+        )
+    if not sacral:
+        brush.paint(Tissue.VEIN, (-6, 6), (-0.76 * d, 0), (c - 2.2, c + 2.2), vein)
+
+
+def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
+    """Pedicles, transverse processes, laminae, spinous process, interspinous ligament."""
+    c, h, pedicle = spine.centre[k], spine.height[k] / 2, spine.pedicle[k]
+    sacral = k >= SACRUM
+    inner = 11.0 + 0.5 * max(k - FIRST_LUMBAR_DISC, 0)
+    low, high = (c - h - 2, c + h) if k > SACRUM else (c - h - 3, c + 0.35 * h)
+    length, behind = (9.0, 3.5) if sacral else (26.0, 5.5)
+    tall = 7.5 if sacral else min(0.34 * spine.height[k], 9.5)
+
+    def stalk(u: Array, v: Array, s: Array, thin: float) -> Array:
+        across = (np.abs(u) - inner - pedicle / 2) / (pedicle / 2 - thin)
+        return np.abs(across) ** 4 + np.abs((s - c - 0.25 * h) / (0.56 * h - thin)) ** 2.5 < 1
+
+    def transverse(u: Array, v: Array, s: Array, thin: float) -> Array:
+        return ((s - c - 2.5) / (4.5 - thin)) ** 2 + ((v - 7.5 - 0.1 * np.abs(u)) / (3.2 - thin)) ** 2 < 1
+
+    def lamina(u: Array, v: Array, s: Array, thin: float) -> Array:
+        back = canal_depth(u) * canal_share(spine, s)
+        return np.abs(v - back - behind + 0.12 * (s - c)) < 2.8 - thin
+
+    def spinous(u: Array, v: Array, s: Array, thin: float) -> Array:
+        drop = s - (c - 0.25 * h) + 0.30 * (v - 20)
+        taper = tall - 1.6 * np.exp(-(((v - 30) / 6) ** 2)) - thin
+        end = CANAL_DEPTH * canal_share(spine, s) + 1 + length
+        return (np.abs(u) < 3.3 - thin) & (np.abs(drop) < taper) & (v > end - length - 1) & (v < end - thin)
+
+    for tissue, thin in _SHELLS:
+        for sign in (-1, 1):
+            side, deep = on_side(sign, inner - 1, inner + pedicle + 2), (-6, 14 if sacral else 11)
+            brush.paint(tissue, side, deep, (c - h, c + h), partial(stalk, thin=thin))
+            if not sacral:
+                wing = (on_side(sign, 18, 42), (2, 14), (c - 4, c + 9))
+                brush.paint(tissue, *wing, partial(transverse, thin=thin))
+        brush.paint(tissue, (-17, 17), (3, 32), (low, high), partial(lamina, thin=thin))
+        brush.paint(tissue, (-4, 4), (6, 18 + length), (low - 8, c + 7), partial(spinous, thin=thin))
+    if not sacral:
+        brush.paint(Tissue.INTERSPINOUS, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
+
+
+def paint_facets(brush: Brush, spine: Spine, level: int) -> None:
+    """The facet joints of a level with the fluid in their clefts, and the fat of the foramina before them."""
+    low, high = foramen_range(spine, level)
+    disc = FIRST_LUMBAR_DISC + level
+    c, h = spine.disc_centre[disc], spine.disc_height[disc] / 2
+    middle, half = (low + high) / 2, (high - low) / 2
+
+    def process(u: Array, v: Array, s: Array, thin: float) -> Array:
+        across, deep = (np.abs(u) - 17.5) / (6.5 - thin), (v - 15.5) / (6.5 - thin)
+        return across**2 + deep**2 + ((s - c) / (13 - thin)) ** 2 < 1
+
+    def cleft(u: Array, v: Array, width: float) -> Array:
+        return np.abs(np.abs(u) - 17.5 + 0.8 * (v - 15.5)) < width
+
+    def window(u: Array, v: Array, s: Array) -> Array:
+        hole = np.abs((s - middle) / half) ** 4 + np.abs((v - 4) / 5.2) ** 4 < 1
+        return hole & ((v > 0) | (np.abs(s - c) > h + 1))
+
+    joint, back = (c - 10, c + 9), (FORAMEN_DEPTH, 24.0)
+    for sign in (-1, 1):
+        side = on_side(sign, 10.5, 25.0)
+        for tissue, thin in _SHELLS:
+            brush.paint(tissue, side, back, (c - 14, c + 14), partial(process, thin=thin))
+        brush.paint(Tissue.CORTEX, side, back, joint, lambda u, v, s: cleft(u, v, 1.5), [Tissue.MARROW])
+        hollow = (FORAMEN_DEPTH + 1.5, 21.0)
+        brush.paint(Tissue.FLUID, side, hollow, joint, lambda u, v, s: cleft(u, v, 0.6), [Tissue.CORTEX])
+        soft = [OUTSIDE, Tissue.LIGAMENT, Tissue.CORTEX]
+        brush.paint(Tissue.EPIDURAL_FAT, side, (-1.0, FORAMEN_DEPTH), (low, high), window, soft)

@@ -1,0 +1,204 @@
+"""Pictures of labeled tissues under random acquisitions, in batches.
+
+Slower and truer pictures, with k-space and files, are made by `acquire`; these are for pretraining, where each
+patient must be seen under many scanners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from lsdc.phantom.tissues import N_LABELS, Tissue
+
+_TEXTURE = {
+    Tissue.FAT: 0.10, Tissue.MUSCLE: 0.22, Tissue.MARROW: 0.16, Tissue.BOWEL: 0.4, Tissue.KIDNEY: 0.12,
+    Tissue.LIVER: 0.1, Tissue.DISC_MATERIAL: 0.15, Tissue.INTERSPINOUS: 0.45, Tissue.CSF: 0.06, Tissue.EDEMA: 0.15,
+    Tissue.FATTY: 0.12, Tissue.SCLEROSIS: 0.25, Tissue.LIGAMENT: 0.2, Tissue.VESSEL: 0.5, Tissue.EPIDURAL_FAT: 0.1,
+}  # fmt: skip
+_DISC_TEXTURE = 0.14
+_FATTY = (Tissue.FAT, Tissue.EPIDURAL_FAT, Tissue.STREAK, Tissue.FATTY)
+_JPEG, _JPEG_QUALITY = 0.1, (25.0, 95.0)
+"""Share of pictures that were JPEG files once, and of what quality."""
+_GRAIN = 256
+"""Side of the repeating texture, voxels."""
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Signals of tissues under random sequences.
+
+    Parameters
+    ----------
+    vary : float
+        Spread of the logarithm of relaxation times and proton densities from patient to patient.
+    usual : bool
+        Draw spin echoes of the usual timing only; otherwise also inversion, fat suppression, proton density and
+        very long echo times.
+    """
+
+    vary: float = 0.15
+    usual: bool = False
+
+    def __call__(
+        self,
+        labels: NDArray[np.uint8],
+        tissues: NDArray[np.float32],
+        t2: NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Paint a batch.
+
+        Parameters
+        ----------
+        labels : (n, slices, rows, columns) uint8
+            Tissues.
+        tissues : (n, N_LABELS, 3) float32
+            T1, T2 (ms) and proton density of each label.
+        t2 : (n,) bool
+            Which pictures are T2-weighted; the others are T1-weighted.
+        rng : numpy Generator
+            Source of chance.
+
+        Returns
+        -------
+        (n, slices, rows, columns) float32
+            Signal relative to the brightest tissue that is common, about 0 to 1.
+        """
+        _, slices, rows, columns = labels.shape
+        signals = self._signals(tissues, t2, rng)
+        roughness = _roughness() * np.exp(0.45 * rng.standard_normal(signals.shape, np.float32))
+        grain = _grain(slices, rows, columns, rng)
+        top, left = rng.integers(0, _GRAIN, (2, len(labels)))
+        painted = np.empty(labels.shape, np.float32)
+        for k, label in enumerate(labels):
+            texture = grain[:, top[k] : top[k] + rows, left[k] : left[k] + columns]
+            np.multiply(np.take(roughness[k], label), texture, out=painted[k])
+            painted[k] += 1
+            painted[k] *= np.take(signals[k], label)
+        return np.maximum(painted, 0, out=painted)
+
+    def _signals(
+        self, tissues: NDArray[np.float32], t2: NDArray[np.bool_], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        def draw(low: float, high: float) -> NDArray[np.float32]:
+            return rng.uniform(low, high, (len(tissues), 1)).astype(np.float32)
+
+        spread = rng.standard_normal(tissues.shape, np.float32) * np.array([1.0, 1.0, 0.6], np.float32)
+        varied = tissues * np.exp(self.vary * spread)
+        heavy, t1 = t2[:, None], varied[..., 0] * (0.9 + 0.35 * draw(0, 1))
+        tr, te = (
+            np.where(heavy, draw(1900, 6000), draw(330, 850)),
+            np.where(heavy, draw(65, 140), draw(6, 22)),
+        )
+        recovery = 1 - np.exp(-tr / t1)
+        kind = draw(0, 1) + 2 * self.usual
+        ti, full = np.where(heavy, draw(120, 230), draw(600, 1000)), np.where(heavy, tr, draw(1500, 2600))
+        recovery = np.where(kind < 0.12, np.abs(1 - 2 * np.exp(-ti / t1) + np.exp(-full / t1)), recovery)
+        te = np.where(heavy & (kind > 0.93) & (kind <= 1), draw(15, 60), te)
+        te = np.where(heavy & (kind > 0.78) & (kind < 0.86), draw(120, 260), te)
+        fat = np.zeros(N_LABELS, np.float32)
+        fat[list(_FATTY)], fat[Tissue.MARROW] = 1.0, 0.6
+        suppressed = (draw(0, 1) < (0.0 if self.usual else 0.06)) * draw(0.5, 0.95)
+        signal = varied[..., 2] * recovery * np.exp(-te / varied[..., 1]) * (1 - suppressed * fat)
+        bright = signal[:, [Tissue.FAT, Tissue.CSF, Tissue.MARROW]].max(axis=1, keepdims=True)
+        return (signal / np.maximum(bright, 1e-3)).astype(np.float32)
+
+
+@cache
+def _roughness() -> NDArray[np.float32]:
+    rough = np.zeros(N_LABELS, np.float32)
+    rough[list(_TEXTURE)] = list(_TEXTURE.values())
+    rough[Tissue.NUCLEUS : Tissue.EDEMA] = _DISC_TEXTURE
+    return rough
+
+
+def _grain(slices: int, rows: int, columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Zero-mean, unit-variance texture of two scales; any window of the size wanted that begins in it is whole."""
+    fields = []
+    for cells in (_GRAIN // 2, _GRAIN // 8):
+        coarse = torch.from_numpy(rng.standard_normal((slices, 1, cells, cells), np.float32))
+        fields.append(
+            functional.interpolate(coarse, (_GRAIN, _GRAIN), mode="bilinear", align_corners=False)[:, 0]
+        )
+    field = fields[0] + 0.8 * fields[1]
+    return (field / field.std()).numpy()[:, _wrapped(rows)][:, :, _wrapped(columns)]
+
+
+def _wrapped(size: int) -> NDArray[np.intp]:
+    return np.arange(_GRAIN + size) % _GRAIN
+
+
+def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur of pictures (n, c, rows, columns), each with its own `sigma` (n, 2) along rows and columns, px.
+
+    As products with banded matrices, which are many times faster than convolutions of one channel.
+    """
+
+    def smoother(size: int, width: Tensor) -> Tensor:
+        cells = torch.arange(size, device=pictures.device)
+        away = (cells[:, None] - cells) / width.clamp_min(0.05)[:, None, None]
+        weight = torch.exp(-0.5 * away * away)
+        return weight / weight.sum(-1, keepdim=True)
+
+    n, c, rows, columns = pictures.shape
+    down = torch.bmm(smoother(rows, sigma[:, 0]), pictures.permute(0, 2, 1, 3).reshape(n, rows, c * columns))
+    across = smoother(columns, sigma[:, 1]).transpose(1, 2)
+    return torch.bmm(down.view(n, rows * c, columns), across).view(n, rows, c, columns).permute(0, 2, 1, 3)
+
+
+def finished(signal: Tensor, generator: torch.Generator, gain: tuple[float, float] = (0.35, 1.5)) -> Tensor:
+    """What coil, noise, filters, and the window of eight bits make of signals.
+
+    Parameters
+    ----------
+    signal : (n, c, rows, columns) float
+        About 0 to 1.
+    generator : torch.Generator
+        Of the same device.
+    gain : (float, float)
+        Least and greatest brightness.
+
+    Returns
+    -------
+    (n, c, rows, columns) float
+        0 to 255, whole numbers.
+    """
+    n, _, rows, columns = signal.shape
+    device = signal.device
+
+    def draw(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand((n, 1, 1, 1), generator=generator, device=device)
+
+    coil = torch.randn((n, 1, 3, 3), generator=generator, device=device) * 0.3 * draw(0, 1)
+    signal = signal * torch.exp(
+        functional.interpolate(coil, (rows, columns), mode="bicubic", align_corners=True)
+    )
+    strength = (draw(0, 1) ** 2) * 0.11
+    grainy = (signal + strength * torch.randn(signal.shape, generator=generator, device=device)).abs()
+    soft = functional.avg_pool2d(grainy, 3, 1, 1, count_include_pad=False)
+    amount = torch.where(draw(0, 1) < 0.5, draw(0, 1), draw(-0.9, 0))
+    grainy = torch.lerp(grainy, soft, amount).clamp_min(0)
+    window = grainy * torch.exp(draw(*(float(torch.tensor(value).log()) for value in gain))) - draw(
+        -0.03, 0.06
+    )
+    shown = (window.clamp(0, 1) ** torch.exp(draw(-0.35, 0.35)) * 255).round()
+    return _recompressed(shown, draw(0, 1), draw(*_JPEG_QUALITY))
+
+
+def _recompressed(pictures: Tensor, chance: Tensor, quality: Tensor) -> Tensor:
+    """Some of the pictures (n, c, rows, columns) as JPEG leaves them."""
+    for number in (chance.flatten() < _JPEG).nonzero().flatten().tolist():
+        for picture in pictures[number]:
+            with BytesIO() as file:
+                Image.fromarray(picture.byte().cpu().numpy()).save(file, "JPEG", quality=int(quality[number]))
+                picture.copy_(torch.from_numpy(np.array(Image.open(file))))
+    return pictures

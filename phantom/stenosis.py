@@ -1,0 +1,91 @@
+"""What disease does at a disc level: the disc bulges from the front, flavum and facets grow from behind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lsdc.cohort.geometry import Array
+from lsdc.phantom.bones import (
+    CANAL_DEPTH,
+    CANAL_HALF_WIDTH,
+    FORAMEN_DEPTH,
+    RECESS_DEPTH,
+    canal_depth,
+    foramen_range,
+)
+from lsdc.phantom.brush import OUTSIDE, Brush, on_side
+from lsdc.phantom.disease import Disease
+from lsdc.phantom.spine import FIRST_LUMBAR_DISC, Spine
+from lsdc.phantom.tissues import Tissue
+
+_SOFT = [Tissue.EPIDURAL_FAT, OUTSIDE, Tissue.LIGAMENT]
+
+
+def _losses(disease: Disease, level: int) -> tuple[float, Array, Array]:
+    canal = max(CANAL_DEPTH - disease.sac_depth[level], 0.0)
+    recess = np.maximum(RECESS_DEPTH - disease.recess[:, level], 0)
+    return canal, recess, (1 - disease.foramen[:, level]) * FORAMEN_DEPTH
+
+
+def _sided(u: Array, knots: list[float], left: list[float], right: list[float]) -> Array:
+    across = np.abs(u)
+    return np.where(u >= 0, np.interp(across, knots, left), np.interp(across, knots, right))
+
+
+def disc_margin(disease: Disease, level: int, u: Array) -> Array:
+    """v of the back of the disc at u where it bulges most, mm."""
+    canal, recess, foramen = _losses(disease, level)
+    canal = canal * disease.anterior[0, level]
+    foramen, recess = foramen * disease.anterior[1:3, level], recess * disease.anterior[3:5, level]
+    left, right = (
+        [canal, canal, recess[k], (recess[k] + 2 * foramen[k]) / 3, foramen[k], 0.6 * foramen[k], 0]
+        for k in (0, 1)
+    )
+    peak = np.exp(-((u / 4) ** 2)) - np.exp(-(((np.abs(u) - 6) / 3) ** 2))
+    focal = 0.25 * disease.protrusion[level] * canal * peak
+    return _sided(u, [0, 4, 9, 13, 17, 22, 26], left, right) + focal
+
+
+def posterior_margin(disease: Disease, level: int, u: Array) -> Array:
+    """v of the front of flavum and facets at u where they are thickest, mm."""
+    canal, recess, foramen = _losses(disease, level)
+    canal = canal * (1 - disease.anterior[0, level])
+    foramen = foramen * (1 - disease.anterior[1:3, level])
+    recess = recess * (1 - disease.anterior[3:5, level])
+    left, right = ([0.6 * canal, canal, recess[k], foramen[k], foramen[k], 0.5 * foramen[k]] for k in (0, 1))
+    return _healthy(u) - _sided(u, [0, 3, 9, 13, 17, 24], left, right)
+
+
+def _healthy(u: Array) -> Array:
+    return np.where(np.abs(u) < CANAL_HALF_WIDTH, canal_depth(u), FORAMEN_DEPTH)
+
+
+def paint_narrowing(brush: Brush, spine: Spine, disease: Disease, level: int) -> None:
+    """Paint flavum, facet overgrowth and the bulging disc of one level over fat and ligament."""
+    k = FIRST_LUMBAR_DISC + level
+    c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+    low, high = foramen_range(spine, level)
+
+    def bulge(u: Array, v: Array, s: Array) -> Array:
+        up = np.where(s > c, 1 + 0.9 * np.clip((np.abs(u) - 10) / 4, 0, 1), 1)
+        reach = disc_margin(disease, level, u)
+        fade = np.clip((h + 5 * up - np.abs(s - c)) / (3.5 * up), 0, 1) ** 0.7
+        return (reach > 0.4) & (v < reach * fade)
+
+    def growth(u: Array, v: Array, s: Array) -> Array:
+        fade = np.clip((h + 8.5 - np.abs(s - c)) / 5, 0, 1) ** 0.7
+        healthy = np.where(np.abs(u) < CANAL_HALF_WIDTH, spine.canal, 1.0) * _healthy(u)
+        return v > healthy - (_healthy(u) - posterior_margin(disease, level, u)) * fade
+
+    def flavum(u: Array, v: Array, s: Array) -> Array:
+        back = spine.canal * canal_depth(u)
+        return (v > back - 0.2) & (v < back + 3.0)
+
+    canal = (-CANAL_HALF_WIDTH, CANAL_HALF_WIDTH)
+    brush.paint(Tissue.LIGAMENT, canal, (-1, CANAL_DEPTH + 4.5), (c - h - 8, c + h + 8), flavum)
+    brush.paint(Tissue.LIGAMENT, canal, (-1, CANAL_DEPTH + 1), (c - h - 9, c + h + 9), growth, _SOFT)
+    for sign in (-1, 1):
+        side = on_side(sign, CANAL_HALF_WIDTH, 24.0)
+        brush.paint(Tissue.CORTEX, side, (-1, FORAMEN_DEPTH + 0.5), (low, high), growth, _SOFT)
+    reach = (c - h - 6, c + h + 10)
+    brush.paint(Tissue.DISC_MATERIAL, (-26, 26), (-0.5, CANAL_DEPTH), reach, bulge, _SOFT)

@@ -1,0 +1,1 @@
+"""Pretraining of the encoder on label patches of simulated patients."""

@@ -1,0 +1,1 @@
+"""Pretraining of the localizer on label maps of simulated patients."""

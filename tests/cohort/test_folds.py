@@ -1,0 +1,50 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lsdc.cohort.folds import make_folds
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.runtime import ConfigError
+
+
+def labels_of(n, seed=0):
+    rng = np.random.default_rng(seed)
+    burden = rng.beta(1, 4, n)[:, None]
+    grades = (rng.random((n, 25)) < burden).astype(np.int8) + (rng.random((n, 25)) < burden)
+    return pd.DataFrame(grades, index=[f"s{k}" for k in range(n)], columns=[t.slug for t in TARGETS])
+
+
+@given(st.integers(2, 60), st.integers(2, 7), st.integers(0, 3))
+@settings(max_examples=25, deadline=None)
+def test_every_study_has_a_fold_and_folds_are_even(n, k, seed):
+    folds = make_folds(labels_of(n), k, seed)
+    counts = np.bincount(list(folds.values()))
+    assert len(folds) == n and len(counts) == min(n, k)
+    assert counts.max() - counts.min() <= 1
+
+
+def test_order_of_rows_does_not_matter():
+    labels = labels_of(40)
+    assert make_folds(labels) == make_folds(labels.sample(frac=1, random_state=1))
+    assert make_folds(labels) != make_folds(labels, seed=1)
+
+
+def test_severity_is_spread():
+    labels = labels_of(200)
+    folds = pd.Series(make_folds(labels))
+    severe = (labels == 2).sum(axis=1).groupby(folds).mean()
+    assert severe.max() / severe.min() < 1.3
+    canal = (labels.filter(like="spinal") == 2).any(axis=1).groupby(folds).sum()
+    assert canal.max() - canal.min() <= 2
+
+
+def test_one_study_cannot_be_cross_fitted():
+    with pytest.raises(ConfigError, match="at least 2 labeled studies and found 1"):
+        make_folds(labels_of(1))
+
+
+def test_repeated_study_is_named():
+    with pytest.raises(ConfigError, match="'s0' has more than one row"):
+        make_folds(pd.concat([labels_of(3), labels_of(1)]))

@@ -1,0 +1,189 @@
+"""Pictures of simulated sheets, and the training of the shipped localizers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.study import Series, Slice, Study
+from lsdc.cohort.vocabulary import Condition, View
+from lsdc.commands.features import PretrainLocalizer
+from lsdc.phantom.spine import FIRST_LUMBAR_DISC, VERTEBRAE
+from lsdc.pretraining.localizer.label_maps import make_sheets
+from lsdc.pretraining.localizer.simulated_images import look
+from lsdc.runtime import ConfigError
+from lsdc.runtime.training import Recipe
+from lsdc.slice_selector.heatmap_decoding import probabilities
+from lsdc.slice_selector.localizer import Localizer
+from lsdc.slice_selector.network import STRIDE, normalize
+from lsdc.slice_selector.selector import SliceSelector
+from lsdc.slice_selector.training_example import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
+from lsdc.slice_selector.vertebra_classes import REGIONS, region_of_disc, supported
+
+
+@pytest.fixture(scope="module")
+def sheets(tmp_path_factory):
+    return make_sheets(2, 5, tmp_path_factory.mktemp("sheets"), workers=1)
+
+
+def test_sheets_know_what_they_show(sheets):
+    sagittal = sheets["sagittal"]
+    assert sagittal.labels.shape[:2] == (10, 2) and sagittal.tissues.shape[0] == 2
+    canal, foramen = sagittal.state[:, :5], sagittal.state[:, 5:]
+    assert (canal == PRESENT).any() and (foramen == PRESENT).any()
+    assert not ((canal == PRESENT) & (foramen == PRESENT)).any()
+    assert (sagittal.state == ABSENT).all(axis=1).any(), "a sheet beside the spine shows neither"
+    rows = sagittal.points[..., 1][:, :5]
+    assert (np.diff(rows, axis=1) > 10).all(), "levels descend"
+    assert set(sheets["axial"].state.ravel()) == {PRESENT}
+    left, right = sheets["axial"].points[:, 0, 0], sheets["axial"].points[:, 1, 0]
+    assert (left > right).all(), "the patient's left is at the right"
+
+
+@pytest.mark.parametrize("kind", ["sagittal", "axial"])
+def test_points_move_with_the_picture(sheets, kind):
+    """A sheet that is black but for spots of fat at its points shows the spots where the points have moved."""
+    whole = sheets[kind]
+    labels = np.zeros_like(whole.labels)
+    for sheet, points, state in zip(labels, whole.points, whole.state):
+        for (x, y), known in zip(points, state):
+            if known == PRESENT:
+                sheet[:, round(y) - 4 : round(y) + 5, round(x) - 4 : round(x) + 5] = 1
+    spots = replace(whole, labels=labels)
+    rows = np.flatnonzero((whole.state == PRESENT).any(axis=1))
+    seen = 0
+    for seed in range(4):
+        pictures, moved, state, _ = look(spots, rows, kind, np.random.default_rng(seed), negatives=0.0)
+        for picture, points, known in zip(pictures, moved, state):
+            for x, y in points[known == PRESENT].round().int().tolist():
+                around = picture[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+                seen += float(around.mean()) > float(picture.median()) + 5
+                seen -= float(around.mean()) < float(picture.median())
+    assert seen > 20
+
+
+def test_regions_move_with_the_picture(sheets):
+    """The cells that are said to show a lumbar disc lie in front of the disc's canal point."""
+    whole = sheets["sagittal"]
+    rows = np.flatnonzero((whole.state[:, :5] == PRESENT).all(axis=1))
+    seen = 0
+    for seed in range(4):
+        found = look(whole, rows, "sagittal", np.random.default_rng(seed), negatives=0.0)
+        assert found.regions.shape[1:] == (SAGITTAL_PX // STRIDE, SAGITTAL_PX // STRIDE)
+        for regions, points, known in zip(found.regions, found.points, found.state):
+            for level in np.flatnonzero(known[:5] == PRESENT):
+                cells = (regions == region_of_disc(FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
+                y, x = STRIDE * cells + 1.5
+                if torch.isfinite(x):
+                    ahead, above = points[level, 0] - x, points[level, 1] - y
+                    assert 2 < ahead < 30 and abs(above) < 20
+                    seen += 1
+    assert seen > 20
+    assert (look(whole, rows, "sagittal", np.random.default_rng(0), negatives=1.0).regions == -1).all()
+
+
+def test_regions_are_learned_beside_points(sheets):
+    localizer, rows = Localizer("sagittal"), np.arange(4)
+    shown = look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(0), negatives=0.0)
+
+    def right():
+        _, regions = localizer.network.eval()(normalize(shown.pictures))
+        return float((regions.argmax(1) == shown.regions)[shown.regions > 0].float().mean())
+
+    before = right()
+    localizer.learn(lambda epoch: [shown], 1, Recipe(40, 3e-3))
+    assert right() > before + 0.15
+
+
+@pytest.mark.parametrize(("level", "fall"), [(2, 0.0), (4, 0.6)])
+def test_points_behind_their_disc_are_supported(level, fall):
+    """A disc between its vertebrae, whose front lies lower by `fall` cells per column."""
+    assert len(VERTEBRAE) * 2 == REGIONS
+    disc, columns = region_of_disc(FIRST_LUMBAR_DISC + level), range(20, 25)
+    regions = torch.zeros((1, REGIONS, 48, 48))
+    for column in columns:
+        top = 16 + round(fall * (25 - column))
+        for part, region in enumerate((disc - 1, disc, disc + 1)):
+            regions[:, region, top + 3 * part : top + 3 * part + 3, column] = 1
+    regions[:, 0] = 1 - regions.sum(1)
+    maps = torch.rand((1, 5, 48, 48), generator=torch.Generator().manual_seed(0)) / 48**2
+    found = supported(maps, regions)
+    assert_allclose(found.sum((2, 3)), maps.sum((2, 3)), rtol=1e-4)
+    gain = (found / maps)[0, level]
+    assert divmod(int(gain.argmax()), 48) == (20, 25), "level with the disc's back, one cell behind it"
+    assert gain.max() > 20 * gain.median()
+    others = torch.tensor([k for k in range(5) if abs(k - level) > 1])
+    assert_allclose(found[0, others], maps[0, others], rtol=1e-4)
+
+
+def test_predictions_are_supported(sheets):
+    localizer = Localizer("sagittal")
+    shown = look(sheets["sagittal"], np.arange(2), "sagittal", np.random.default_rng(0)).pictures.byte()
+    logits, regions = localizer.network.eval()(normalize(shown))
+    raw = torch.from_numpy(probabilities(logits.detach().numpy())[0])
+    found, _ = localizer.predict(shown.numpy())
+    assert_allclose(found[:, :5], supported(raw[:, :5], regions.detach().softmax(1)), rtol=1e-4)
+    assert_allclose(found[:, 5:], raw[:, 5:], rtol=1e-4)
+    assert not np.allclose(found[:, :5], raw[:, :5], rtol=1e-3)
+
+
+def test_pictures_repeat_themselves_and_negatives_have_no_points(sheets):
+    rows = np.arange(8)
+    one, two = (look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(3), 0.5) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one, two))
+    assert one[0].shape == (8, SAGITTAL_PX, SAGITTAL_PX) and one[0].min() >= 0 and one[0].max() <= 255
+    _, _, state, _ = look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(3), 1.0)
+    assert (state == ABSENT).all()
+    points, state = one[1], one[2]
+    assert not ((state == PRESENT) & ~((points > 0) & (points < SAGITTAL_PX - 1)).all(-1)).any()
+    assert (state == UNKNOWN).any() or (state == ABSENT).any()
+
+
+def strange_pictures(sheets):
+    rng = np.random.default_rng(8)
+    ramp = np.linspace(0, 1, 256)
+    axial, *_ = look(sheets["axial"], np.arange(10), "axial", rng, negatives=0.0)
+    sagittal, *_ = look(sheets["sagittal"], np.arange(10), "sagittal", rng, negatives=1.0)
+    yield from (picture.numpy() for picture in [*axial, *sagittal])
+    yield rng.random((256, 256))
+    yield np.full((200, 200), 7.0)
+    yield ramp[:, None] * ramp
+    yield np.indices((256, 256)).sum(axis=0) // 32 % 2 * 100.0
+    yield 100.0 * (np.hypot(*(np.indices((256, 256)) - 128)) < 90)
+
+
+def test_no_five_confident_points_without_a_lumbar_spine(sheets):
+    """Whatever the picture, the shipped localizer does not claim five levels where there is no spine."""
+    selector = SliceSelector.bundled()
+    plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.2, 1.2))
+    for number, picture in enumerate(strange_pictures(sheets)):
+        slice_ = Slice(np.asarray(picture, np.float32), plane, 1, "strange")
+        study = Study("strange", (Series("1", View.SAGITTAL_T2, (slice_,)),))
+        sure = [
+            item.confidence
+            for item in selector.locate(study)
+            if item.target.condition is Condition.SPINAL_CANAL_STENOSIS
+        ]
+        assert len(sure) == 5 and min(sure) < 0.5, number
+
+
+def test_too_few_patients_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--patients must be at least 10, not 3"):
+        PretrainLocalizer(tmp_path / "weights", patients=3).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_pretraining_writes_weights_and_a_card(tmp_path):
+    out = tmp_path / "weights"
+    PretrainLocalizer(out, patients=10, epochs=1, steps=2, batch=4, workers=1).run()
+    card = json.loads((out / "model_card.json").read_text())
+    assert set(card["scores"]) == {"sagittal", "axial"}
+    assert {"median_mm", "within_8mm", "false_alarms"} <= set(card["scores"]["sagittal"])
+    assert str(tmp_path) not in (out / "model_card.json").read_text()
+    for kind in ("sagittal", "axial"):
+        Localizer.load(out / f"{kind}.safetensors", kind)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
