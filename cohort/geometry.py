@@ -1,4 +1,4 @@
-"""Where pixels are in the patient: mapping to millimetres and back, for single slices."""
+"""Where pixels are in the patient: mapping to millimeters and back, for single slices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SlicePlane:
     Parameters
     ----------
     origin : (3,) float
-        Centre of the first pixel (ImagePositionPatient), mm.
+        Center of the first pixel (ImagePositionPatient), mm.
     row_direction, column_direction : (3,) float
         Unit vectors along which the column index and the row index grow (ImageOrientationPatient).
     spacing : (2,) float
@@ -52,7 +52,7 @@ class SlicePlane:
         Parameters
         ----------
         points : (n, 2) float
-            Column and row, in pixels; (0, 0) is the centre of the first pixel.
+            Column and row, in pixels; (0, 0) is the center of the first pixel.
 
         Returns
         -------

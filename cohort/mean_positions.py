@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Family, Level, Side, Target
 
-# Means over the annotations of the 1,975 labelled competition studies. Slices: fraction from right to left.
+# Means over the annotations of the 1,975 labeled competition studies. Slices: fraction from right to left.
 _SLICE = {
     Side.LEFT: (0.698, 0.710, 0.725, 0.739, 0.751),
     Side.RIGHT: (0.277, 0.268, 0.255, 0.238, 0.219),

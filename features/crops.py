@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Side, View
-from lsdc.features.projections import Spot, find_spots, neighbors
+from lsdc.features.projections import Projection, find_projections, neighbors
 from lsdc.features.store import NEIGHBORS, VIEWS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def cut_crops(
     px: int,
     cutters: dict[int, Cutter] | None = None,
     field: float = 1.0,
-) -> tuple[NDArray[np.uint8], list[dict[View, Spot]]]:
+) -> tuple[NDArray[np.uint8], list[dict[View, Projection]]]:
     """Cut the crops of all targets of a study.
 
     Parameters
@@ -62,29 +62,34 @@ def cut_crops(
         Views in the order of the View enum; neighbors from the patient's right to left (sagittal) or foot to
         head (axial). Right-sided targets are mirrored: axial columns flipped, sagittal neighbors reversed.
         Zeros where a view does not show the target.
-    spots : list of dict of View to Spot
+    projections : list of dict of View to Projection
         Where each crop was cut; absent views are left out.
     """
     cutters = cutters_of(study) if cutters is None else cutters
     crops = np.zeros((len(locations), len(VIEWS), NEIGHBORS, px, px), np.uint8)
-    spots = [find_spots(study, location) for location in locations]
-    for location, crop, found in zip(locations, crops, spots):
-        for view, spot in found.items():
-            crop[VIEWS.index(view)] = _stack(study, location.target.condition, spot, px, cutters, field)
-    return crops, spots
+    projections = [find_projections(study, location) for location in locations]
+    for location, crop, found in zip(locations, crops, projections):
+        for view, projection in found.items():
+            crop[VIEWS.index(view)] = _stack(study, location.target.condition, projection, px, cutters, field)
+    return crops, projections
 
 
 def _stack(
-    study: Study, condition: Condition, spot: Spot, px: int, cutters: dict[int, Cutter], field: float
+    study: Study,
+    condition: Condition,
+    projection: Projection,
+    px: int,
+    cutters: dict[int, Cutter],
+    field: float,
 ) -> NDArray[np.uint8]:
-    series, view = study.series[spot.series], cutters[spot.series].view
+    series, view = study.series[projection.series], cutters[projection.series].view
     mirrored = condition.side is Side.RIGHT
-    patient = series.slices[spot.slice].plane.to_patient(spot.point)[0]
+    patient = series.slices[projection.slice].plane.to_patient(projection.point)[0]
     mm = CROP_MM[condition.family][view] * field
     pictures: dict[int, NDArray[np.uint8]] = {}
-    around = neighbors(series, spot.slice)
+    around = neighbors(series, projection.slice)
     for index in set(around):
         column, row = series.slices[index].plane.to_pixel(patient)[0]
-        pictures[index] = cutters[spot.series].cut(index, (column, row), mm, px, mirrored)
+        pictures[index] = cutters[projection.series].cut(index, (column, row), mm, px, mirrored)
     order = around[::-1] if mirrored and view is not View.AXIAL_T2 else around
     return np.stack([pictures[index] for index in order])

@@ -94,19 +94,19 @@ def extract_study(task: StudyTask) -> None:
     study = read(task.source)
     locations = _selector(task.selector).locate(study)
     cutters = cutters_of(study)
-    crops, spots = cut_crops(study, locations, task.arrays.crop_px, cutters)
+    crops, projections = cut_crops(study, locations, task.arrays.crop_px, cutters)
     in_volume = np.full((len(locations), 3), np.nan, np.float32)
     volumes = {}
     for view in VIEWS:
         volume, points = cut_volume(
-            study, view, locations, spots, cutters, task.arrays.volume_slices, task.arrays.volume_px
+            study, view, locations, projections, cutters, task.arrays.volume_slices, task.arrays.volume_px
         )
         if volume is not None:
             volumes[view] = volume
         in_volume = np.where(np.isnan(in_volume), points, in_volume)
-    previews, in_preview = cut_previews(study, locations, spots, cutters, task.arrays.preview_px)
+    previews, in_preview = cut_previews(study, locations, projections, cutters, task.arrays.preview_px)
     task.arrays.write(task.index, crops, volumes, previews)
-    numbers = metadata_of(study, locations, spots)
+    numbers = metadata_of(study, locations, projections)
     rows = _rows(study, task.source.split, locations, in_volume, in_preview).join(numbers)
     write_json(task.record_path, _record(study, task, locations))
     with atomic(task.rows_path) as temporary:

@@ -32,7 +32,7 @@ from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.artefact import MANIFEST, atomic, claim, fingerprint, read_json
 from lsdc.runtime.console import existing, say, track
 from lsdc.runtime.device import pick_device
-from lsdc.runtime.engine import fan_out
+from lsdc.runtime.engine import for_each
 from lsdc.slice_selector.fitting import SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample
@@ -129,8 +129,7 @@ class Extractor:
         ]
         with self._stage("extract"):
             arrays.create()
-            for _ in fan_out(extract_study, _open(tasks), "extracting", self.workers):
-                pass
+            for_each(extract_study, _open(tasks), "extracting", self.workers)
         with self._stage("embed"):
             chunks = self._embed(encoder, arrays, len(tasks))
         with self._stage("write"):
@@ -188,10 +187,8 @@ class Extractor:
             if source.study_id in folds and source.study_id in coordinates
         ]
         with self._stage("read examples"):
-            for _ in fan_out(
-                write_example, [t for t in tasks if not t.out.is_file()], "reading", self.workers
-            ):
-                pass
+            todo = [task for task in tasks if not task.out.is_file()]
+            for_each(write_example, todo, "reading", self.workers)
         with self._stage("fit selector"):
             examples = [SelectorExample.load(path) for path in sorted(work.glob("*.npz"))]
             cross_fit_selector(examples, folds, SelectorConfig(seed=self.settings.seed), target, self.workers)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Level, Side, Target, View
-from lsdc.features.projections import Spot
+from lsdc.features.projections import Projection
 
 if TYPE_CHECKING:
     from lsdc.cohort.location import Location
@@ -54,7 +54,7 @@ LOCATED_BY = ("geometry", "mean_position", "absent")
 
 
 def metadata_of(
-    study: Study, locations: Sequence[Location], spots: Sequence[Mapping[View, Spot]]
+    study: Study, locations: Sequence[Location], projections: Sequence[Mapping[View, Projection]]
 ) -> pd.DataFrame:
     """Collect the numbers of every target of a study.
 
@@ -67,7 +67,7 @@ def metadata_of(
         All series.
     locations : sequence of Location
         One per target, in the order of TARGETS.
-    spots : sequence of dict of View to Spot
+    projections : sequence of dict of View to Projection
         Where each is seen.
 
     Returns
@@ -83,7 +83,7 @@ def metadata_of(
         | _in_series(study, location, seen)
         | _geometry(location.target, places)
         | _flags(study, location, seen)
-        for location, seen in zip(locations, spots)
+        for location, seen in zip(locations, projections)
     ]
     table = pd.DataFrame(rows)
     flags = [name for name in table.columns if name.startswith("flag_")]
@@ -91,13 +91,13 @@ def metadata_of(
     return table[values + flags].astype(dict.fromkeys(values, "float32") | dict.fromkeys(flags, "bool"))
 
 
-def _shown(study: Study, view: View, seen: Mapping[View, Spot]) -> Series | None:
+def _shown(study: Study, view: View, seen: Mapping[View, Projection]) -> Series | None:
     if view in seen:
         return study.series[seen[view].series]
     return next(iter(study.of_view(view)), None)
 
 
-def _acquisition(study: Study, seen: Mapping[View, Spot]) -> dict[str, float]:
+def _acquisition(study: Study, seen: Mapping[View, Projection]) -> dict[str, float]:
     found: dict[str, float] = {}
     for view, short in SHORT.items():
         series = _shown(study, view, seen)
@@ -119,15 +119,15 @@ def _number(series: Series | None, name: str) -> float:
     return float(value) if isinstance(value, int | float | np.number) else np.nan
 
 
-def _in_series(study: Study, location: Location, seen: Mapping[View, Spot]) -> dict[str, float]:
+def _in_series(study: Study, location: Location, seen: Mapping[View, Projection]) -> dict[str, float]:
     found = {f"meta_{short}_distance_mm": np.nan for short in SHORT.values()}
-    for view, spot in seen.items():
-        found[f"meta_{SHORT[view]}_distance_mm"] = spot.distance_mm
+    for view, projection in seen.items():
+        found[f"meta_{SHORT[view]}_distance_mm"] = projection.distance_mm
     fraction = np.nan
     if location.view in seen:
-        spot = seen[location.view]
-        last = len(study.series[spot.series].slices) - 1
-        fraction = spot.slice / last if last else 0.5
+        projection = seen[location.view]
+        last = len(study.series[projection.series].slices) - 1
+        fraction = projection.slice / last if last else 0.5
         if location.view is not View.AXIAL_T2:
             side = location.target.condition.side
             fraction = min(fraction, 1 - fraction) if side is None else fraction
@@ -171,8 +171,8 @@ def _geometry(target: Target, places: Mapping[Target, np.ndarray]) -> dict[str, 
     }
 
 
-def _flags(study: Study, location: Location, seen: Mapping[View, Spot]) -> dict[str, bool]:
-    series = frozenset().union(*(study.series[spot.series].flags for spot in seen.values()))
+def _flags(study: Study, location: Location, seen: Mapping[View, Projection]) -> dict[str, bool]:
+    series = frozenset().union(*(study.series[projection.series].flags for projection in seen.values()))
     flags = {f"flag_{short}_absent": view not in seen for view, short in SHORT.items()}
     flags["flag_own_view_absent"] = location.series is None
     flags["flag_out_of_stack"] = "out_of_stack" in location.flags

@@ -16,10 +16,10 @@ REACH_MM = 6.0
 """How far outside a stack of slices a point may lie and still be shown by the nearest slice."""
 
 
-class Spot(NamedTuple):
+class Projection(NamedTuple):
     """A place in one slice of a study.
 
-    >>> Spot(series=0, slice=7, point=(120.0, 88.5), distance_mm=1.5).slice
+    >>> Projection(series=0, slice=7, point=(120.0, 88.5), distance_mm=1.5).slice
     7
     """
 
@@ -31,7 +31,7 @@ class Spot(NamedTuple):
     """how far the slice lies from the location"""
 
 
-def find_spots(study: Study, location: Location) -> dict[View, Spot]:
+def find_projections(study: Study, location: Location) -> dict[View, Projection]:
     """Find a location in every view that shows it.
 
     In the target's own view this is where the selector put it; in the others, the slice of any series of that
@@ -46,25 +46,27 @@ def find_spots(study: Study, location: Location) -> dict[View, Spot]:
 
     Returns
     -------
-    dict of View to Spot
+    dict of View to Projection
         At most three.
     """
-    spots: dict[View, Spot] = {}
+    projections: dict[View, Projection] = {}
     placed = bool(np.isfinite(location.patient).all())
     if location.series is not None and location.slice is not None and np.isfinite(location.point).all():
         column, row = location.point
-        spots[location.view] = Spot(location.series, location.slice, (float(column), float(row)), 0.0)
+        projections[location.view] = Projection(
+            location.series, location.slice, (float(column), float(row)), 0.0
+        )
         placed = placed and study.series[location.series].placed
     if placed:
         patient = np.asarray(location.patient, float)
         for view in View:
-            if view not in spots and (spot := _nearest(study, view, patient)) is not None:
-                spots[view] = spot
-    return spots
+            if view not in projections and (projection := _nearest(study, view, patient)) is not None:
+                projections[view] = projection
+    return projections
 
 
-def _nearest(study: Study, view: View, patient: np.ndarray) -> Spot | None:
-    found: list[Spot] = []
+def _nearest(study: Study, view: View, patient: np.ndarray) -> Projection | None:
+    found: list[Projection] = []
     for index, series in enumerate(study.series):
         if series.view is view and series.placed:
             where = series.nearest(patient)
@@ -74,8 +76,8 @@ def _nearest(study: Study, view: View, patient: np.ndarray) -> Spot | None:
             distance = abs(float(item.plane.distance(patient)[0]))
             inside = -0.5 <= column <= columns - 0.5 and -0.5 <= row <= rows - 0.5
             if inside and distance <= REACH_MM:
-                found.append(Spot(index, where, (column, row), distance))
-    return min(found, key=lambda spot: spot.distance_mm, default=None)
+                found.append(Projection(index, where, (column, row), distance))
+    return min(found, key=lambda projection: projection.distance_mm, default=None)
 
 
 def neighbors(series: Series, center: int) -> tuple[int, int, int]:

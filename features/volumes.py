@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family, Level, Side, Target, View
-from lsdc.features.projections import Spot
+from lsdc.features.projections import Projection
 from lsdc.features.store import PREVIEWS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def cut_volume(
     study: Study,
     view: View,
     locations: Sequence[Location],
-    spots: Sequence[Mapping[View, Spot]],
+    projections: Sequence[Mapping[View, Projection]],
     cutters: Mapping[int, Cutter],
     slices: int,
     px: int,
@@ -77,7 +77,7 @@ def cut_volume(
         Which view.
     locations : sequence of Location
         One per target.
-    spots : sequence of dict of View to Spot
+    projections : sequence of dict of View to Projection
         Where each target is seen.
     cutters : mapping of int to Cutter
         By index of the series.
@@ -95,7 +95,7 @@ def cut_volume(
     """
     points = np.full((len(locations), 3), np.nan, np.float32)
     spine = Spine.of(locations)
-    candidates = _candidates(study, view, spots, spine)
+    candidates = _candidates(study, view, projections, spine)
     if not candidates:
         return None, points
     chosen = [candidates[k] for k in np.linspace(0, len(candidates) - 1, slices).round().astype(int)]
@@ -105,7 +105,7 @@ def cut_volume(
         [cutters[series].cut(index, center, mm, px) for (series, index), center in zip(chosen, centers)]
     )
     planes = [study.series[series].slices[index].plane for series, index in chosen]
-    for row, (location, seen) in enumerate(zip(locations, spots)):
+    for row, (location, seen) in enumerate(zip(locations, projections)):
         if location.view is view and view in seen:
             place = _patient(study, seen[view])
             where = int(np.argmin([abs(plane.distance(place)[0]) for plane in planes]))
@@ -118,7 +118,7 @@ def cut_volume(
 def cut_previews(
     study: Study,
     locations: Sequence[Location],
-    spots: Sequence[Mapping[View, Spot]],
+    projections: Sequence[Mapping[View, Projection]],
     cutters: Mapping[int, Cutter],
     px: int,
 ) -> tuple[NDArray[np.uint8], Points]:
@@ -138,14 +138,16 @@ def cut_previews(
         rows = [
             row
             for row, location in enumerate(locations)
-            if slots[row] == slot and location.view in spots[row] and location.series is not None
+            if slots[row] == slot and location.view in projections[row] and location.series is not None
         ]
         if not rows:
             continue
-        own = {row: spots[row][locations[row].view] for row in rows}
-        (series, index), _ = Counter((spot.series, spot.slice) for spot in own.values()).most_common(1)[0]
+        own = {row: projections[row][locations[row].view] for row in rows}
+        (series, index), _ = Counter(
+            (projection.series, projection.slice) for projection in own.values()
+        ).most_common(1)[0]
         plane, mm = study.series[series].slices[index].plane, FIELD_MM[locations[rows[0]].view]
-        places = {row: plane.to_pixel(_patient(study, spot))[0] for row, spot in own.items()}
+        places = {row: plane.to_pixel(_patient(study, projection))[0] for row, projection in own.items()}
         column, row_px = np.mean(list(places.values()), axis=0)
         center = (float(column), float(row_px))
         previews[slot] = cutters[series].cut(index, center, mm, px)
@@ -169,14 +171,14 @@ def preview_slot(target: Target) -> int:
 
 
 def _candidates(
-    study: Study, view: View, spots: Sequence[Mapping[View, Spot]], spine: Spine
+    study: Study, view: View, projections: Sequence[Mapping[View, Projection]], spine: Spine
 ) -> list[tuple[int, int]]:
     """(series, slice) of the slices that a volume may show, in anatomical order."""
     of_view = [k for k, series in enumerate(study.series) if series.view is view and series.slices]
     if not of_view:
         return []
     if view is not View.AXIAL_T2:
-        votes = Counter(seen[view].series for seen in spots if view in seen)
+        votes = Counter(seen[view].series for seen in projections if view in seen)
         series = max(of_view, key=lambda k: (votes[k], len(study.series[k].slices)))
         return [(series, index) for index in range(len(study.series[series].slices))]
     heights = {
@@ -214,5 +216,5 @@ def _middle(shape: tuple[int, ...]) -> tuple[float, float]:
     return (shape[1] - 1) / 2, (shape[0] - 1) / 2
 
 
-def _patient(study: Study, spot: Spot) -> NDArray[np.floating]:
-    return study.series[spot.series].slices[spot.slice].plane.to_patient(spot.point)[0]
+def _patient(study: Study, projection: Projection) -> NDArray[np.floating]:
+    return study.series[projection.series].slices[projection.slice].plane.to_patient(projection.point)[0]

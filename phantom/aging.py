@@ -128,7 +128,7 @@ def paint_extrusions(brush: Brush, spine: Spine, wear: Wear) -> None:
         if not depth:
             continue
         k = FIRST_LUMBAR_DISC + level
-        c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+        c, h = spine.disc_center[k], spine.disc_height[k] / 2
 
         def lump(
             u: Array, v: Array, s: Array, at: tuple[float, ...] = (c, h, depth, side, half, moved)
@@ -156,7 +156,7 @@ def paint_wear(brush: Brush, spine: Spine, wear: Wear) -> None:
 
 def _ball(brush: Brush, spine: Spine, k: int, ball: tuple[float, ...]) -> None:
     u0, v0, s0, radius = ball
-    v0, s0 = v0 - spine.depth[k] / 2, s0 + spine.centre[k]
+    v0, s0 = v0 - spine.depth[k] / 2, s0 + spine.center[k]
     box = ((u0 - radius, u0 + radius), (v0 - radius, v0 + radius), (s0 - radius, s0 + radius))
     brush.paint(
         Tissue.FATTY,
@@ -170,9 +170,9 @@ def _modic(brush: Brush, spine: Spine, wear: Wear, k: int, side: int, vertebra: 
     kind, reach, v0, half = wear.modic[k, side]
     if not kind:
         return
-    centre, d = spine.centre[vertebra], spine.depth[vertebra] / 2
+    center, d = spine.center[vertebra], spine.depth[vertebra] / 2
     sign = 1 if end == 0 else -1
-    edge = centre + sign * spine.height[vertebra] / 2
+    edge = center + sign * spine.height[vertebra] / 2
 
     def zone(u: Array, v: Array, s: Array) -> Array:
         away = sign * (edge - s) - dent(wear, vertebra, end, u, v + d)
@@ -187,7 +187,7 @@ def _modic(brush: Brush, spine: Spine, wear: Wear, k: int, side: int, vertebra: 
 
 
 def _spur(brush: Brush, spine: Spine, k: int, length: float) -> None:
-    c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+    c, h = spine.disc_center[k], spine.disc_height[k] / 2
     d = max(spine.depth[k], spine.depth[k + 1])
 
     def beak(u: Array, v: Array, s: Array, thin: float) -> Array:
@@ -202,7 +202,7 @@ def _spur(brush: Brush, spine: Spine, k: int, length: float) -> None:
 
 
 def _inside(brush: Brush, spine: Spine, wear: Wear, k: int) -> None:
-    c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+    c, h = spine.disc_center[k], spine.disc_height[k] / 2
     d = (spine.depth[k] + spine.depth[k + 1]) / 4
     what, thick = _CRACKS[int(wear.crack[k])], 0.7 if wear.crack[k] == 1 else 1.3
     core = [Tissue.NUCLEUS + k, Tissue.ANNULUS + k]

@@ -26,7 +26,7 @@ def build_anatomy(
     The same arguments paint the same patient, whatever the canvas samples.
     """
     brush = Brush(canvas)
-    for k in range(len(spine.centre)):
+    for k in range(len(spine.center)):
         paint_body(brush, spine, k, _dents(wear, k))
         paint_arch(brush, spine, k)
     for k in range(N_DISCS):
@@ -54,7 +54,7 @@ def _dents(wear: Wear, k: int) -> Dents:
 
 def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
     """Annulus and nucleus between two vertebral bodies, whose dents they fill; `dents` from above and below."""
-    c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+    c, h = spine.disc_center[k], spine.disc_height[k] / 2
     whole, w = (spine.lower_depth[k] + spine.depth[k + 1]) / 4, (spine.width[k] + spine.width[k + 1]) / 4
     fused = spine.covered[k] < 1
     d = whole * spine.covered[k]

@@ -72,16 +72,16 @@ class Canvas:
     def ellipse(
         self,
         tissue: Tissue,
-        centre: tuple[Array | float, Array | float],
+        center: tuple[Array | float, Array | float],
         radius: tuple[Array | float, Array | float],
         power: float = 2,
         z: tuple[float, float] = (-np.inf, np.inf),
         v: tuple[float, float] = (-np.inf, np.inf),
         over: Tissue | None = None,
     ) -> None:
-        """Paint a tube with a superelliptic cross-section; centre and radii (in u and v) may depend on z."""
+        """Paint a tube with a superelliptic cross-section; center and radii (in u and v) may depend on z."""
         rows = slice(*np.searchsorted(self.z.ravel(), z))
-        take = [np.broadcast_to(item, self.z.shape)[:, rows] for item in (*centre, *radius)]
+        take = [np.broadcast_to(item, self.z.shape)[:, rows] for item in (*center, *radius)]
         if not take[0].size:
             return
         cu, cv, ru, rv = take

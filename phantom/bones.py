@@ -29,14 +29,14 @@ def canal_depth(u: Array) -> Array:
 
 def canal_share(spine: Spine, s: Array) -> Array:
     """How much of the usual lumbar canal's depth there is at s: the sacral canal narrows."""
-    return spine.canal * np.interp(s, spine.centre[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
+    return spine.canal * np.interp(s, spine.center[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
 
 
 def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
     """Lowest and highest s of the foramina of a lumbar level: between the pedicles, mm."""
     k = FIRST_LUMBAR_DISC + level
-    below = spine.centre[k + 1] + 0.81 * spine.height[k + 1] / 2
-    above = spine.centre[k] - 0.31 * spine.height[k] / 2
+    below = spine.center[k + 1] + 0.81 * spine.height[k + 1] / 2
+    above = spine.center[k] - 0.31 * spine.height[k] / 2
     return below, above
 
 
@@ -45,7 +45,7 @@ def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
 
     Sacral bodies taper and reach across what is not disc to the next.
     """
-    c, h, w = spine.centre[k], spine.height[k] / 2, spine.width[k] / 2
+    c, h, w = spine.center[k], spine.height[k] / 2, spine.width[k] / 2
     d, lower = spine.depth[k] / 2, spine.lower_depth[k] / 2
     sacral = k >= SACRUM
     joined = k > SACRUM and spine.covered[k - 1] < 1
@@ -82,7 +82,7 @@ def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
 
 def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
     """Pedicles, transverse processes, laminae, spinous process, interspinous ligament."""
-    c, h, pedicle = spine.centre[k], spine.height[k] / 2, spine.pedicle[k]
+    c, h, pedicle = spine.center[k], spine.height[k] / 2, spine.pedicle[k]
     sacral = k >= SACRUM
     inner = 11.0 + 0.5 * max(k - FIRST_LUMBAR_DISC, 0)
     low, high = (c - h - 2, c + h) if k > SACRUM else (c - h - 3, c + 0.35 * h)
@@ -123,7 +123,7 @@ def paint_facets(brush: Brush, spine: Spine, level: int) -> None:
     """The facet joints of a level with the fluid in their clefts, and the fat of the foramina before them."""
     low, high = foramen_range(spine, level)
     disc = FIRST_LUMBAR_DISC + level
-    c, h = spine.disc_centre[disc], spine.disc_height[disc] / 2
+    c, h = spine.disc_center[disc], spine.disc_height[disc] / 2
     middle, half = (low + high) / 2, (high - low) / 2
 
     def process(u: Array, v: Array, s: Array, thin: float) -> Array:

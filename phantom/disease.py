@@ -10,7 +10,7 @@ from scipy.stats import norm
 from lsdc.cohort.geometry import Array
 from lsdc.phantom.tissues import N_DISCS
 
-# Mild and severe shares per family and level of the 1,975 labelled competition studies, both sides pooled.
+# Mild and severe shares per family and level of the 1,975 labeled competition studies, both sides pooled.
 # Severity 0 is the border to moderate and 1 the border to severe: a level's normal distribution follows.
 MILD_SHARES = {
     "spinal": [0.9554, 0.8967, 0.8217, 0.7508, 0.9645],
@@ -34,7 +34,7 @@ _CONDITIONS = np.array(
     ]
 )
 N_LEVELS = 5
-_NEIGHBOUR, _FAR = 0.72, 0.54
+_NEIGHBOR, _FAR = 0.72, 0.54
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _distributions() -> tuple[Array, Array]:
 
 def _levels() -> Array:
     far = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
-    return np.select([far == 0, far == 1, far == 2], [1.0, _NEIGHBOUR, _FAR], 0.42)
+    return np.select([far == 0, far == 1, far == 2], [1.0, _NEIGHBOR, _FAR], 0.42)
 
 
 def draw_severity(rng: np.random.Generator, n: int) -> Array:

@@ -57,7 +57,7 @@ def axial_sheets(patient: Patient, disc: int, away: Array, x: Array, v: Array, t
         Tissues; rows from front to back. The body around the spine is labeled as if the planes were level.
     """
     spine = patient.spine
-    s = spine.disc_centre[disc]
+    s = spine.disc_center[disc]
     angle = float(spine.tilt(s)) + tilt
     cy, cz = (np.interp(s, spine.curve_s, curve) for curve in (spine.curve_y, spine.curve_z))
     y = cy + v[None] * np.cos(angle) - away[:, None] * np.sin(angle)

@@ -36,7 +36,7 @@ def measure(anatomy: Anatomy, spine: Spine) -> Array:
     values = np.empty((5, 5))
     for level in range(5):
         disc = FIRST_LUMBAR_DISC + level
-        c, half = spine.disc_centre[disc], spine.disc_height[disc] / 2 + 1
+        c, half = spine.disc_center[disc], spine.disc_height[disc] / 2 + 1
         canal = (np.abs(anatomy.s - c) < half) & (anatomy.v > -1) & (anatomy.v < 20)
         values[0, level] = _volume(anatomy, canal, (-12, 12), _SAC) / (2 * half)
         low, high = foramen_range(spine, level)

@@ -21,7 +21,7 @@ _STRANDS = 18
 
 def paint_canal(brush: Brush, spine: Spine) -> None:
     """Carve the canal through bone and fill it with fat."""
-    reach = (spine.centre[11], spine.centre[0] + 20)
+    reach = (spine.center[11], spine.center[0] + 20)
     canal = (-CANAL_HALF_WIDTH, CANAL_HALF_WIDTH)
 
     def inside(u: Array, v: Array, s: Array) -> Array:
@@ -32,13 +32,13 @@ def paint_canal(brush: Brush, spine: Spine) -> None:
 
 def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis: float = 0.0) -> None:
     """Fill what disease and fat (a share of the sac's width) have left: CSF, conus, strands of the cauda equina."""
-    top, bottom = spine.centre[0] + 20, spine.centre[9] - rng.uniform(-8, 10)
+    top, bottom = spine.center[0] + 20, spine.center[9] - rng.uniform(-8, 10)
     # Fat parts the sac from the lumbosacral junction, more in some than in others.
     away = rng.uniform(0.2, 1.6)
-    places = [bottom, spine.centre[8], spine.centre[7], spine.centre[4], top]
+    places = [bottom, spine.center[8], spine.center[7], spine.center[4], top]
 
     def fat(s: Array) -> Array:
-        return lipomatosis * np.interp(s, spine.centre[[5, 4]], [1.0, 0.0])
+        return lipomatosis * np.interp(s, spine.center[[5, 4]], [1.0, 0.0])
 
     def radii(s: Array) -> tuple[Array, Array]:
         wide, deep = [2.0, 8.2, 9.4, 10.2, 9.0], [2.0, 5.6, 6.6, 6.8, 6.4]
@@ -46,15 +46,15 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis:
         return left * np.interp(s, places, wide), left * np.interp(s, places, deep)
 
     def front(s: Array) -> Array:
-        parted = np.interp(s, spine.centre[[9, 8, 7]], [1.5, 2.6, 0.4])
-        further = spine.parted * np.interp(s, spine.centre[[8, 7, 6]], [1.0, 0.5, 0.0])
+        parted = np.interp(s, spine.center[[9, 8, 7]], [1.5, 2.6, 0.4])
+        further = spine.parted * np.interp(s, spine.center[[8, 7, 6]], [1.0, 0.5, 0.0])
         return 0.6 + away * np.minimum(parted, 2.0) + further + 6.5 * fat(s)
 
     def sac(u: Array, v: Array, s: Array) -> Array:
         across, deep = radii(s)
         return (u / across) ** 2 + ((v - front(s) - deep) / deep) ** 2 < 1
 
-    end = spine.centre[3] - rng.normal(10, 12)
+    end = spine.center[3] - rng.normal(10, 12)
 
     def conus(u: Array, v: Array, s: Array) -> Array:
         return (u / 4.6) ** 2 + ((v - 6.8) / 3.8) ** 2 < np.clip((s - end) / 22, 0, 1) ** 1.2
@@ -63,7 +63,7 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis:
     brush.paint(Tissue.CORD, (-6, 6), (1, 14), (end, top), conus, [Tissue.CSF])
     across = rng.uniform(-0.78, 0.78, _STRANDS)
     deep = np.clip(rng.normal(0.35, 0.35, _STRANDS), -0.5, 0.8)
-    leave = spine.centre[4] - (np.arange(_STRANDS) + 0.5) / _STRANDS * (spine.centre[4] - bottom)
+    leave = spine.center[4] - (np.arange(_STRANDS) + 0.5) / _STRANDS * (spine.center[4] - bottom)
     for start_u, start_v, stop in zip(across, deep, leave):
 
         def strand(

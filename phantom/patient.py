@@ -90,7 +90,7 @@ def landmarks(spine: Spine) -> NDArray[np.float64]:
     """Where a reader marks each target: (5 conditions, 5 levels, 3) mm in patient space."""
     points = np.empty((5, 5, 3))
     for level in range(5):
-        s = spine.disc_centre[FIRST_LUMBAR_DISC + level]
+        s = spine.disc_center[FIRST_LUMBAR_DISC + level]
         low, high = foramen_range(spine, level)
         points[0, level] = spine.to_patient(np.array(0.0), np.array(5.0), s)
         for row, sign in enumerate((1, -1)):

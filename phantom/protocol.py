@@ -10,7 +10,7 @@ from lsdc.cohort.geometry import Array, SlicePlane
 from lsdc.cohort.vocabulary import View
 from lsdc.phantom.spine import FIRST_LUMBAR_DISC, Spine
 
-# Quantiles (0, 5, 25, 50, 75, 95, 100 %) of the 1,975 labelled competition studies.
+# Quantiles (0, 5, 25, 50, 75, 95, 100 %) of the 1,975 labeled competition studies.
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _SLICES = {
     View.SAGITTAL_T1: (10, 12, 15, 17, 19, 21, 38),
@@ -142,13 +142,13 @@ def _rotation(z: float, y: float, x: float) -> Array:
 
 
 def _stack(
-    centre: Array, axes: Array, offsets: Array, shape: tuple[int, int], pixel: float
+    center: Array, axes: Array, offsets: Array, shape: tuple[int, int], pixel: float
 ) -> list[SlicePlane]:
-    """Planes through `centre + offset * normal`; axes are row direction, column direction, normal."""
+    """Planes through `center + offset * normal`; axes are row direction, column direction, normal."""
     row, column, normal = axes
     corner = row * pixel * (shape[1] - 1) / 2 + column * pixel * (shape[0] - 1) / 2
     return [
-        SlicePlane(tuple(centre + offset * normal - corner), tuple(row), tuple(column), (pixel, pixel))
+        SlicePlane(tuple(center + offset * normal - corner), tuple(row), tuple(column), (pixel, pixel))
         for offset in offsets
     ]
 
@@ -169,9 +169,9 @@ def _sagittal(
     tilt = np.deg2rad(rng.normal(0, [2.5, 1.5, 0.0]))
     axes = np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]]) @ _rotation(*tilt).T
     middle = spine.to_patient(np.array(0.0), np.array(5.0), np.array(-18.0))
-    centre = middle + np.array([rng.normal(0, 2.0), rng.normal(-12, 10), rng.normal(10, 12)])
+    center = middle + np.array([rng.normal(0, 2.0), rng.normal(-12, 10), rng.normal(10, 12)])
     offsets = (np.arange(n) - (n - 1) / 2) * step
-    planes = _stack(centre, axes, offsets if left_first else -offsets, shape, pixel)
+    planes = _stack(center, axes, offsets if left_first else -offsets, shape, pixel)
     if left_first:
         planes = planes[::-1] if axes[2, 0] > 0 else planes
     acquired = (float(rng.uniform(0.62, 0.95)), float(rng.uniform(0.72, 1.0)))
@@ -200,15 +200,15 @@ def _axial(rng: np.random.Generator, spine: Spine, contrast: Contrast) -> list[S
     pixel = float(np.clip(rng.normal(190, 18), 150, 240)) / max(shape)
     twist = np.deg2rad(rng.normal(0, 1.5, 2))
     forward = rng.normal(-4, 6)
-    discs = spine.disc_centre[FIRST_LUMBAR_DISC : FIRST_LUMBAR_DISC + 5]
+    discs = spine.disc_center[FIRST_LUMBAR_DISC : FIRST_LUMBAR_DISC + 5]
     stacks: list[list[SlicePlane]] = []
     if rng.random() < 0.64:
         each = max(3, round(n / 5))
         for s in discs:
             offsets = ((each - 1) / 2 - np.arange(each)) * step + rng.normal(0, 1.2)
             tilt = float(spine.tilt(s)) + np.deg2rad(rng.normal(0, 3))
-            centre = spine.to_patient(np.array(0.0), np.array(forward), s)
-            stacks.append(_stack(centre, _axial_axes(tilt, twist), offsets, shape, pixel))
+            center = spine.to_patient(np.array(0.0), np.array(forward), s)
+            stacks.append(_stack(center, _axial_axes(tilt, twist), offsets, shape, pixel))
     else:
         top, bottom = (
             spine.to_patient(np.array(0.0), np.array(5.0), s) for s in (discs[0] + 12, discs[-1] - 8)
@@ -220,8 +220,8 @@ def _axial(rng: np.random.Generator, spine: Spine, contrast: Contrast) -> list[S
         offsets = np.linspace(reach / 2, -reach / 2, n)
         step = reach / (n - 1)
         thickness = min(thickness, step)
-        centre = (top + bottom) / 2 + np.array([0, forward - 2, 0])
-        stacks.append(_stack(centre, _axial_axes(tilt, twist), offsets, shape, pixel))
+        center = (top + bottom) / 2 + np.array([0, forward - 2, 0])
+        stacks.append(_stack(center, _axial_axes(tilt, twist), offsets, shape, pixel))
     upwards = rng.random() < 0.15
     parts = min(1 + int(rng.choice(4, p=_SEVERAL_AXIAL)), max(len(stacks), 2))
     if len(stacks) == 1 and parts > 1:

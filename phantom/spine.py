@@ -24,7 +24,7 @@ _TAPER = np.array([1.0] * 8 + [0.70, 0.76, 0.80, 0.80])
 _WIDTH = np.array([33.0, 36.0, 39.0, 41.0, 43.0, 45.5, 48.0, 51.0, 52.0, 44.0, 36.0, 30.0])
 _PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0, 10.0])
 _DISC = np.array([4.2, 4.7, 5.5, 6.8, 8.0, 8.8, 8.8, 7.4, 2.4, 1.7, 1.4])
-# Tilt of the disc planes from the horizontal at vertebral centres, degrees: posterior end up is positive.
+# Tilt of the disc planes from the horizontal at vertebral centers, degrees: posterior end up is positive.
 _TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 17.0, 43.0, 50.0, 36.0, 12.0])
 # Spread of what is added to it in wide ranges, degrees.
 _WIDE_TILT = np.array([3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 5.0, 8.0, 6.0, 6.0, 7.0, 8.0])
@@ -35,7 +35,7 @@ class Spine:
     """Geometry of one spine; lengths in mm.
 
     The curve runs along the posterior wall of the vertebral bodies. A point is (u, v, s): u towards the
-    patient's left, v backwards from the posterior wall, s along the curve headwards, 0 at the centre of L3.
+    patient's left, v backwards from the posterior wall, s along the curve headwards, 0 at the center of L3.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Spine:
         Of the vertebrae in `VERTEBRAE`; the depth is that of the upper endplate.
     lower_depth : (12,) float
         Depth of the lower endplate; less than the upper one's in the sacrum.
-    centre : (12,) float
-        s of the vertebral centres.
-    disc_height, disc_centre : (11,) float
+    center : (12,) float
+        s of the vertebral centers.
+    disc_height, disc_center : (11,) float
         Disc k lies between vertebrae k and k + 1.
     covered : (11,) float
         Share of the endplates' depth that the disc covers; less than 1 where vertebrae have fused.
@@ -68,9 +68,9 @@ class Spine:
     lower_depth: Array
     width: Array
     pedicle: Array
-    centre: Array
+    center: Array
     disc_height: Array
-    disc_centre: Array
+    disc_center: Array
     covered: Array
     curve_s: Array
     curve_y: Array
@@ -94,9 +94,9 @@ class Spine:
     def slipped(self, s: Array) -> Array:
         """Displacement of the vertebrae along v at s by listhesis, mm; L5 and the sacrum stay."""
         shift = np.zeros_like(s)
-        for centre, height, slip in zip(self.disc_centre, self.disc_height, self.slip):
+        for center, height, slip in zip(self.disc_center, self.disc_height, self.slip):
             if slip:
-                shift = shift - slip / (1 + np.exp(-(s - centre) / (0.22 * height)))
+                shift = shift - slip / (1 + np.exp(-(s - center) / (0.22 * height)))
         return shift
 
     def to_patient(self, u: Array, v: Array, s: Array) -> Array:
@@ -162,20 +162,20 @@ def draw_spine(
         own_tilt, parted = rng.normal(0, _WIDE_TILT), max(0.0, rng.uniform(-4, 8))
     steps = height[:-1] / 2 + disc + height[1:] / 2
     down = np.concatenate([[0], np.cumsum(steps)])
-    centre = down[5] - down
-    disc_centre = centre[:-1] - height[:-1] / 2 - disc / 2
+    center = down[5] - down
+    disc_center = center[:-1] - height[:-1] / 2 - disc / 2
     lordosis, shift = 1 + 0.22 * rng.standard_normal(), 4 * rng.standard_normal()
     sacrum = np.clip(rng.normal(0, 9), -24, 26) * np.array([0] * 7 + [0.25, 1, 1, 0.9, 0.8])
     bent = np.where(np.arange(len(_TILT)) < SACRUM, np.clip(lordosis, 0.45, 1.5), 1)
     tilt = np.deg2rad(_TILT * bent + shift + sacrum + own_tilt)
-    s = np.arange(centre[-1] - 60, centre[0] + 60, 0.5)
-    angle = _bend(centre, height, tilt)(np.clip(s, centre[-1], centre[0]))
+    s = np.arange(center[-1] - 60, center[0] + 60, 0.5)
+    angle = _bend(center, height, tilt)(np.clip(s, center[-1], center[0]))
     y = np.cumsum(-np.sin(angle)) * 0.5
     z = np.cumsum(np.cos(angle)) * 0.5
     zero = np.argmin(np.abs(s))
     scoliosis = np.array([abs(rng.normal(0, 2.5)), rng.uniform(200, 380), rng.uniform(0, 2 * np.pi)])
     return Spine(
-        height, depth, depth * taper, width, pedicle, centre, disc, disc_centre, covered,
+        height, depth, depth * taper, width, pedicle, center, disc, disc_center, covered,
         s, y - y[zero], z - z[zero], angle, scoliosis, slip, rim, parted, canal,
     )  # fmt: skip
 
@@ -194,10 +194,10 @@ def _widened(
     return disc, taper, covered, rim
 
 
-def _bend(centre: Array, height: Array, tilt: Array) -> PchipInterpolator:
+def _bend(center: Array, height: Array, tilt: Array) -> PchipInterpolator:
     """Tilt along the curve: bodies turn a third of the way to their neighbors, discs, which are wedges, the rest."""
     upper, lower = np.append(tilt[0], tilt[:-1]), np.append(tilt[1:], tilt[-1])
-    places = np.stack([centre + 0.45 * height, centre, centre - 0.45 * height], 1).ravel()
+    places = np.stack([center + 0.45 * height, center, center - 0.45 * height], 1).ravel()
     angles = np.stack([tilt + (upper - tilt) / 6, tilt, tilt + (lower - tilt) / 6], 1).ravel()
     return PchipInterpolator(places[::-1], angles[::-1])
 

@@ -63,7 +63,7 @@ def _healthy(u: Array) -> Array:
 def paint_narrowing(brush: Brush, spine: Spine, disease: Disease, level: int) -> None:
     """Paint flavum, facet overgrowth and the bulging disc of one level over fat and ligament."""
     k = FIRST_LUMBAR_DISC + level
-    c, h = spine.disc_centre[k], spine.disc_height[k] / 2
+    c, h = spine.disc_center[k], spine.disc_height[k] / 2
     low, high = foramen_range(spine, level)
 
     def bulge(u: Array, v: Array, s: Array) -> Array:

@@ -20,7 +20,7 @@ from lsdc.phantom.protocol import SeriesPlan, draw_protocol
 from lsdc.phantom.spine import FIRST_LUMBAR_DISC
 from lsdc.phantom.stenosis import disc_margin
 
-# Shares of blank labels per condition of the 1,975 labelled competition studies.
+# Shares of blank labels per condition of the 1,975 labeled competition studies.
 _BLANK = (0.0005, 0.0010, 0.0041, 0.0266, 0.0257)
 _POINT_ERROR = 1.2
 """Standard deviation of a reader's click, mm."""

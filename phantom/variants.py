@@ -54,7 +54,7 @@ def paint_implants(brush: Brush, spine: Spine, oddities: Oddities) -> None:
     """Signal voids where there is metal, and around it."""
     thick = 3.0 + oddities.bloom
     for k in oddities.screwed:
-        c, aside = spine.centre[k] + 0.1 * spine.height[k], 11.0 + spine.pedicle[k] / 2
+        c, aside = spine.center[k] + 0.1 * spine.height[k], 11.0 + spine.pedicle[k] / 2
 
         def screw(u: Array, v: Array, s: Array, at: tuple[float, float] = (c, aside)) -> Array:
             toed = np.abs(u) - at[1] - 0.35 * np.minimum(v, 0)
@@ -64,7 +64,7 @@ def paint_implants(brush: Brush, spine: Spine, oddities: Oddities) -> None:
             side = on_side(sign, aside - 22, aside + thick)
             brush.paint(Tissue.AIR, side, (-0.75 * spine.depth[k], 26), (c - thick, c + thick), screw)
     if oddities.screwed:
-        ends = spine.centre[[oddities.screwed[-1], oddities.screwed[0]]]
+        ends = spine.center[[oddities.screwed[-1], oddities.screwed[0]]]
         for sign in (-1, 1):
 
             def rod(u: Array, v: Array, s: Array, sign: int = sign) -> Array:
@@ -73,7 +73,7 @@ def paint_implants(brush: Brush, spine: Spine, oddities: Oddities) -> None:
             side = on_side(sign, 17 - thick, 17 + thick)
             brush.paint(Tissue.AIR, side, (25 - thick, 25 + thick), (ends[0] - 8, ends[1] + 8), rod)
     for k in oddities.cages:
-        c, h, d = spine.disc_centre[k], spine.disc_height[k] / 2 + 0.3 * oddities.bloom, spine.depth[k]
+        c, h, d = spine.disc_center[k], spine.disc_height[k] / 2 + 0.3 * oddities.bloom, spine.depth[k]
 
         def cage(u: Array, v: Array, s: Array, at: tuple[float, float, float] = (c, h, d)) -> Array:
             middle, tall, deep = at

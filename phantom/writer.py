@@ -17,7 +17,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.phantom.study import StudyRows, simulate_study
 from lsdc.runtime import ConfigError
 from lsdc.runtime.artefact import atomic, claim, read_json, write_json
-from lsdc.runtime.engine import fan_out
+from lsdc.runtime.engine import for_each
 
 _COORDINATES = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
 _DESCRIPTIONS = ["study_id", "series_id", "series_description"]
@@ -68,8 +68,7 @@ def simulate(
     work = partial(_one, out=out, seed=seed)
     done = {name: out / _WORK / f"{name}.json" for _, name, _ in keys}
     todo = [key for key in keys if not done[key[1]].is_file() and not (out / "measurements.csv").is_file()]
-    for _ in fan_out(work, todo, "simulating", workers):
-        pass
+    for_each(work, todo, "simulating", workers)
     if (out / "measurements.csv").is_file():
         return
     rows = {

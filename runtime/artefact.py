@@ -8,15 +8,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.paths import PathLike
 
 MANIFEST = "manifest.json"
 
@@ -50,6 +52,22 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray], **notes: str) -> N
     content = {name: np.array(value, order="C") for name, value in tensors.items()}
     with atomic(path) as temporary:
         temporary.write_bytes(save(content, notes))
+
+
+def write_weights(path: Path, state: Mapping[str, Any], **notes: str) -> None:
+    """Write a network's weights as half-precision safetensors; what is not floating point stays as it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    state : mapping of str to Tensor
+        A `state_dict`.
+    **notes
+        Text that the file's header keeps.
+    """
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    write_tensors(path, {name: value.cpu().numpy() for name, value in halves.items()}, **notes)
 
 
 def read_json(path: Path) -> Any:
@@ -109,6 +127,67 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
             f"what this version reads ({schema}); upgrade lsdc, or make it again with `{made_by}`"
         )
     return manifest
+
+
+@dataclass(frozen=True, repr=False)
+class Artefact:
+    """A finished directory with a manifest, opened for reading; use `open` of a subclass.
+
+    Parameters
+    ----------
+    path : Path
+        The directory.
+    manifest : dict
+        The content of its manifest.json.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    kind: ClassVar[str]
+    """What the manifest says that the directory is, such as `store`."""
+    schema: ClassVar[int] = 1
+    """The newest layout that this version reads."""
+    made_by: ClassVar[str]
+    """The command that makes such a directory, for errors."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """What must be there besides the manifest."""
+
+    @classmethod
+    def open(cls, path: PathLike) -> Self:
+        """Open a directory after checking that it is whole.
+
+        Parameters
+        ----------
+        path : path
+            The directory.
+
+        Returns
+        -------
+        Artefact
+            Of the class that was asked.
+
+        Raises
+        ------
+        ArtefactError
+            When it is absent, unfinished, damaged, of another kind, or was written by a newer version.
+        """
+        folder = Path(path)
+        opened = cls(folder, read_manifest(folder, cls.kind, cls.schema, cls.made_by))
+        for name in cls.files:
+            if not (folder / name).is_file():
+                raise ArtefactError(
+                    f"{folder}: damaged {cls.kind}, {name} is missing; make it again with `{cls.made_by}`"
+                )
+        opened.check_content()
+        return opened
+
+    def check_content(self) -> None:
+        """Refuse a directory whose files contradict its manifest; by default nothing is looked into."""
+
+    def __repr__(self) -> str:
+        """The class and the directory."""
+        return f"{type(self).__name__}({str(self.path)!r})"
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:

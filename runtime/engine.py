@@ -56,6 +56,26 @@ def fan_out(
     yield from track(_pooled(work, items, workers), description, len(items))
 
 
+def for_each(
+    work: Callable[[T], object], items: Sequence[T], description: str, workers: int | None = None
+) -> None:
+    """Apply `work` to every item on several processes, for what it does and not for what it returns.
+
+    Parameters
+    ----------
+    work : callable
+        A module-level function (it is sent to the workers).
+    items : sequence
+        What to work on.
+    description : str
+        Words for the progress line.
+    workers : int, optional
+        Processes; 1 runs in this one. Default: one per core.
+    """
+    for _ in fan_out(work, items, description, workers):
+        pass
+
+
 def _pooled(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[T, R]]:
     queue = iter(items)
     # Fresh interpreters: a fork of a process that has used threads (torch, OpenMP) can hang.

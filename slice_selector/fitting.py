@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lsdc.cohort.vocabulary import Family
 from lsdc.runtime.artefact import atomic
-from lsdc.runtime.engine import fan_out
+from lsdc.runtime.engine import for_each
 from lsdc.runtime.training import Recipe
 from lsdc.slice_selector.localizer import CHANNELS
 from lsdc.slice_selector.ranking import SliceRanking
@@ -82,8 +82,7 @@ def cross_fit_selector(
     keys = [ALL, *sorted(set(folds.values()))]
     todo = [key for key in keys if not is_finished(folder_of(out, key))]
     work = partial(_fit_one, examples=list(examples), folds=dict(folds), config=config, out=out)
-    for _ in fan_out(work, todo, "fitting selectors", workers):
-        pass
+    for_each(work, todo, "fitting selectors", workers)
 
 
 def folder_of(out: Path, fold: int) -> Path:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import write_tensors
+from lsdc.runtime.artefact import write_weights
 from lsdc.runtime.training import History, Recipe, train
 from lsdc.slice_selector.augment import disturb
 from lsdc.slice_selector.heatmap_decoding import Maps, probabilities
@@ -138,11 +138,7 @@ class Localizer:
 
     def save(self, path: Path) -> None:
         """Write the weights as half-precision safetensors."""
-        state = {
-            name: (value.half() if value.is_floating_point() else value).cpu().numpy()
-            for name, value in self.network.state_dict().items()
-        }
-        write_tensors(path, state)
+        write_weights(path, self.network.state_dict())
 
     @classmethod
     def load(cls, path: Path, kind: str) -> Self:

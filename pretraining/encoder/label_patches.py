@@ -19,7 +19,7 @@ from lsdc.phantom.spine import FIRST_LUMBAR_DISC
 from lsdc.phantom.stenosis import disc_margin
 from lsdc.phantom.tissues import N_LABELS, Tissue
 from lsdc.runtime.artefact import atomic
-from lsdc.runtime.engine import fan_out
+from lsdc.runtime.engine import for_each
 
 PATCH_PX, PATCH_MM = 144, 0.65
 """Side of a patch, px, and of its pixels, mm."""
@@ -81,8 +81,7 @@ def make_patches(patients: int, seed: int, work: Path, workers: int | None = Non
     work.mkdir(parents=True, exist_ok=True)
     files = [work / f"{k}.npz" for k in range(patients)]
     todo = [k for k, path in enumerate(files) if not path.is_file()]
-    for _ in fan_out(partial(_write, seed=seed, work=work), todo, "drawing patients", workers):
-        pass
+    for_each(partial(_write, seed=seed, work=work), todo, "drawing patients", workers)
     rows = pd.concat([pd.read_json(work / f"{k}.json") for k in range(patients)], ignore_index=True)
     whole = work / "labels.npy"
     if not whole.is_file():
@@ -140,7 +139,7 @@ def _middle(patient: Patient, rng: np.random.Generator) -> list[Part]:
     sheets = sagittal_sheets(patient, rng.normal(0, 2.5) + _AWAY[::-1], _Z, _Y)[:, ::-1]
     parts = []
     for k in range(DISCS):
-        s, depth = patient.spine.disc_centre[k], patient.spine.depth[k]
+        s, depth = patient.spine.disc_center[k], patient.spine.depth[k]
         middle = patient.spine.to_patient(np.array(0.0), np.array(-depth / 3), s)
         patch, corner = _cut(sheets, middle)
         canal = _pixel(patient.spine.to_patient(np.array(0.0), np.array(_FORWARD), s)) - corner
@@ -166,7 +165,7 @@ def _axial(patient: Patient, rng: np.random.Generator) -> list[Part]:
     parts = []
     for level in range(5):
         k = FIRST_LUMBAR_DISC + level
-        middle = patient.spine.sideways(patient.spine.disc_centre[k])
+        middle = patient.spine.sideways(patient.spine.disc_center[k])
         away, tilt = _AWAY + rng.normal(0, 1.0), np.deg2rad(rng.normal(0, 4))
         patch = axial_sheets(patient, k, away, middle + _PLANE, _FORWARD + _PLANE, tilt)
         parts.append((patch, _place(patch, 2, k, np.full(2, (PATCH_PX - 1) / 2)) | _measures(patient, k)))

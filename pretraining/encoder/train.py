@@ -23,7 +23,7 @@ from lsdc.pretraining.encoder.linear_probe import OWN, linear_probe
 from lsdc.pretraining.encoder.random_acquisition import FRAMES, Choice
 from lsdc.pretraining.encoder.tasks import FAMILIES, Goals, Graders, Lessons, lesson_loss
 from lsdc.runtime import ConfigError
-from lsdc.runtime.artefact import claim, write_json, write_tensors
+from lsdc.runtime.artefact import claim, write_json, write_weights
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import fast_bfloat16, pick_device
 from lsdc.runtime.training import History, Recipe, train
@@ -153,11 +153,7 @@ class Pretraining:
         )
 
     def _save(self, encoder: Encoder) -> None:
-        tensors = {
-            name: (value.half() if value.is_floating_point() else value).cpu().numpy()
-            for name, value in encoder.network.state_dict().items()
-        }
-        write_tensors(self.out, tensors, backbone=self.backbone)
+        write_weights(self.out, encoder.network.state_dict(), backbone=self.backbone)
 
     def _teacher(self, patches: Patches) -> Teacher:
         return Teacher(patches, self.crop_px, self.painter, self.boxes)

@@ -17,7 +17,7 @@ from lsdc.phantom.patient import Patient, draw_patient, landmarks
 from lsdc.phantom.spine import FIRST_LUMBAR_DISC, Spine
 from lsdc.phantom.tissues import N_DISCS, N_LABELS, Tissue
 from lsdc.runtime.artefact import atomic
-from lsdc.runtime.engine import fan_out
+from lsdc.runtime.engine import for_each
 from lsdc.slice_selector.training_example import ABSENT, PRESENT, UNKNOWN
 from lsdc.slice_selector.vertebra_classes import region_of_disc
 
@@ -102,8 +102,7 @@ def make_sheets(patients: int, seed: int, work: Path, workers: int | None = None
     work = work / f"version_{_VERSION}"
     work.mkdir(parents=True, exist_ok=True)
     todo = [k for k in range(patients) if not (work / f"{k}.npz").is_file()]
-    for _ in fan_out(partial(_write, seed=seed, work=work), todo, "drawing patients", workers):
-        pass
+    for_each(partial(_write, seed=seed, work=work), todo, "drawing patients", workers)
     parts: dict[str, list[NDArray]] = {}
     for k in range(patients):
         with np.load(work / f"{k}.npz") as content:
@@ -159,7 +158,7 @@ def _sagittal(patient: Patient, rng: np.random.Generator) -> Drawn:
 
 def _regions(spine: Spine, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     v, s = (part[::-1][::2, ::2] for part in spine.from_sagittal(*np.meshgrid(_Y, _Z)))
-    bone = 1 + 2 * np.searchsorted(-spine.disc_centre, -s)
+    bone = 1 + 2 * np.searchsorted(-spine.disc_center, -s)
     body = np.isin(labels, _BONE) & (v > -1.05 * spine.depth.max()) & (v < 1.5)
     regions = np.where(body, bone, 0)
     for k in range(N_DISCS):
@@ -172,7 +171,7 @@ def _axial(patient: Patient, rng: np.random.Generator) -> Drawn:
     labels, points = [], []
     for level in range(5):
         disc = FIRST_LUMBAR_DISC + level
-        s, tilt = spine.disc_centre[disc], np.deg2rad(rng.normal(0, 5))
+        s, tilt = spine.disc_center[disc], np.deg2rad(rng.normal(0, 5))
         away, angle = rng.normal(0, 2.5), float(spine.tilt(s)) + tilt
         sheet = axial_sheets(patient, disc, away + _THICK, _ACROSS, _ACROSS, tilt)
         origin = np.array([np.interp(s, spine.curve_s, curve) for curve in (spine.curve_y, spine.curve_z)])

@@ -9,7 +9,7 @@ from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target, View
 from lsdc.features.crops import cut_crops
-from lsdc.features.projections import find_spots, neighbors
+from lsdc.features.projections import find_projections, neighbors
 
 CANAL = Target(Condition.SPINAL_CANAL_STENOSIS, Level.L3_L4)
 LEFT = Target(Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L3_L4)
@@ -17,45 +17,45 @@ FULL = whole_study()
 
 
 def test_a_target_is_found_in_all_views():
-    spots = find_spots(FULL, locate(FULL, CANAL, (1.0, 3.0, 6.0)))
-    assert set(spots) == set(View)
-    assert spots[View.SAGITTAL_T2].slice == 5 and spots[View.AXIAL_T2].slice == 7
-    for view, spot in spots.items():
-        plane = FULL.series[spot.series].slices[spot.slice].plane
-        assert np.linalg.norm(plane.to_patient(spot.point)[0] - (1, 3, 6)) == pytest.approx(
-            0 if spot.distance_mm == 0 else spot.distance_mm, abs=1.01
+    projections = find_projections(FULL, locate(FULL, CANAL, (1.0, 3.0, 6.0)))
+    assert set(projections) == set(View)
+    assert projections[View.SAGITTAL_T2].slice == 5 and projections[View.AXIAL_T2].slice == 7
+    for view, projection in projections.items():
+        plane = FULL.series[projection.series].slices[projection.slice].plane
+        assert np.linalg.norm(plane.to_patient(projection.point)[0] - (1, 3, 6)) == pytest.approx(
+            0 if projection.distance_mm == 0 else projection.distance_mm, abs=1.01
         ), view
 
 
 def test_a_view_out_of_reach_is_absent():
-    spots = find_spots(FULL, locate(FULL, CANAL, (0.0, 0.0, 35.9)))
-    assert View.AXIAL_T2 in spots
-    assert View.AXIAL_T2 not in find_spots(FULL, locate(FULL, CANAL, (0.0, 0.0, 36.1)))
+    projections = find_projections(FULL, locate(FULL, CANAL, (0.0, 0.0, 35.9)))
+    assert View.AXIAL_T2 in projections
+    assert View.AXIAL_T2 not in find_projections(FULL, locate(FULL, CANAL, (0.0, 0.0, 36.1)))
 
 
 def test_the_nearest_of_several_series_is_taken():
     study = study_of(sagittal(), axial([-30, -25]), axial([2, 6]))
-    assert find_spots(study, locate(study, CANAL, (0.0, 0.0, 1.0)))[View.AXIAL_T2].series == 2
+    assert find_projections(study, locate(study, CANAL, (0.0, 0.0, 1.0)))[View.AXIAL_T2].series == 2
 
 
 def test_without_own_view_the_others_still_show_it():
     study = study_of(axial())
-    crops, spots = cut_crops(study, [locate(study, CANAL, (0.0, 0.0, 0.0))], 32)
-    assert set(spots[0]) == {View.AXIAL_T2}
+    crops, projections = cut_crops(study, [locate(study, CANAL, (0.0, 0.0, 0.0))], 32)
+    assert set(projections[0]) == {View.AXIAL_T2}
     assert not crops[0, :2].any() and crops[0, 2].any()
 
 
 def test_nothing_known_gives_zeros():
     nowhere = locate(study_of(), CANAL, (np.nan, np.nan, np.nan))
-    crops, spots = cut_crops(FULL, [nowhere], 16)
-    assert spots == [{}] and not crops.any()
+    crops, projections = cut_crops(FULL, [nowhere], 16)
+    assert projections == [{}] and not crops.any()
 
 
 def test_a_series_without_position_shows_only_its_own_targets():
     unplaced = replace(sagittal(), flags=frozenset({"no_position"}))
     study = study_of(unplaced, axial())
-    assert set(find_spots(study, locate(study, CANAL, (0.0, 0.0, 0.0)))) == {View.SAGITTAL_T2}
-    assert set(find_spots(study, locate(study, LEFT, (0.0, 0.0, 0.0)))) == {View.AXIAL_T2}
+    assert set(find_projections(study, locate(study, CANAL, (0.0, 0.0, 0.0)))) == {View.SAGITTAL_T2}
+    assert set(find_projections(study, locate(study, LEFT, (0.0, 0.0, 0.0)))) == {View.AXIAL_T2}
 
 
 def test_neighbors_stay_in_their_block():

@@ -7,12 +7,12 @@ from support.made_study import axial, locate, locate_all, place_of, sagittal, st
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.features.metadata import metadata_of
-from lsdc.features.projections import find_spots
+from lsdc.features.projections import find_projections
 
 
 def numbers(study, locations=None):
     locations = locate_all(study) if locations is None else locations
-    table = metadata_of(study, locations, [find_spots(study, location) for location in locations])
+    table = metadata_of(study, locations, [find_projections(study, location) for location in locations])
     return table.set_index([[target.slug for target in TARGETS]])
 
 

@@ -5,18 +5,18 @@ from support.made_study import axial, locate_all, sagittal, study_of, whole_stud
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.features.crops import cutters_of
-from lsdc.features.projections import find_spots
+from lsdc.features.projections import find_projections
 from lsdc.features.volumes import FIELD_MM, cut_previews, cut_volume
 
 
 def parts(study):
     locations = locate_all(study)
-    return study, locations, [find_spots(study, item) for item in locations], cutters_of(study)
+    return study, locations, [find_projections(study, item) for item in locations], cutters_of(study)
 
 
 def volume_of(study, view, slices=8, px=50):
-    study, locations, spots, cutters = parts(study)
-    return cut_volume(study, view, locations, spots, cutters, slices, px)
+    study, locations, projections, cutters = parts(study)
+    return cut_volume(study, view, locations, projections, cutters, slices, px)
 
 
 @pytest.mark.parametrize("view", View)
@@ -48,8 +48,8 @@ def test_an_absent_view_has_no_volume():
 
 
 def test_previews_show_every_located_target():
-    study, locations, spots, cutters = parts(whole_study())
-    previews, points = cut_previews(study, locations, spots, cutters, 64)
+    study, locations, projections, cutters = parts(whole_study())
+    previews, points = cut_previews(study, locations, projections, cutters, 64)
     assert previews.any(axis=(1, 2)).all() and set(points[:, 0]) == set(range(8))
     assert ((points[:, 1:] > 0) & (points[:, 1:] < 63)).all()
 

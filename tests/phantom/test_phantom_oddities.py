@@ -42,10 +42,10 @@ def test_metal_is_where_the_screws_and_cages_are(patient):
     anatomy = blank(patient.spine)
     spine = patient.spine
     places = np.broadcast_to(anatomy.s, metal.shape)[metal]
-    assert spine.centre[7] - 15 < places.min() and places.max() < spine.centre[6] + 15
+    assert spine.center[7] - 15 < places.min() and places.max() < spine.center[6] + 15
     assert (anatomy.u[metal] > 8).any() and (anatomy.u[metal] < -8).any()
     disc = metal & (np.abs(anatomy.u) < 2)
-    within = np.abs(np.broadcast_to(anatomy.s, metal.shape)[disc] - spine.disc_centre[6])
+    within = np.abs(np.broadcast_to(anatomy.s, metal.shape)[disc] - spine.disc_center[6])
     assert disc.any() and within.max() < spine.disc_height[6] / 2 + 2, (
         "in the midline there is the cage alone"
     )

@@ -63,7 +63,7 @@ def test_wide_ranges_are_wider():
         return draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, **wide)
 
     usual, wide = ([draw(seed, wide=wide) for seed in range(60)] for wide in (False, True))
-    tilts = [np.rad2deg([spine.tilt(spine.centre[L5]) for spine in spines]) for spines in (usual, wide)]
+    tilts = [np.rad2deg([spine.tilt(spine.center[L5]) for spine in spines]) for spines in (usual, wide)]
     assert np.std(tilts[1]) > 1.3 * np.std(tilts[0])
     assert not any(spine.rim.any() or spine.parted for spine in usual)
     assert np.std([spine.disc_height for spine in wide]) > np.std([spine.disc_height for spine in usual])
@@ -84,7 +84,7 @@ def test_a_slip_moves_the_upper_vertebra_forward():
     slip = np.zeros(11)
     slip[6] = 6.0
     spine = draw_spine(np.random.default_rng(0), np.zeros(11), slip, 1.0)
-    above, below = spine.slipped(spine.centre[6]), spine.slipped(spine.centre[7])
+    above, below = spine.slipped(spine.center[6]), spine.slipped(spine.center[7])
     assert above == pytest.approx(-6, abs=0.1)
     assert below == pytest.approx(0, abs=0.1)
 
@@ -135,7 +135,7 @@ def test_an_extrusion_narrows_the_canal_and_marrow_changes_do_not():
     assert_allclose(measure(changed, spine), before)
     fatty = (changed.labels == Tissue.FATTY) & (healthy.labels != Tissue.FATTY)
     where = changed.s[fatty.any(axis=0)]
-    assert len(where) and np.abs(where - spine.disc_centre[6]).max() < 25
+    assert len(where) and np.abs(where - spine.disc_center[6]).max() < 25
 
 
 def test_sheets_show_what_the_volume_holds(patient):
@@ -180,7 +180,7 @@ def test_blur_keeps_the_mean_and_widens_a_point():
 def test_a_slice_shows_the_tissue_at_its_place(patient):
     scene = build_scene(patient, np.random.default_rng(0))
     signal = signals(scene, Contrast(3800.0, 100.0, None, 1.5, 16))
-    csf = patient.spine.to_patient(np.array(0.0), np.array(7.0), patient.spine.centre[5])
+    csf = patient.spine.to_patient(np.array(0.0), np.array(7.0), patient.spine.center[5])
     plane = SlicePlane(tuple(csf - [0, 10, -10]), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 1.0))
     picture = slice_signal(signal, plane, (21, 21), thickness=1.0)
     expected = spin_echo(patient.tissues, 3800.0, 100.0)[Tissue.CSF]

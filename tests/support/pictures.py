@@ -1,4 +1,4 @@
-"""Small pictures in which every target's severity is a bright spot at its place."""
+"""Small pictures in which every target's severity is a bright projection at its place."""
 
 import numpy as np
 
