@@ -7,22 +7,24 @@ The trainings are a fraction of the shipped one's length; compare them with each
 
 from __future__ import annotations
 
-import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
-from yardsticks import FINDINGS, PX, probe, read_discs, resized
+from yardsticks import FINDINGS, PX, probe, read_discs
 
 from lsdc.features.encoder import Encoder
+from lsdc.features.reference_encoders import resize_crops
 from lsdc.phantom.painter import Painter
-from lsdc.pretraining.encoder.label_patches import make_patches
-from lsdc.pretraining.encoder.tasks import Lessons
-from lsdc.pretraining.encoder.train import Pretraining
+from lsdc.pretraining.encoder.label_patches import make_label_patches
+from lsdc.pretraining.encoder.settings import EncoderSettings
+from lsdc.pretraining.encoder.task_weights import TaskWeights
+from lsdc.pretraining.encoder.training import train_encoder
 from lsdc.runtime.artefact import read_json, write_json
-from lsdc.runtime.console import plain, table
+from lsdc.runtime.commands import Reporting, run_program
+from lsdc.runtime.console import table
 from lsdc.runtime.device import pick_device
 
 
@@ -46,39 +48,37 @@ class Ablation:
     """of the patients and the trainings"""
     only: tuple[str, ...] = ()
     """names of the variants to run; default all"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
         """Train and judge every variant."""
-        whole = Pretraining(
-            self.work / "weights.safetensors", patients=self.patients, epochs=self.epochs, steps=self.steps,
-            batch=self.batch, seed=self.seed,
-        )  # fmt: skip
-        lessons = whole.lessons
+        whole = EncoderSettings(
+            patients=self.patients, epochs=self.epochs, steps=self.steps, batch=self.batch, seed=self.seed
+        )
+        tasks = whole.tasks
         variants = {
             "all": whole,
-            "no second acquisition (pairs)": replace(whole, lessons=replace(lessons, pairs=0.0)),
-            "no tissue maps": replace(whole, lessons=replace(lessons, tissues=0.0)),
-            "no measures": replace(whole, lessons=replace(lessons, measures=0.0)),
-            "no findings": replace(whole, lessons=replace(lessons, findings=0.0)),
-            "no level": replace(whole, lessons=replace(lessons, level=0.0)),
-            "pairs alone": replace(whole, lessons=Lessons(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)),
+            "no second acquisition (pairs)": replace(whole, tasks=replace(tasks, pairs=0.0)),
+            "no tissue maps": replace(whole, tasks=replace(tasks, tissues=0.0)),
+            "no measures": replace(whole, tasks=replace(tasks, measures=0.0)),
+            "no findings": replace(whole, tasks=replace(tasks, findings=0.0)),
+            "no level": replace(whole, tasks=replace(tasks, level=0.0)),
+            "pairs alone": replace(whole, tasks=TaskWeights(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)),
             "usual sequences, one patient's tissues": replace(whole, painter=Painter(vary=0.0, usual=True)),
             "no crops of the disc's own box": replace(whole, boxes=0.0),
         }
         if self.only:
             variants = {name: variants[name] for name in self.only}
-        patches = make_patches(self.patients, self.seed, self.work / "patches")
+        patches = make_label_patches(self.patients, self.seed, self.work / "patches")
         crops, rows = read_discs(self.data)
-        pictures = np.repeat(resized(crops, PX, PX)[:, None], 3, axis=1)
+        pictures = np.repeat(resize_crops(crops, PX, PX)[:, None], 3, axis=1)
         scores: dict[str, Any] = {}
-        for name, run in variants.items():
+        for name, settings in variants.items():
             done = self.work / f"{name}.json"
             if not done.is_file():
                 device = pick_device("auto")
-                encoder = Encoder.build(run.backbone, "random", device, run.seed)
-                run.train(encoder, patches, self.work / f"{done.stem}.checkpoint")
+                encoder = Encoder.build(settings.backbone, "random", device, settings.seed)
+                train_encoder(encoder, patches, settings, self.work / f"{done.stem}.checkpoint")
                 write_json(done, probe(encoder.features(pictures), rows))
             scores[name] = read_json(done)
         names = [*FINDINGS, "mean"]
@@ -94,7 +94,4 @@ class Ablation:
 
 
 if __name__ == "__main__":
-    benchmark = tyro.cli(Ablation)
-    outcome = benchmark.run()
-    if benchmark.json:
-        print(json.dumps(plain(outcome)))
+    sys.exit(run_program(Ablation, "ablation.py"))

@@ -7,6 +7,7 @@ writes `phantom/cuts.json`.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from lsdc.cohort.geometry import Array
-from lsdc.phantom.disease import MILD_SHARES, SEVERE_SHARES
+from lsdc.phantom.disease import MILD_FRACTIONS, SEVERE_FRACTIONS
 from lsdc.phantom.measure import perturb
 from lsdc.phantom.patient import draw_patient
 from lsdc.runtime.artefact import write_json
+from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import table
 from lsdc.runtime.engine import fan_out
 
@@ -36,6 +38,7 @@ class Calibrate:
     """patients to measure"""
     seed: int = 7
     """of the patients"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, float]:
         """Write the cuts; return the rank correlations of the grades."""
@@ -47,11 +50,11 @@ class Calibrate:
             rows = [k for k, other in enumerate(families) if other == family]
             for level in range(5):
                 pooled = seen[:, rows, level].ravel()
-                shares = [1 - MILD_SHARES[family][level], SEVERE_SHARES[family][level]]
+                shares = [1 - MILD_FRACTIONS[family][level], SEVERE_FRACTIONS[family][level]]
                 cuts[row, level] = np.quantile(pooled, shares)
         write_json(
             Path(__file__).parents[1] / "phantom" / "cuts.json",
-            {"made_by": str(self), "cuts": cuts.round(3).tolist()},
+            {"made_by": f"calibrate_phantom.py --studies {self.studies} --seed {self.seed}", "cuts": cuts.round(3).tolist()},
         )
         grades = (seen[..., None] <= cuts).sum(axis=-1)
         report = correlations(grades) | {
@@ -84,6 +87,4 @@ def correlations(grades: Array) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    import tyro
-
-    tyro.cli(Calibrate).run()
+    sys.exit(run_program(Calibrate, "calibrate_phantom.py"))

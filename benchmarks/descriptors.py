@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from lsdc.cohort.geometry import SlicePlane
 from lsdc.runtime.console import table
-from lsdc.slice_selector.descriptors import PARTS, describe, square
+from lsdc.slice_selector.descriptors import DESCRIPTORS, describe, to_square
 
 
 def main(repeats: int = 30) -> None:
@@ -20,7 +20,7 @@ def main(repeats: int = 30) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.gamma(2.0, 100.0, (448, 448)).astype(np.float32)
     plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (0.65, 0.65))
-    image = square(pixels, plane)
+    image = to_square(pixels, plane)
 
     def cost(work: object, *args: object) -> float:
         times = []
@@ -32,8 +32,8 @@ def main(repeats: int = 30) -> None:
 
     with threadpool_limits(1):
         rows = [
-            ("square", cost(square, pixels, plane)),
-            *((n, cost(part, image)) for n, part in PARTS.items()),
+            ("to_square", cost(to_square, pixels, plane)),
+            *((n, cost(part, image)) for n, part in DESCRIPTORS.items()),
         ]
         rows.append(("describe (all)", cost(describe, pixels, plane)))
     table("slice descriptor", ["part", "ms"], rows)

@@ -11,7 +11,7 @@ stopped goes on; times are then those of the last part.
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-import tyro
 from pipeline import run, write_oracle
 
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.ensemble.stacking_data import StackingData
 from lsdc.features.encoder import Encoder
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.measures import agreement
@@ -39,7 +39,8 @@ from lsdc.models.deep.crop_cnn import CropCnn
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.registry import MEMBERS
-from lsdc.runtime.console import plain, say, table
+from lsdc.runtime.commands import Reporting, run_program
+from lsdc.runtime.console import say, table
 from lsdc.runtime.device import pick_device
 
 FOLDS, TEST_SHARE = 2, 0.25
@@ -64,8 +65,7 @@ class MembersBenchmark:
     """Optuna trials of the stack"""
     throughput: bool = False
     """measure crops per second beside timm alone even without a GPU"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
         """Simulate, extract, fit every member, stack."""
@@ -101,7 +101,7 @@ class MembersBenchmark:
         grades = training.grades.reshape(-1, 5, 5).astype(np.int8)
         folds = training.rows["fold"].to_numpy(int)[::25]
         out = self.work / f"stack_{self.preset}_{len(found)}"
-        stack(seen, grades, folds, out, self.trials, self.seed)
+        stack(StackingData(seen, grades, folds), out, trials=self.trials, seed=self.seed)
         cube = load_stacker(out / "stack.json").predict(Predictions.from_tables(found, studies))
         oracle = self.work / "oracle.csv"
         write_oracle(cohort, oracle)
@@ -226,7 +226,4 @@ def _word(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    benchmark = tyro.cli(MembersBenchmark)
-    outcome = benchmark.run()
-    if benchmark.json:
-        print(json.dumps(plain(outcome)))
+    sys.exit(run_program(MembersBenchmark, "members.py"))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import tyro
 from numpy.lib.format import open_memmap
 
 from lsdc.cohort.vocabulary import TARGETS
@@ -24,6 +23,7 @@ from lsdc.features.writer import write_store
 from lsdc.models.deep.crop_cnn import CropCnn
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
+from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, track
 
 WANTED_GB = 4.0
@@ -41,6 +41,7 @@ class Memory:
     """side of a crop"""
     fit: bool = False
     """fit in this process, and print its peak in GB"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> None:
         """Make the store; fit in a process of its own, whose peak is not mixed with that of the making."""
@@ -92,4 +93,4 @@ def make_store(path: Path, studies: int, px: int) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(Memory).run()
+    sys.exit(run_program(Memory, "memory.py"))

@@ -16,21 +16,26 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Grade
 from lsdc.features.store import FeatureStore
-from lsdc.metrics.location_errors import Miss, misses, summarize
+from lsdc.metrics.localization import (
+    LocationError,
+    LocationErrorSummary,
+    location_errors,
+    summarize_location_errors,
+)
 from lsdc.phantom.measure import grade_probabilities
-from lsdc.runtime.console import plain, say, table
+from lsdc.runtime.commands import Reporting, run_program
+from lsdc.runtime.console import say, table
 from lsdc.runtime.engine import fan_out
 
 PROGRAMS = {
@@ -96,8 +101,7 @@ class Pipeline:
     """simulated studies; a quarter are test studies"""
     seed: int = 11
     """of the cohort"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
         """Run the stages in turn."""
@@ -156,7 +160,7 @@ class Pipeline:
         return result
 
 
-def check_selector(cohort: Path, store: Path) -> list[dict[str, Any]]:
+def check_selector(cohort: Path, store: Path) -> list[LocationErrorSummary]:
     """Compare the store's locations of training studies, made by selectors that did not see them, with the truth."""
     found = discover(cohort)
     assert found.coordinates is not None
@@ -167,17 +171,18 @@ def check_selector(cohort: Path, store: Path) -> list[dict[str, Any]]:
         for source in found.studies
         if source.split == "train" and source.study_id in coordinates
     ]
-    return summarize([miss for _, part in fan_out(judge, sources, "checking the selector") for miss in part])
+    errors = [error for _, part in fan_out(judge, sources, "checking the selector") for error in part]
+    return summarize_location_errors(errors)
 
 
-def judge(item: tuple[StudySource, pd.DataFrame, pd.DataFrame]) -> list[Miss]:
+def judge(item: tuple[StudySource, pd.DataFrame, pd.DataFrame]) -> list[LocationError]:
     """Read one study and compare its locations with its annotations."""
     source, coordinates, located = item
-    return misses(read_study(source), coordinates, located)
+    return location_errors(read_study(source), coordinates, located)
 
 
-def selector_table(rows: list[dict[str, Any]]) -> None:
-    """Print how often the chosen slice is the annotated one, beside the rule that needs no learning."""
+def selector_table(rows: list[LocationErrorSummary]) -> None:
+    """Print how often the chosen slice is the annotated one, beside the baseline that needs no learning."""
     table(
         "selector on training studies, cross-fitted",
         [
@@ -185,7 +190,7 @@ def selector_table(rows: list[dict[str, Any]]) -> None:
             "exact",
             "within 1",
             "within 2",
-            "rule: exact",
+            "baseline: exact",
             "within 1",
             "within 2",
             "median mm",
@@ -193,11 +198,10 @@ def selector_table(rows: list[dict[str, Any]]) -> None:
         ],
         [
             (
-                row["family"],
-                *(row["selector"][k] for k in ("exact", "within_1", "within_2")),
-                *(row["rule"][k] for k in ("exact", "within_1", "within_2")),
-                row["median_mm"],
-                row["p95_mm"],
+                row.family,
+                *(hits for kind in (row.selector, row.baseline) for hits in astuple(kind)),
+                row.median_mm,
+                row.p95_mm,
             )
             for row in rows
         ],
@@ -225,7 +229,4 @@ def show(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    pipeline = tyro.cli(Pipeline)
-    outcome = pipeline.run()
-    if pipeline.json:
-        print(json.dumps(plain(outcome)))
+    sys.exit(run_program(Pipeline, "pipeline.py"))

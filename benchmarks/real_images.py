@@ -8,7 +8,7 @@ mid-sagittal slices, and slices with masks. Nothing is fitted to them but the pr
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from numpy.typing import NDArray
 from pictures import (
     BEHIND_MM,
@@ -46,8 +45,9 @@ from yardsticks import (
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Level, View
-from lsdc.ensemble.nested_report import bootstrap
-from lsdc.runtime.console import plain, say, table, track
+from lsdc.metrics.bootstrap import bootstrap_interval
+from lsdc.runtime.commands import Reporting, run_program
+from lsdc.runtime.console import say, table, track
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.selector import SliceSelector
 
@@ -74,8 +74,7 @@ class RealImages:
     """MobileNetV2 weights for a yardstick"""
     out: Path | None = None
     """folder for the contact sheets"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
         """Measure."""
@@ -164,7 +163,7 @@ def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str,
         sheet(pictures, out / "masks.png")
     bins = np.digitize(confidence, [0.25, 0.5, 0.75])
     shares = [(one <= NEAR_MM).mean() for one in errors]
-    share = bootstrap(lambda counts: counts @ shares / counts.sum(axis=1), len(shares), 0)
+    share = bootstrap_interval(lambda counts: counts @ shares / counts.sum(axis=1), len(shares), 0)
     return {
         "right_within_8mm": float(right.mean()),
         "interval": [share.low, share.high],
@@ -248,7 +247,4 @@ def show_encoders(what: str, scores: dict[str, Any], names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    benchmark = tyro.cli(RealImages)
-    outcome = benchmark.run()
-    if benchmark.json:
-        print(json.dumps(plain(outcome)))
+    sys.exit(run_program(RealImages, "real_images.py"))

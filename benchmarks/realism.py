@@ -9,13 +9,12 @@ writes the crops that the classifier is surest about.
 
 from __future__ import annotations
 
-import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from pictures import BEHIND_MM, DISC_MM, HALF_DISC_MM, found_discs
 from PIL import Image
@@ -25,7 +24,8 @@ from yardsticks import PX, Crops, cross_fitted, pixels, textures
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.discovery.studies import discover
 from lsdc.features.extract_worker import read
-from lsdc.runtime.console import plain, say, table, track
+from lsdc.runtime.commands import Reporting, run_program
+from lsdc.runtime.console import say, table, track
 from lsdc.slice_selector.selector import SliceSelector
 
 
@@ -39,8 +39,7 @@ class Realism:
     """simulated cohorts to compare with"""
     work: Path = Path("runs/realism")
     """folder for the contact sheets"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
         """Measure."""
@@ -114,7 +113,4 @@ def show(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    benchmark = tyro.cli(Realism)
-    outcome = benchmark.run()
-    if benchmark.json:
-        print(json.dumps(plain(outcome)))
+    sys.exit(run_program(Realism, "realism.py"))

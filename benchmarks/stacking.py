@@ -8,7 +8,7 @@ DATA holds train.csv, folds.csv and members/, one prediction table for each memb
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,25 +18,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from lsdc.cohort.vocabulary import GRADES, Family, parse_row_id
-from lsdc.ensemble.external import Problem, read_problem
-from lsdc.ensemble.nested_report import bootstrap, cross_fit_stacker
+from lsdc.ensemble.member_tables import read_stacking_data
+from lsdc.ensemble.nested_scoring import cross_fit_stacker
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.convex_mix import ConvexMix
-from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.default import DefaultStacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.greedy import Greedy
 from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.ensemble.stacking_data import StackingData
+from lsdc.metrics.bootstrap import bootstrap_interval
 from lsdc.metrics.official import PARTS, Grades, Probabilities, official_score, study_losses
 from lsdc.metrics.prediction_tables import row_ids, table_of
-from lsdc.runtime.console import plain, say, table, track
+from lsdc.runtime.commands import Reporting, run_program
+from lsdc.runtime.console import say, table, track
 
 
 @dataclass(frozen=True)
@@ -47,32 +49,31 @@ class Stacking:
     """folder with train.csv, folds.csv and members/"""
     trials: int = 60
     """of the tuned stack"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
         """Print the tables."""
-        problem = read_problem(self.data / "train.csv", self.data / "members", self.data / "folds.csv")
+        data = read_stacking_data(self.data / "train.csv", self.data / "members", self.data / "folds.csv")
         with threadpool_limits(1):
-            result = {"stackers": compare(problem, self.trials), "speed": speed(problem)}
+            result = {"stackers": compare(data, self.trials), "speed": speed(data)}
         show(result)
         return result
 
 
-def compare(problem: Problem, trials: int) -> dict[str, dict[str, Any]]:
+def compare(data: StackingData, trials: int) -> dict[str, dict[str, Any]]:
     """Nested score of each stacker, its total minus the plain mean's with a 95 % interval, and seconds."""
     makers: list[Callable[[], Stacker]] = [
         WeightedPrior, BestSingle, PlainMean, Greedy, Simplex, LogLinearPool, ContextPool, Boosted, Neural,
-        ConvexMix, partial(Tuned, trials),
+        ConvexMix, partial(DefaultStacker, trials),
     ]  # fmt: skip
-    grades, n = problem.grades, len(problem.grades)
-    mean = study_losses(grades, cross_fit_stacker(PlainMean, problem.predictions, grades, problem.folds))
+    grades, n = data.grades, len(data.grades)
+    mean = study_losses(grades, cross_fit_stacker(PlainMean, data))
     result = {}
     for make in track(makers, "stackers", len(makers)):
         begun = time.perf_counter()
-        own = study_losses(grades, cross_fit_stacker(make, problem.predictions, grades, problem.folds))
+        own = study_losses(grades, cross_fit_stacker(make, data))
         seconds = time.perf_counter() - begun
-        apart = bootstrap(lambda c, own=own: own.totals(c) - mean.totals(c), n, 0)
+        apart = bootstrap_interval(lambda c, own=own: own.totals(c) - mean.totals(c), n, 0)
         scores = dict(zip((*PARTS, "total"), [*own.parts().tolist(), float(own.totals())]))
         result[make().name] = {
             **scores,
@@ -82,14 +83,14 @@ def compare(problem: Problem, trials: int) -> dict[str, dict[str, Any]]:
     return result
 
 
-def speed(problem: Problem) -> dict[str, float]:
+def speed(data: StackingData) -> dict[str, float]:
     """Seconds of 200 trials, and of the metric beside a plain implementation of it with pandas."""
     begun = time.perf_counter()
-    Tuned(trials=200).fit(problem.predictions, problem.grades)
+    DefaultStacker(trials=200).fit(data.predictions, data.grades)
     tuning = time.perf_counter() - begun
-    repeats = -(-1975 // len(problem.grades))
-    grades = np.tile(problem.grades, (repeats, 1, 1))[:1975]
-    cube = PlainMean().fit(problem.predictions, problem.grades).predict(problem.predictions)
+    repeats = -(-1975 // len(data.grades))
+    grades = np.tile(data.grades, (repeats, 1, 1))[:1975]
+    cube = PlainMean().fit(data.predictions, data.grades).predict(data.predictions)
     cube = np.tile(cube, (repeats, 1, 1, 1))[:1975]
     ours = min(timed(official_score, grades, cube) for _ in range(20))
     truth, guess = as_tables(grades, cube)
@@ -166,7 +167,4 @@ def show(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    stacking = tyro.cli(Stacking)
-    outcome = stacking.run()
-    if stacking.json:
-        print(json.dumps(plain(outcome)))
+    sys.exit(run_program(Stacking, "stacking.py"))

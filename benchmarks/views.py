@@ -18,12 +18,12 @@ from yardsticks import PX, cross_fitted, ours
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.vocabulary import Level, View
-from lsdc.pretraining.localizer.label_maps import make_sheets
-from lsdc.pretraining.localizer.simulated_images import look
+from lsdc.pretraining.localizer.label_maps import make_label_maps
+from lsdc.pretraining.localizer.simulated_images import draw_images
 from lsdc.runtime.console import say, track
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.selector import SliceSelector
-from lsdc.slice_selector.training_example import SAGITTAL_MM, SAGITTAL_PX
+from lsdc.slice_selector.square_images import SAGITTAL_MM, SAGITTAL_PX
 
 _PATIENTS, _SEED = 60, 77
 """Simulated patients whom T1 and T2 are learned from."""
@@ -64,17 +64,17 @@ def _judged(truth: NDArray, score: NDArray) -> dict[str, float]:
 
 
 def _simulated() -> Any:
-    """A classifier of descriptors of painted sheets."""
+    """A classifier of descriptors of images that were painted from label maps."""
     spacing = SAGITTAL_MM / SAGITTAL_PX
     plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (spacing, spacing))
     descriptors, heavy = [], []
     with TemporaryDirectory() as work:
-        sheets = make_sheets(_PATIENTS, _SEED, Path(work))["sagittal"]
-    for number, rows in enumerate(np.array_split(np.arange(len(sheets.labels)), len(sheets.labels) // 30)):
+        maps = make_label_maps(_PATIENTS, _SEED, Path(work))["sagittal"]
+    for number, rows in enumerate(np.array_split(np.arange(len(maps.labels)), len(maps.labels) // 30)):
         for t2 in (False, True):
             rng = np.random.default_rng([_SEED, number, t2])
-            pictures = look(sheets, rows, "sagittal", rng, negatives=0.0, t2=t2).pictures
-            descriptors += [describe(picture.numpy(), plane) for picture in pictures]
+            images = draw_images(maps, rows, "sagittal", rng, negatives=0.0, t2=t2).images
+            descriptors += [describe(image.numpy(), plane) for image in images]
             heavy += [t2] * len(rows)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
     return model.fit(np.array(descriptors), heavy)

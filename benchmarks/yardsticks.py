@@ -12,14 +12,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.feature import hog, local_binary_pattern
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from lsdc.features.encoder import Encoder
+from lsdc.features.linear_probe import linear_probe
+from lsdc.features.reference_encoders import resize_crops
 from lsdc.features.store_settings import Settings
 
 FINDINGS = {
@@ -81,56 +78,7 @@ def probe(features: NDArray, rows: pd.DataFrame) -> dict[str, Any]:
 
 def cross_fitted(features: NDArray, truth: NDArray, groups: NDArray, balanced: bool) -> NDArray:
     """Decision function of a logistic probe for patients whom it was not fitted on."""
-    score = np.zeros(len(truth))
-    for train, test in GroupKFold(5).split(features, truth, groups):
-        weight = "balanced" if balanced else None
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.003, class_weight=weight, max_iter=2000)
-        )
-        score[test] = model.fit(features[train], truth[train]).decision_function(features[test])
-    return score
-
-
-def resized(crops: Crops, width: int, height: int) -> NDArray[np.uint8]:
-    """All crops stretched to one size, (n, height, width)."""
-    return np.stack([
-        np.asarray(Image.fromarray(crop).resize((width, height), Image.Resampling.BILINEAR)) for crop in crops
-    ])  # fmt: skip
-
-
-def pixels(crops: Crops) -> NDArray:
-    """16 x 8 pixels."""
-    return resized(crops, 16, 8).reshape(len(crops), -1) / 255.0
-
-
-def textures(crops: Crops) -> NDArray:
-    """Histograms of gradients and of local binary patterns."""
-    features = []
-    for picture in resized(crops, 64, 32):
-        patterns = local_binary_pattern(picture, 8, 1, "uniform").astype(int)
-        gradients = hog(picture, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1))
-        features.append(np.append(gradients, np.bincount(patterns.ravel(), minlength=10) / patterns.size))
-    return np.array(features)
-
-
-def mobilenet(weights: Path | None) -> Callable[[Crops], NDArray]:
-    """A MobileNetV2 of timm, random or with a file's weights."""
-
-    def embed(crops: Crops) -> NDArray:
-        import timm
-        from safetensors.torch import load_file
-        from torch.nn import ReLU6
-
-        torch.manual_seed(0)
-        network = timm.create_model("mobilenetv2_100", num_classes=1001, pad_type="same", act_layer=ReLU6)
-        if weights is not None:
-            network.load_state_dict(load_file(weights))
-        network.eval().reset_classifier(0)
-        pictures = torch.from_numpy(resized(crops, PX, PX)).float()[:, None].expand(-1, 3, -1, -1) / 127.5 - 1
-        with torch.inference_mode():
-            return np.concatenate([network(batch).numpy() for batch in pictures.split(128)])
-
-    return embed
+    return linear_probe(features, truth, groups, balanced=balanced).scores
 
 
 def crops_per_second(weights: str, crops: int = 1024, rounds: int = 3) -> float:
@@ -150,6 +98,6 @@ def ours(weights: str) -> Callable[[Crops], NDArray]:
 
     def embed(crops: Crops) -> NDArray:
         encoder = Encoder.build(Settings().backbone, weights, torch.device("cpu"))
-        return encoder.features(np.repeat(resized(crops, PX, PX)[:, None], 3, axis=1))
+        return encoder.features(np.repeat(resize_crops(crops, PX, PX)[:, None], 3, axis=1))
 
     return embed

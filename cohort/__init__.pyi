@@ -6,6 +6,7 @@ from .discovery.studies import discover as discover
 from .discovery.studies import read_study as read_study
 from .folds import make_folds as make_folds
 from .geometry import SlicePlane as SlicePlane
+from .image_stacks import ImagesError as ImagesError
 from .location import Location as Location
 from .study import Series as Series
 from .study import Slice as Slice

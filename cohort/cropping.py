@@ -1,4 +1,4 @@
-"""Square pictures cut in millimeters from slices: gray values windowed, turned upright."""
+"""Square crops cut in millimeters from slices: gray values windowed, turned upright."""
 
 from __future__ import annotations
 
@@ -9,74 +9,130 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.geometry import CANONICAL_AXES, SlicePlane
 from lsdc.cohort.study import Series, Slice
 from lsdc.cohort.vocabulary import View
 
-Picture = NDArray[np.uint8]
-
-# Directions (LPS) in which columns and rows of a picture run: sagittal anterior at the left, head up;
-# axial as radiologists look at it, the patient's left at the right and anterior up.
-_AXES = {
-    View.SAGITTAL_T1: ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
-    View.SAGITTAL_T2: ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
-    View.AXIAL_T2: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
-}
+Crop = NDArray[np.uint8]
+"""A gray image (rows, columns) of 0 to 255."""
 
 
-class Pose(NamedTuple):
-    """How the pixels of a slice must be turned to stand upright; whole quarter turns and flips only."""
+class Reorientation(NamedTuple):
+    """How the pixels of a slice must be turned to stand upright; whole quarter turns and flips only.
+
+    Parameters
+    ----------
+    transpose : bool
+        Whether rows and columns are exchanged; done first.
+    flip_columns : bool
+        Whether the order of columns is then reversed.
+    flip_rows : bool
+        Whether the order of rows is then reversed.
+    """
 
     transpose: bool
     flip_columns: bool
     flip_rows: bool
 
-    def image(self, pixels: Picture) -> Picture:
-        """Turn a picture."""
+    def image(self, pixels: Crop) -> Crop:
+        """Turn an image upright.
+
+        Parameters
+        ----------
+        pixels : (rows, columns) uint8
+            Pixels as they lie in the slice.
+
+        Returns
+        -------
+        (rows, columns) uint8
+            A view of the same pixels, rows and columns exchanged where `transpose` is set.
+        """
         if self.transpose:
             pixels = pixels.T
         return pixels[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
 
     def offset(self, columns: float, rows: float) -> tuple[float, float]:
-        """Turn a displacement, given along columns and rows of the slice."""
+        """Turn a displacement in the slice into one in the upright image.
+
+        Parameters
+        ----------
+        columns, rows : float
+            Along columns and rows of the slice, in any unit.
+
+        Returns
+        -------
+        (float, float)
+            To the right and down in the upright image, in the same unit.
+        """
         if self.transpose:
             columns, rows = rows, columns
         return (-columns if self.flip_columns else columns), (-rows if self.flip_rows else rows)
 
     def inverse(self, across: float, down: float) -> tuple[float, float]:
-        """Turn a displacement in the upright picture back to columns and rows of the slice."""
+        """Turn a displacement in the upright image back into one in the slice; the inverse of `offset`.
+
+        Parameters
+        ----------
+        across, down : float
+            To the right and down in the upright image, in any unit.
+
+        Returns
+        -------
+        (float, float)
+            Along columns and rows of the slice, in the same unit.
+        """
         columns, rows = (-across if self.flip_columns else across), (-down if self.flip_rows else down)
         return (rows, columns) if self.transpose else (columns, rows)
 
 
-def pose_of(plane: SlicePlane, view: View, mirrored: bool = False) -> Pose:
-    """Tell from the plane's directions how to turn its pixels upright.
+def reorientation_of(plane: SlicePlane, view: View, mirrored: bool = False) -> Reorientation:
+    """Decide by the plane's directions how to turn its pixels upright.
 
     Parameters
     ----------
     plane : SlicePlane
         The slice's plane.
     view : View
-        Decides what upright is.
-    mirrored : bool
+        Decides what upright is: `CANONICAL_AXES` of its plane.
+    mirrored : bool, default False
         Axial only: put the patient's right where the left would be.
 
+    Returns
+    -------
+    Reorientation
+        The turn whose result is closest to upright; a tilt of less than 45 degrees remains.
+
+    Examples
+    --------
     >>> upright = SlicePlane((0., 0., 0.), (0., 1., 0.), (0., 0., -1.), (1., 1.))
-    >>> pose_of(upright, View.SAGITTAL_T2)
-    Pose(transpose=False, flip_columns=False, flip_rows=False)
+    >>> reorientation_of(upright, View.SAGITTAL_T2)
+    Reorientation(transpose=False, flip_columns=False, flip_rows=False)
     """
-    across, down = (np.asarray(axis) for axis in _AXES[view])
+    across, down = (np.asarray(axis) for axis in CANONICAL_AXES[view.plane])
     if mirrored and view is View.AXIAL_T2:
         across = -across
     row, column = np.asarray(plane.row_direction), np.asarray(plane.column_direction)
     transpose = bool(abs(column @ across) + abs(row @ down) > abs(row @ across) + abs(column @ down))
     if transpose:
         row, column = column, row
-    return Pose(transpose, bool(row @ across < 0), bool(column @ down < 0))
+    return Reorientation(transpose, bool(row @ across < 0), bool(column @ down < 0))
 
 
 def window_of(series: Series, most: int = 24) -> tuple[float, float]:
-    """The 1st and 99th percentile of a series, from every fourth pixel of at most `most` slices."""
+    """Choose the gray window of a series, its 1st to 99th percentile.
+
+    Parameters
+    ----------
+    series : Series
+        At least one slice.
+    most : int, default 24
+        At most so many slices, evenly spread, are sampled, every fourth row and column of each.
+
+    Returns
+    -------
+    (float, float)
+        The values that become black and white; the second is always above the first.
+    """
     chosen = np.unique(
         np.linspace(0, len(series.slices) - 1, min(most, len(series.slices))).round().astype(int)
     )
@@ -87,14 +143,14 @@ def window_of(series: Series, most: int = 24) -> tuple[float, float]:
 
 @dataclass
 class Cutter:
-    """Cuts square pictures from the slices of one series.
+    """Cuts square crops from the slices of one series.
 
     Parameters
     ----------
     series : Series
-        Where from.
+        The series; all crops have its gray window.
     view : View
-        How pictures are turned.
+        Decides how crops are turned.
     """
 
     series: Series
@@ -105,9 +161,7 @@ class Cutter:
         """Find the gray window of the series."""
         self._window = window_of(self.series)
 
-    def cut(
-        self, index: int, point: tuple[float, float], mm: float, px: int, mirrored: bool = False
-    ) -> Picture:
+    def cut(self, index: int, point: tuple[float, float], mm: float, px: int, mirrored: bool = False) -> Crop:
         """Cut a square around a point.
 
         Parameters
@@ -119,8 +173,8 @@ class Cutter:
         mm : float
             Side of the square in the patient.
         px : int
-            Side of the picture.
-        mirrored : bool
+            Side of the crop.
+        mirrored : bool, default False
             Axial only: put the patient's right where the left would be.
 
         Returns
@@ -132,25 +186,63 @@ class Cutter:
         patch, box = _patch(item, point, mm)
         low, high = self._window
         gray = ((patch - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
-        picture = Image.fromarray(gray).resize((px, px), Image.Resampling.BILINEAR, box=box)
-        return pose_of(item.plane, self.view, mirrored).image(np.asarray(picture))
+        crop = Image.fromarray(gray).resize((px, px), Image.Resampling.BILINEAR, box=box)
+        return reorientation_of(item.plane, self.view, mirrored).image(np.asarray(crop))
 
     def place(
         self, index: int, center: tuple[float, float], point: tuple[float, float], mm: float, px: int
     ) -> tuple[float, float]:
-        """Map a point of a slice into the picture that `cut` makes around `center`: column and row, px."""
+        """Map a point of a slice into the crop that `cut` makes around `center`, not mirrored.
+
+        Parameters
+        ----------
+        index : int
+            Slice of the series.
+        center : (column, row)
+            Center of the crop, px of that slice.
+        point : (column, row)
+            The point, px of that slice.
+        mm : float
+            Side of the crop in the patient.
+        px : int
+            Side of the crop.
+
+        Returns
+        -------
+        (float, float)
+            Column and row in the crop, px; outside 0 to `px` - 1 where the crop does not reach.
+        """
         plane = self.series.slices[index].plane
         columns = (point[0] - center[0]) * plane.spacing[1]
         rows = (point[1] - center[1]) * plane.spacing[0]
-        across, down = pose_of(plane, self.view).offset(columns, rows)
+        across, down = reorientation_of(plane, self.view).offset(columns, rows)
         return across * px / mm + (px - 1) / 2, down * px / mm + (px - 1) / 2
 
     def unplace(
         self, index: int, center: tuple[float, float], place: tuple[float, float], mm: float, px: int
     ) -> tuple[float, float]:
-        """Map a pixel of that picture back to the slice; the inverse of `place`."""
+        """Map a point of that crop back to the slice; the inverse of `place`.
+
+        Parameters
+        ----------
+        index : int
+            Slice of the series.
+        center : (column, row)
+            Center of the crop, px of that slice.
+        place : (column, row)
+            The point, px of the crop.
+        mm : float
+            Side of the crop in the patient.
+        px : int
+            Side of the crop.
+
+        Returns
+        -------
+        (float, float)
+            Column and row in the slice, px.
+        """
         plane = self.series.slices[index].plane
-        columns, rows = pose_of(plane, self.view).inverse(
+        columns, rows = reorientation_of(plane, self.view).inverse(
             *((item - (px - 1) / 2) * mm / px for item in place)
         )
         return center[0] + columns / plane.spacing[1], center[1] + rows / plane.spacing[0]
@@ -158,8 +250,8 @@ class Cutter:
 
 def _patch(
     item: Slice, point: tuple[float, float], mm: float
-) -> tuple[NDArray, tuple[float, float, float, float]]:
-    """The pixels around a point, zero-padded, and the square's edges in them as Pillow counts them."""
+) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
+    """Copy the pixels around a point, minus infinity outside, and give the square's edges in them in Pillow's terms."""
     rows, columns = item.pixels.shape
     half = (mm / item.plane.spacing[1] / 2, mm / item.plane.spacing[0] / 2)
     edges = [(point[k] + 0.5 - half[k], point[k] + 0.5 + half[k]) for k in range(2)]

@@ -1,63 +1,70 @@
-"""The one table of folds: by study, stratified by how severe each study is."""
+"""The one table of folds: grouped by study, stratified by how severe each study is."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lsdc.runtime import ConfigError
 
 
-def make_folds(labels: pd.DataFrame, k: int = 5, seed: int = 0) -> dict[str, int]:
-    """Spread studies over folds so that each fold has its share of every kind of severity.
+def make_folds(labels: pd.DataFrame, folds: int = 5, seed: int = 0) -> dict[str, int]:
+    """Spread studies over folds so that every fold has about the same mixture of severities.
 
     Studies are ordered by their severity profile (any severe canal, then the weighted burden), cut into
-    blocks of k neighbors, and each block is dealt over the folds at random. The result depends on the set of
-    studies, `k` and `seed`, not on the order of the rows.
+    blocks of `folds` neighbors, and each block is dealt over the folds at random. The result depends on the set of
+    studies, `folds` and `seed`, not on the order of the rows.
 
     Parameters
     ----------
     labels : DataFrame
-        Index study_id; 25 columns of grades 0, 1, 2, with -1 where blank.
-    k : int
-        Folds; with fewer studies than `k`, one fold per study.
-    seed : int
-        For the dealing.
+        The index is the study's id; 25 columns of grades 0, 1, 2, with -1 where blank, as `read_labels` gives them.
+    folds : int, default 5
+        Number of folds, at least 2; with fewer studies than that, one fold per study.
+    seed : int, default 0
+        Seed of the random dealing.
 
     Returns
     -------
     dict of str to int
-        Fold of each study, 0..k-1.
+        Fold of each study, from 0 to `folds` - 1.
 
     Raises
     ------
     ConfigError
-        When fewer than 2 folds are asked for, or fewer than 2 studies are there.
+        When fewer than 2 folds are asked for, there are fewer than 2 studies, or a study has two rows.
+
+    Examples
+    --------
+    >>> labels = pd.DataFrame(0, index=["a", "b", "c", "d"], columns=[f"spinal_{k}" for k in range(25)])
+    >>> sorted(make_folds(labels, folds=2).values())
+    [0, 0, 1, 1]
     """
-    if k < 2:
-        raise ConfigError(f"folds must be at least 2, not {k}")
+    if folds < 2:
+        raise ConfigError(f"folds must be at least 2, not {folds}")
     if len(labels) < 2:
         raise ConfigError(
             f"cross-fitting needs at least 2 labeled studies and found {len(labels)}; "
-            "add studies, or extract with --like a store of another cohort"
+            "add studies, or use a store or model of another cohort"
         )
     if labels.index.has_duplicates:
         repeated = labels.index[labels.index.duplicated()][0]
         raise ConfigError(f"study {repeated!r} has more than one row of labels; keep one")
-    k = min(k, len(labels))
+    folds = min(folds, len(labels))
     labels = labels.sort_index()
     order = np.lexsort(_profile(labels).T[::-1])
     rng = np.random.default_rng(seed)
-    folds: dict[str, int] = {}
-    for start in range(0, len(order), k):
-        block = order[start : start + k]
-        for index, fold in zip(block, rng.permutation(k)):
-            folds[str(labels.index[index])] = int(fold)
-    return {study: folds[study] for study in map(str, labels.index)}
+    fold_of: dict[str, int] = {}
+    for start in range(0, len(order), folds):
+        block = order[start : start + folds]
+        for index, fold in zip(block, rng.permutation(folds)):
+            fold_of[str(labels.index[index])] = int(fold)
+    return {study: fold_of[study] for study in map(str, labels.index)}
 
 
-def _profile(labels: pd.DataFrame) -> np.ndarray:
-    """Sort keys per study, the most important first: any severe canal, total burden, burden per family."""
+def _profile(labels: pd.DataFrame) -> NDArray[np.int64]:
+    """Compute sort keys per study, the most important first: any severe canal, total burden, burden per family."""
     grades = labels.to_numpy()
     weight = np.array([0, 0, 1, 3])[grades + 1]
     columns = [str(name) for name in labels.columns]

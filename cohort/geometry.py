@@ -1,8 +1,11 @@
-"""Where pixels are in the patient: mapping to millimeters and back, for single slices."""
+"""Where pixels are in the patient: mapping to millimeters and back, for single slices.
+
+Patient space is DICOM's: x towards the patient's left, y towards the back (posterior), z towards the head, in
+millimeters (LPS).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +13,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
+"""An array of any dtype, for code that states shape and dtype in its docstrings."""
+Floats = NDArray[np.float64]
+"""Positions, directions or distances."""
+Vector = tuple[float, float, float]
+"""A position in mm, or a direction of length 1, in patient space (LPS)."""
+Axes = tuple[Vector, Vector]
+"""Directions along which the column index and the row index of an image grow; unit vectors, LPS."""
+
+CANONICAL_AXES: dict[str, Axes] = {
+    "sagittal": ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
+    "axial": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "coronal": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
+}
+"""How an upright image of each plane lies in the patient.
+
+Sagittal: anterior at the left, head up. Axial, as radiologists view it: the patient's left at the right, anterior up.
+"""
+_STEEPEST_AXIAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -28,16 +49,22 @@ class SlicePlane:
     References
     ----------
     DICOM PS3.3 C.7.6.2.1.1, equation C.7.6.2.1-1.
+
+    Examples
+    --------
+    >>> axial = SlicePlane((-120.0, -140.0, 32.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.5, 0.5))
+    >>> axial.normal.tolist(), axial.position
+    ([0.0, 0.0, 1.0], 32.0)
     """
 
-    origin: tuple[float, float, float]
-    row_direction: tuple[float, float, float]
-    column_direction: tuple[float, float, float]
+    origin: Vector
+    row_direction: Vector
+    column_direction: Vector
     spacing: tuple[float, float]
 
     @property
-    def normal(self) -> Array:
-        """Unit normal of the slice: row direction x column direction."""
+    def normal(self) -> Floats:
+        """Unit normal of the slice, row direction x column direction; shape (3,), LPS."""
         normal = np.cross(self.row_direction, self.column_direction)
         return normal / np.linalg.norm(normal)
 
@@ -46,7 +73,7 @@ class SlicePlane:
         """Position of the slice along its normal, mm."""
         return float(self.normal @ np.asarray(self.origin))
 
-    def to_patient(self, points: ArrayLike) -> Array:
+    def to_patient(self, points: ArrayLike) -> Floats:
         """Map pixel positions of this slice to patient space.
 
         Parameters
@@ -57,8 +84,10 @@ class SlicePlane:
         Returns
         -------
         (n, 3) float
-            mm along the patient's left, posterior and head directions.
+            Position in mm along the patient's left, posterior and head directions.
 
+        Examples
+        --------
         >>> plane = SlicePlane((-120., -140., 32.), (1., 0., 0.), (0., 1., 0.), (0.5, 0.5))
         >>> plane.to_patient([[10, 0]]).tolist()
         [[-115.0, -140.0, 32.0]]
@@ -68,25 +97,42 @@ class SlicePlane:
         steps = points * (self.spacing[1], self.spacing[0])
         return np.asarray(self.origin) + steps[:, :1] * row + steps[:, 1:] * column
 
-    def to_pixel(self, points: ArrayLike) -> Array:
+    def to_pixel(self, points: ArrayLike) -> Floats:
         """Project patient positions onto this slice, along its normal.
 
         Parameters
         ----------
         points : (n, 3) float
-            mm in patient space.
+            Position in mm in patient space (LPS); it need not lie in the plane.
 
         Returns
         -------
         (n, 2) float
             Column and row, in pixels; may lie outside the image.
+
+        Examples
+        --------
+        >>> plane = SlicePlane((-120., -140., 32.), (1., 0., 0.), (0., 1., 0.), (0.5, 0.5))
+        >>> plane.to_pixel([[-115.0, -140.0, 99.0]]).tolist()
+        [[10.0, 0.0]]
         """
         offset = np.asarray(points, float).reshape(-1, 3) - np.asarray(self.origin)
         axes = np.stack([self.row_direction, self.column_direction], axis=1)
         return offset @ axes / (self.spacing[1], self.spacing[0])
 
-    def distance(self, points: ArrayLike) -> Array:
-        """Signed distance of patient positions from the plane, mm along the normal; shape (n,)."""
+    def distance(self, points: ArrayLike) -> Floats:
+        """Measure how far patient positions are from the plane of this slice.
+
+        Parameters
+        ----------
+        points : (n, 3) float
+            Position in mm in patient space (LPS).
+
+        Returns
+        -------
+        (n,) float
+            Signed distance in mm, positive on the side that the normal points to.
+        """
         offset = np.asarray(points, float).reshape(-1, 3) - np.asarray(self.origin)
         return offset @ self.normal
 
@@ -96,11 +142,51 @@ class SlicePlane:
         return self.row_direction[0] > 0
 
 
-def orientation_view(row_direction: Sequence[float], column_direction: Sequence[float]) -> str:
-    """Name the anatomical plane of a slice by the axis closest to its normal.
+def plane_of(normal: ArrayLike) -> str:
+    """Name the anatomical plane with a normal.
 
-    >>> orientation_view((0, 1, 0), (0, 0, -1))
-    'sagittal'
+    Slices tilted by up to 60 degrees are still axial: lumbosacral discs can be tilted by more than 45.
+
+    Parameters
+    ----------
+    normal : (3,) float
+        Unit normal of the plane, LPS; either of its two directions.
+
+    Returns
+    -------
+    str
+        `sagittal`, `axial` or `coronal`.
+
+    Examples
+    --------
+    >>> plane_of((0, 0.8, 0.6))
+    'axial'
     """
-    normal = np.abs(np.cross(row_direction, column_direction))
-    return ("sagittal", "coronal", "axial")[int(np.argmax(normal))]
+    left, posterior, head = np.abs(np.asarray(normal, float))
+    if left >= max(posterior, head):
+        return "sagittal"
+    return "axial" if head >= _STEEPEST_AXIAL else "coronal"
+
+
+def anatomical_normal(axes: Axes) -> Floats:
+    """Compute the normal of a plane, in the direction along which slices are counted.
+
+    Parameters
+    ----------
+    axes : (row direction, column direction)
+        Unit vectors, LPS.
+
+    Returns
+    -------
+    (3,) float
+        Unit normal towards the patient's left (sagittal), head (axial) or back (coronal).
+
+    Examples
+    --------
+    >>> anatomical_normal(((0, 1, 0), (0, 0, -1))).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    normal = np.cross(*axes)
+    towards = normal[{"sagittal": 0, "coronal": 1, "axial": 2}[plane_of(normal)]]
+    normal = normal / np.linalg.norm(normal) * (1.0 if towards > 0 else -1.0)
+    return normal + 0.0

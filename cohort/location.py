@@ -1,4 +1,4 @@
-"""Where a target is: the selector's result."""
+"""Where a target is in a study: what the slice selector finds."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from lsdc.cohort.vocabulary import Target, View
 
 @dataclass(frozen=True)
 class Location:
-    """The place of one target in a study.
+    """The location of one target in a study: a slice, and a point in it.
 
     Parameters
     ----------
     target : Target
-        What is located.
+        The condition and level that is located.
     view : View
-        The target's own view.
+        The view in which the target is graded.
     series, slice : int or None
-        Index into `study.series` and into its slices; None where the own view is absent or does not reach.
+        Index into `study.series` and into the slices of that series; None where the view is absent or its slices do
+        not reach the target.
     point : (float, float)
-        Column and row in that slice, px; NaN where absent.
+        Column and row in that slice, px; NaN where there is no slice.
     patient : (float, float, float)
-        mm towards the patient's left, posterior, head; known whenever any view gave the level, else NaN.
+        Position in mm along the patient's left, posterior and head directions; NaN where no view gave the level.
     confidence : float
-        0 to 1.
+        How sure the location is, from 0 to 1.
     located_by : str
         `network`, `geometry` (projected from another view), `mean_position`, or `absent`.
     flags : frozenset of str
-        `view_absent`, `out_of_stack`.
+        `view_absent`, `out_of_stack`; empty by default.
     """
 
     target: Target

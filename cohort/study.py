@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from lsdc.cohort.geometry import Array, SlicePlane
+from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.image_stacks import Images, PerView, stack_images
 from lsdc.cohort.vocabulary import View
 from lsdc.runtime import Problem
 
-Pixels = NDArray[np.float32]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Slice:
     """One image with its plane.
 
@@ -28,16 +27,22 @@ class Slice:
     instance_number : int
         The file's InstanceNumber: a label, not geometry.
     source : str
-        File it came from, with `#frame` for multi-frame files.
+        The file that it was read from, with `#frame` for multi-frame files.
     """
 
-    pixels: Pixels
+    pixels: NDArray[np.float32]
     plane: SlicePlane
     instance_number: int
     source: str
 
+    def __repr__(self) -> str:
+        """Give number, size and spacing in one line, never pixels."""
+        rows, columns = self.pixels.shape
+        row_mm, column_mm = self.plane.spacing
+        return f"Slice({self.instance_number}, {rows} x {columns} px of {row_mm:.3g} x {column_mm:.3g} mm)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Series:
     """Slices of one orientation, ordered by position along their common normal.
 
@@ -48,16 +53,17 @@ class Series:
     series_id : str
         The competition's series id, or the SeriesInstanceUID; the parts of a split series share it.
     view : View or None
-        None where it could not be told.
+        None where it could not be recognized.
     slices : tuple of Slice
-        In anatomical order; images may differ in size.
-    metadata : dict
-        Allowlisted acquisition values (spacing, thickness, TE, TR, field strength, age, sex …).
+        In anatomical order, at least one; images may differ in size.
+    metadata : dict of str to float
+        Allowlisted acquisition values (spacing, thickness, TE, TR, field strength, age, sex …); NaN where a value is
+        not known. Empty by default.
     flags : frozenset of str
         What was missing and replaced (`lsdc.cohort.dicom.image_planes` says by what): `no_orientation`,
         `no_pixel_spacing`, `no_thickness`, `no_spacing_between`, `no_position`; `mended` where single slices
         took such values from the others; `duplicates_dropped`; `split` where one series became several;
-        `view_guessed` where no table describes it.
+        `view_guessed` where no table describes it. Empty by default.
     """
 
     series_id: str
@@ -66,25 +72,42 @@ class Series:
     metadata: dict[str, Any] = field(default_factory=dict)
     flags: frozenset[str] = frozenset()
 
+    def __repr__(self) -> str:
+        """Give id, view and number of slices in one line."""
+        return f"Series({self.series_id!r}, {self.view or 'no view'} x {len(self.slices)})"
+
     @property
     def placed(self) -> bool:
         """Whether its place in the patient is known, so that points of other series can be found on it."""
         return not self.flags & {"no_position", "no_orientation"}
 
     @property
-    def positions(self) -> Array:
+    def positions(self) -> NDArray[np.float64]:
         """Position of each slice along the first slice's normal, mm; shape (n,)."""
         normal = self.slices[0].plane.normal
         return np.array([normal @ np.asarray(item.plane.origin) for item in self.slices])
 
-    def nearest(self, point: Array) -> int:
-        """Index of the slice whose plane is nearest to a patient position (3,), mm."""
+    def nearest(self, point: ArrayLike) -> int:
+        """Find the slice whose plane is nearest to a point.
+
+        Parameters
+        ----------
+        point : (3,) float
+            Position in mm in patient space (LPS).
+
+        Returns
+        -------
+        int
+            Index into `slices`.
+        """
         return int(np.argmin([abs(item.plane.distance(point)[0]) for item in self.slices]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """All series of one examination that could be read.
+
+    `lsdc.read_study` reads one from DICOM files, `from_images` makes one of arrays or PNG and JPEG files.
 
     Parameters
     ----------
@@ -93,13 +116,103 @@ class Study:
     series : tuple of Series
         Any number, of any view.
     problems : tuple of Problem
-        What was left out while reading.
+        What was left out while reading; empty by default.
     """
 
     study_id: str
     series: tuple[Series, ...]
     problems: tuple[Problem, ...] = ()
 
+    def __repr__(self) -> str:
+        """Give id, views with their numbers of slices, and the number of problems in one line."""
+        series = ", ".join(f"{item.view or 'no view'} x {len(item.slices)}" for item in self.series)
+        return f"Study({self.study_id!r}, {series or 'no series'}; problems: {len(self.problems)})"
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Images | PerView[Images],
+        view: View | str | None = None,
+        *,
+        spacing: tuple[float, float] | PerView[tuple[float, float]],
+        slice_distance: float | PerView[float] = 4.0,
+        order: str | PerView[str] | None = None,
+        study_id: str = "images",
+    ) -> Self:
+        """Make a study of images that are not DICOM: arrays, or PNG and JPEG files.
+
+        The images must be upright: sagittal ones with anterior at the left and the head up, axial ones with the
+        patient's left at the right and anterior up. Each view becomes a series of parallel, upright slices centered on
+        the origin of patient space.
+
+        Parameters
+        ----------
+        images : sequence of array or path, or path, or mapping of View or str to these
+            The slices of one view: (rows, columns) arrays of any numeric dtype, paths of gray or color PNG or JPEG
+            files, or a folder of such files, taken in natural order of their names. A mapping holds the slices of
+            several views. All slices of a view must be of the same dtype, as their values are compared.
+        view : View or str, optional
+            The view of the images, such as `View.SAGITTAL_T2` or `Sagittal T2/STIR`; needed unless `images` is a
+            mapping.
+        spacing : (float, float), or mapping of View or str to that
+            mm between rows, mm between columns; one for all views, or one for each.
+        slice_distance : float, or mapping of View or str to that
+            mm between the centers of neighboring slices; one for all views, or one for each. By default 4, which is
+            usual in lumbar studies.
+        order : str, or mapping of View or str to that, optional
+            Sides between which the images given run: `right_to_left` (the default) or `left_to_right` for sagittal
+            views, `foot_to_head` (the default) or `head_to_foot` for the axial one. A wrong order swaps left and
+            right, or head and foot.
+        study_id : str, default "images"
+            Beginning of the row ids of the study.
+
+        Returns
+        -------
+        Study
+            One series per view, slices in anatomical order, numbered from 1 as given, with the flag `no_thickness`.
+            Several series also carry the flag `no_position`, as nothing says how they lie to each other: no point is
+            projected from one to another.
+
+        Raises
+        ------
+        ImagesError
+            When a file is no PNG or JPEG image or cannot be read, an array is not 2-D or not numeric, dtypes differ,
+            spacing or distance is not positive, or view or order is unknown.
+
+        Examples
+        --------
+        >>> slices = [np.zeros((320, 300), np.uint8)] * 15
+        >>> Study.from_images(slices, "Sagittal T2/STIR", spacing=(0.6, 0.6), slice_distance=4.5)
+        Study('images', Sagittal T2/STIR x 15; problems: 0)
+        """
+        stacks = stack_images(images, view, spacing, slice_distance, order)
+        flags = frozenset({"no_thickness"} | ({"no_position"} if len(stacks) > 1 else set()))
+        series = (
+            Series(
+                str(number),
+                stack.view,
+                tuple(
+                    Slice(image.pixels, plane, image.number, image.source)
+                    for image, plane in zip(stack.images, stack.planes)
+                ),
+                stack.metadata,
+                flags,
+            )
+            for number, stack in enumerate(stacks, start=1)
+        )
+        return cls(study_id, tuple(series))
+
     def of_view(self, view: View) -> list[Series]:
-        """The series of one view, in the order found; may be empty."""
+        """Select the series of one view.
+
+        Parameters
+        ----------
+        view : View
+            The view.
+
+        Returns
+        -------
+        list of Series
+            In the order of `series`; may be empty.
+        """
         return [item for item in self.series if item.view is view]

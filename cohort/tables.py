@@ -11,24 +11,27 @@ import pandas as pd
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, RowIdError, parse_row_id
 from lsdc.runtime import TableError
+from lsdc.runtime.paths import PathLike
 
 UNLABELED = -1
 """Code of a blank label."""
 
 
-def read_text_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_text_table(path: PathLike, columns: Sequence[str]) -> pd.DataFrame:
     """Read a CSV table as text; blank cells become empty strings.
 
     Parameters
     ----------
-    path : Path
-        CSV, UTF-8 with or without a byte order mark.
+    path : path
+        A CSV table in UTF-8, with or without a byte order mark.
     columns : sequence of str
         Columns that must be there; others are dropped.
 
     Returns
     -------
-    DataFrame of str, indexed by the line number in the file (the header is line 1).
+    DataFrame of str
+        The columns asked for, cells without spaces around them, rows that are not all blank; the index is the line
+        number in the file (the header is line 1).
 
     Raises
     ------
@@ -67,7 +70,10 @@ def read_text_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
-    # Spreadsheets turn ids into floats, and long ones into powers of ten that have lost their digits.
+    """Check a column of ids, which spreadsheets may have turned into floats.
+
+    Long ids that have become powers of ten have lost their digits and are refused.
+    """
     ids = table[column].str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
     blank = ids.index[ids == ""]
     if len(blank):
@@ -82,6 +88,7 @@ def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    """Parse a column of finite numbers."""
     values = pd.to_numeric(table[column], errors="coerce")
     bad = values.index[~np.isfinite(values)]
     if len(bad):
@@ -92,6 +99,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _whole_numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    """Parse a column of whole numbers that fit into 32 bits."""
     values = _numbers(path, table, column)
     bad = values.index[(values % 1 != 0) | (values.abs() >= 2**31)]
     if len(bad):
@@ -102,14 +110,21 @@ def _whole_numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _unique(path: Path, ids: pd.Series, what: str) -> None:
+    """Refuse ids that come twice."""
     twice = ids.index[ids.duplicated()]
     if len(twice):
         first = ids.index[ids == ids[twice[0]]][0]
         raise TableError(f"{path}: row {twice[0]}: {what} {ids[twice[0]]!r} was already in row {first}")
 
 
-def read_labels(path: Path) -> pd.DataFrame:
+def read_labels(path: PathLike) -> pd.DataFrame:
     """Read train.csv.
+
+    Parameters
+    ----------
+    path : path
+        A CSV table with a column `study_id` and one for each of the 25 targets, which holds `Normal/Mild`, `Moderate`,
+        `Severe` (or `normal_mild` …) or nothing.
 
     Returns
     -------
@@ -119,8 +134,9 @@ def read_labels(path: Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        When a column is missing, a label is unknown, or a study comes twice.
+        When there is no such table, a column is missing, a label is unknown, or a study comes twice.
     """
+    path = Path(path)
     slugs = [target.slug for target in TARGETS]
     table = read_text_table(path, ["study_id", *slugs])
     ids = _identifier(path, table, "study_id")
@@ -141,20 +157,26 @@ def read_labels(path: Path) -> pd.DataFrame:
     return pd.DataFrame(labels, index=pd.Index(ids.to_numpy(), name="study_id", dtype=str))
 
 
-def read_coordinates(path: Path) -> pd.DataFrame:
-    """Read train_label_coordinates.csv.
+def read_coordinates(path: PathLike) -> pd.DataFrame:
+    """Read train_label_coordinates.csv, the annotated points.
+
+    Parameters
+    ----------
+    path : path
+        A CSV table with one point per row: study_id, series_id, instance_number, condition, level, x, y.
 
     Returns
     -------
     DataFrame
-        study_id, series_id (str), instance_number (int), condition, level (slugs), x, y (pixels); rows that
-        repeat another one are dropped.
+        study_id, series_id (str), instance_number (int), condition, level (slugs), x and y (column and row in px of
+        that slice); rows that repeat another one are dropped.
 
     Raises
     ------
     TableError
-        When a column is missing, a condition or level unknown, or a number malformed.
+        When there is no such table, a column is missing, a condition or level unknown, or a number malformed.
     """
+    path = Path(path)
     names = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
     table = read_text_table(path, names)
     result = pd.DataFrame(index=table.index)
@@ -173,8 +195,25 @@ def read_coordinates(path: Path) -> pd.DataFrame:
     return result.drop_duplicates(ignore_index=True)
 
 
-def read_series_descriptions(path: Path) -> pd.DataFrame:
-    """Read train_ or test_series_descriptions.csv: study_id, series_id, series_description, all str."""
+def read_series_descriptions(path: PathLike) -> pd.DataFrame:
+    """Read train_ or test_series_descriptions.csv, the view of each series.
+
+    Parameters
+    ----------
+    path : path
+        A CSV table with one series per row.
+
+    Returns
+    -------
+    DataFrame of str
+        study_id, series_id, series_description (such as `Sagittal T1`; may be empty).
+
+    Raises
+    ------
+    TableError
+        When there is no such table, a column is missing, or a series comes twice.
+    """
+    path = Path(path)
     table = read_text_table(path, ["study_id", "series_id", "series_description"])
     for name in ("study_id", "series_id"):
         table[name] = _identifier(path, table, name)
@@ -182,14 +221,25 @@ def read_series_descriptions(path: Path) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def read_sample_submission(path: Path) -> list[str]:
-    """Read the row ids of sample_submission.csv, in its order.
+def read_sample_submission(path: PathLike) -> list[str]:
+    """Read the row ids that a submission must hold from sample_submission.csv.
+
+    Parameters
+    ----------
+    path : path
+        A CSV table with a column `row_id`.
+
+    Returns
+    -------
+    list of str
+        Row ids in the table's order.
 
     Raises
     ------
     TableError
-        When an id is malformed or comes twice.
+        When there is no such table, or an id is malformed or comes twice.
     """
+    path = Path(path)
     table = read_text_table(path, ["row_id"])
     for row, row_id in table["row_id"].items():
         try:

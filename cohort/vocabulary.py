@@ -114,10 +114,24 @@ class View(StrEnum):
     SAGITTAL_T2 = "Sagittal T2/STIR"
     AXIAL_T2 = "Axial T2"
 
+    @property
+    def plane(self) -> str:
+        """The anatomical plane of the view: `sagittal` or `axial`."""
+        return "axial" if self is View.AXIAL_T2 else "sagittal"
+
 
 class Target(NamedTuple):
-    """One thing to grade in a study.
+    """One thing to grade in a study: a condition at a level.
 
+    Parameters
+    ----------
+    condition : Condition
+        What is graded, with its side.
+    level : Level
+        The disc level at which it is graded.
+
+    Examples
+    --------
     >>> Target(Condition.SPINAL_CANAL_STENOSIS, Level.L4_L5).row_id(4003253)
     '4003253_spinal_canal_stenosis_l4_l5'
     """
@@ -131,7 +145,18 @@ class Target(NamedTuple):
         return f"{self.condition}_{self.level}"
 
     def row_id(self, study_id: int | str) -> str:
-        """The competition's row id of this target in a study."""
+        """Compose the competition's row id of this target in a study.
+
+        Parameters
+        ----------
+        study_id : int or str
+            The study's id.
+
+        Returns
+        -------
+        str
+            `{study_id}_{condition}_{level}`; `parse_row_id` is the inverse.
+        """
         return f"{study_id}_{self.slug}"
 
     @property
@@ -144,23 +169,37 @@ TARGETS: tuple[Target, ...] = tuple(Target(condition, level) for condition in Co
 """The 25 targets in the competition's order: conditions outer, levels inner, as train.csv's columns."""
 
 GRADES: tuple[str, ...] = tuple(Grade)
-"""The probability columns."""
+"""The names of the three grades, mild to severe: the probability columns of a submission."""
 
 _ROW_ID = re.compile(rf"(?P<study>.+)_(?P<condition>{'|'.join(Condition)})_(?P<level>{'|'.join(Level)})")
 
 
 class RowIdError(LsdcError):
-    """A row id is not `{study_id}_{condition}_{level}`."""
+    """A row id does not have the form `{study_id}_{condition}_{level}`."""
 
 
 def parse_row_id(row_id: str) -> tuple[str, Target]:
     """Split a row id into the study's id and the target.
+
+    Parameters
+    ----------
+    row_id : str
+        `{study_id}_{condition}_{level}`, as submissions hold it.
+
+    Returns
+    -------
+    study_id : str
+        All that stands before condition and level; it may hold underscores.
+    target : Target
+        Condition and level.
 
     Raises
     ------
     RowIdError
         When it does not have that form.
 
+    Examples
+    --------
     >>> parse_row_id("4003253_left_subarticular_stenosis_l5_s1")[1].slug
     'left_subarticular_stenosis_l5_s1'
     """

@@ -1,7 +1,15 @@
+from .blend_model import BlendModel as BlendModel
 from .evaluation import evaluate as evaluate
+from .external import Applied as Applied
+from .external import Blended as Blended
+from .external import TunedWeights as TunedWeights
+from .external import apply_blend as apply_blend
 from .external import blend as blend
+from .external import tune as tune
+from .fitting import Fitted as Fitted
 from .fitting import fit as fit
 from .model import Model as Model
+from .nested_report import NestedReport as NestedReport
 from .prediction import Predicted as Predicted
 from .prediction import predict as predict
 from .predictions import Predictions as Predictions
@@ -9,3 +17,4 @@ from .stackers.contract import Stacker as Stacker
 from .stackers.registry import STACKERS as STACKERS
 from .stackers.registry import load_stacker as load_stacker
 from .stackers.registry import save_stacker as save_stacker
+from .stacking_data import StackingData as StackingData

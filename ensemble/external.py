@@ -1,220 +1,228 @@
-"""Stack prediction tables from anywhere, and apply the stack to new ones."""
+"""Stack prediction tables that other programs wrote, and apply the stack to new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lsdc.cohort.tables import read_labels, read_text_table
-from lsdc.cohort.vocabulary import parse_row_id
+from lsdc.ensemble.blend_model import BlendModel
+from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.nested import stack
-from lsdc.ensemble.predictions import Predictions, inner_folds
-from lsdc.ensemble.stackers.default import Tuned
-from lsdc.ensemble.stackers.registry import load_stacker
-from lsdc.metrics.official import Grades
-from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, write_submission
-from lsdc.runtime import ArtefactError, ConfigError, TableError
-from lsdc.runtime.artefact import claim, fingerprint, read_manifest, write_manifest
+from lsdc.ensemble.stacked import Stacked
+from lsdc.ensemble.stackers.default import DefaultStacker
+from lsdc.ensemble.stackers.fixed import PlainMean
+from lsdc.ensemble.tuning.search import check_trials
+from lsdc.metrics.prediction_tables import write_submission
+from lsdc.runtime import TableError
+from lsdc.runtime.artefact import claim, write_manifest
 from lsdc.runtime.console import say
+from lsdc.runtime.paths import PathLike
 
-KIND = "blend"
-SCHEMA = 1
-MADE_BY = "lsdc-ensemble blend --labels LABELS --members DIR --out MODEL"
-_TABLES = (".csv", ".parquet")
+
+@dataclass(frozen=True, repr=False)
+class Blended(Stacked):
+    """What `blend` wrote; a notebook shows it as tables.
+
+    Parameters
+    ----------
+    model : Path
+        The directory of the blend; `apply_blend` and `BlendModel.open` take it.
+    studies : int
+        Number of labeled studies.
+    chosen : str
+        Name of the stacker that predicts: `tuned`, or `plain_mean` where nothing surely beats it.
+    weights : dict of str to dict of str to float
+        By family: the positive weights of members and stackers in the tuned mix; they sum to 1.
+    report : NestedReport
+        Scores on studies held out, beside the baselines.
+    """
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What is to be stacked: members' out-of-fold predictions, grades and folds of n studies.
+class Applied:
+    """What `apply_blend` wrote.
 
     Parameters
     ----------
-    predictions : Predictions
-        Of the labeled studies.
-    grades : (n, 5, 5) int8
-        -1 where unlabeled.
-    folds : (n,) int
-        Fold of each study.
+    submission : Path
+        CSV with row_id, normal_mild, moderate, severe.
+    rows : int
+        Number of rows, 25 for each study.
+    prior_rows : int
+        Number of rows that no member has; they hold the weighted prior.
     """
 
-    predictions: Predictions
-    grades: Grades
-    folds: NDArray[np.int_]
-
-    @property
-    def hash(self) -> str:
-        """Of all of it."""
-        return fingerprint(
-            {
-                "members": list(self.predictions.members),
-                "studies": list(self.predictions.studies),
-                "cubes": self.predictions.cubes.tobytes().hex(),
-                "grades": self.grades.tobytes().hex(),
-                "folds": self.folds.tolist(),
-            }
-        )
+    submission: Path
+    rows: int
+    prior_rows: int
 
 
-def read_problem(labels: Path, members: Path, folds: Path | None = None, seed: int = 0) -> Problem:
-    """Read labels, folds and a folder of members' prediction tables, aligned by row id.
+@dataclass(frozen=True)
+class TunedWeights:
+    """Where a shared search stands after a worker's part.
 
     Parameters
     ----------
-    labels : Path
-        train.csv.
-    members : Path
-        Folder of CSV or Parquet tables named after the members; each may cover some of the rows.
-    folds : Path, optional
-        study_id and fold; default five folds by study.
+    chosen : str
+        `tuned`, or `plain_mean` where nothing surely beats it so far.
+    weights : dict of str to dict of str to float
+        By family: the positive weights of members and stackers; they sum to 1.
+    """
+
+    chosen: str
+    weights: dict[str, dict[str, float]]
+
+
+def blend(
+    labels: PathLike,
+    members: PathLike,
+    out: PathLike,
+    *,
+    folds: PathLike | None = None,
+    trials: int = 60,
+    seed: int = 0,
+    storage: str | None = None,
+) -> Blended:
+    """Stack members' out-of-fold prediction tables, whoever made them, and write the stack to a directory.
+
+    A killed run resumes when it is called again with the same arguments.
+
+    Parameters
+    ----------
+    labels : path
+        A train.csv: study_id and a column per target.
+    members : path
+        Folder of CSV or Parquet tables (row_id, normal_mild, moderate, severe) named after the members. The
+        predictions must be out of fold; a table may cover only some conditions, studies or rows.
+    out : path
+        The directory of the blend, new or begun with the same data.
+    folds : path, optional
+        CSV with study_id and fold, best those that the members were cross-fitted with. Default: five folds by
+        study, drawn with `seed`.
+    trials : int
+        Number of Optuna trials, at least 1.
     seed : int
-        For the default folds.
+        Seed of the default folds, of the search and of the bootstrap.
+    storage : str, optional
+        URL of a database in which workers share the trials; see `tune`. Default: a journal file in `out`.
+
+    Returns
+    -------
+    Blended
+        Where the blend is, its weights, and its scores on studies held out.
 
     Raises
     ------
     TableError
         When a table is malformed, or holds rows of studies without labels.
+    ConfigError
+        When `trials` is below 1, or the storage cannot be used.
+    ArtefactError
+        When `out` was begun with other data or arguments.
+
+    Examples
+    --------
+    >>> blended = blend("train.csv", "oof", "blend", folds="folds.csv")  # doctest: +SKIP
+    >>> apply_blend(blended.model, "test", "submission.csv").rows  # doctest: +SKIP
+    1500
     """
-    table = read_labels(labels)
-    studies = table.index.tolist()
-    predictions = read_members(members, studies)
-    given = inner_folds(len(studies), seed) if folds is None else read_folds(folds, studies)
-    return Problem(predictions, grades_of(table), given)
+    check_trials(trials)
+    data = read_stacking_data(labels, members, folds, seed)
+    out = Path(out)
+    configuration = {"problem": data.hash, "trials": trials, "seed": seed}
+    claim(
+        out,
+        configuration,
+        lambda: "finish it with the same arguments, or choose a new directory for the blend",
+    )
+    stack(data, out, trials=trials, seed=seed, storage=storage)
+    names = list(data.predictions.members)
+    write_manifest(out, BlendModel.kind, BlendModel.schema, members=names, configuration=configuration)
+    return Blended.read(out)
 
 
-def read_members(folder: Path, studies: Sequence[str] | None = None) -> Predictions:
-    """Read a folder of prediction tables; `studies` are all that may be there, default those found."""
-    if not folder.is_dir():
-        raise TableError(f"{folder}: no such folder of prediction tables")
-    paths = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.is_file())
-    if not paths:
-        raise TableError(f"{folder}: holds no {' or '.join(_TABLES)} table; one for each member is needed")
-    twice = [path for path in paths if sum(other.stem == path.stem for other in paths) > 1]
-    if twice:
-        raise TableError(f"{twice[0]}: there are two tables of member {twice[0].stem!r}; keep one")
-    known = None if studies is None else set(row_ids(studies))
-    tables = {path.stem: read_predictions(path, known=known) for path in paths}
-    empty = [path for path in paths if tables[path.stem].empty]
-    if empty:
-        raise TableError(f"{empty[0]}: holds no row; remove it or fill it")
-    if studies is None:
-        found = {parse_row_id(row_id)[0] for one in tables.values() for row_id in one["row_id"]}
-        studies = sorted(found, key=lambda study: (len(study), study))
-    return Predictions.from_tables(tables, studies)
+def tune(
+    labels: PathLike,
+    members: PathLike,
+    storage: str,
+    *,
+    folds: PathLike | None = None,
+    trials: int = 60,
+    seed: int = 0,
+) -> TunedWeights:
+    """Work on the trials of a blend that several machines share, until enough are finished.
 
+    Any number of workers may run it at once; `blend` with the same storage then uses their trials.
 
-def read_folds(path: Path, studies: Sequence[str]) -> NDArray[np.int_]:
-    """Read the fold of each study.
+    Parameters
+    ----------
+    labels, members : path
+        As for `blend`.
+    storage : str
+        URL of the database, such as `postgresql://user@host/name`.
+    folds : path, optional
+        As for `blend`. It is checked, but changes nothing: the search makes its folds from the seed.
+    trials : int
+        Number of trials of all workers together, at least 1.
+    seed : int
+        As for `blend`; workers and `blend` must agree on it.
+
+    Returns
+    -------
+    TunedWeights
+        The weights that the best trial so far gives.
 
     Raises
     ------
     TableError
-        When a study has no fold or two, a fold is not a whole number, or there is a single fold.
+        When a table is malformed, or holds rows of studies without labels.
+    ConfigError
+        When `trials` is below 1, or the database cannot be reached or holds a search on other data.
     """
-    table = read_text_table(path, ["study_id", "fold"])
-    twice = table.index[table["study_id"].duplicated()]
-    if len(twice):
-        raise TableError(
-            f"{path}: row {twice[0]}: study {table['study_id'][twice[0]]!r} comes twice; keep one"
-        )
-    known = dict(zip(table["study_id"], table["fold"]))
-    for row, fold in table["fold"].items():
-        if not str(fold).strip().isdecimal():
-            raise TableError(f"{path}: row {row}: {fold!r} in column 'fold' is not a whole number")
-    missing = [study for study in studies if study not in known]
-    if missing:
-        raise TableError(f"{path}: no fold for study {missing[0]!r} ({len(missing)} such studies); add them")
-    folds = np.array([int(known[study]) for study in studies])
-    if len(np.unique(folds)) < 2:
-        raise TableError(f"{path}: all studies are in fold {folds[0]}; at least two folds are needed")
-    return folds
+    check_trials(trials)
+    data = read_stacking_data(labels, members, folds, seed)
+    tuned = DefaultStacker(trials, seed, storage).fit(data.predictions, data.grades)
+    weights = {family.value: weights for family, weights in tuned.weights_.items()}
+    return TunedWeights(PlainMean.name if tuned.is_plain_mean else tuned.name, weights)
 
 
-def blend(
-    problem: Problem, out: Path, trials: int = 60, seed: int = 0, storage: str | None = None
-) -> dict[str, Any]:
-    """Stack members' tables and write the stack to `out`.
+def apply_blend(model: PathLike, members: PathLike, out: PathLike) -> Applied:
+    """Apply a saved blend to the same members' tables for other studies.
 
     Parameters
     ----------
-    problem : Problem
-        What to stack.
-    out : Path
-        Directory of the new model; one begun with the same input is finished.
-    trials : int
-        Optuna trials.
-    seed : int
-        For the search and the bootstrap.
-    storage : str, optional
-        URL of a database in which workers share the trials.
+    model : path
+        The directory that `blend` made.
+    members : path
+        Folder of the members' tables, under the same names. Members and rows may be missing: those present decide.
+    out : path
+        CSV to write, 25 rows for each study that any table holds.
 
     Returns
     -------
-    dict
-        What report.json holds.
-
-    Raises
-    ------
-    ArtefactError
-        When `out` holds something else.
-    """
-    check_trials(trials)
-    configuration = {"problem": problem.hash, "trials": trials, "seed": seed}
-    claim(out, configuration, lambda: "give --out a new directory")
-    result = stack(problem.predictions, problem.grades, problem.folds, out, trials, seed, storage)
-    write_manifest(out, KIND, SCHEMA, members=list(problem.predictions.members), configuration=configuration)
-    return result
-
-
-def tune(problem: Problem, storage: str, trials: int, seed: int = 0) -> dict[str, Any]:
-    """Work on the trials of a shared study until enough are finished; any number of workers may.
-
-    Returns
-    -------
-    dict
-        `trials` that this worker is done with, `chosen` and the weights per family.
-    """
-    check_trials(trials)
-    fitted = Tuned(trials, seed, storage).fit(problem.predictions, problem.grades)
-    weights = {family.value: own for family, own in fitted.weights_.items()}
-    return {"chosen": "plain_mean" if fitted.is_plain_mean else fitted.name, "weights": weights}
-
-
-def check_trials(trials: int) -> None:
-    """Refuse searches without a trial."""
-    if trials < 1:
-        raise ConfigError(f"--trials must be at least 1, not {trials}")
-
-
-def apply(model: Path, members: Path, submission: Path) -> dict[str, Any]:
-    """Apply a saved stack to the same members' tables of other studies; 25 rows each are written.
+    Applied
+        The file and counts of rows.
 
     Raises
     ------
     ArtefactError
         When `model` is no finished blend.
     TableError
-        When there is a table of a member that the stack does not know.
+        When a table is malformed, or of a member that the blend does not know.
     """
-    manifest = read_manifest(model, KIND, SCHEMA, MADE_BY)
-    known = list(manifest["members"])
+    members, out = Path(members), Path(out)
+    opened = BlendModel.open(model)
     predictions = read_members(members)
-    unknown = [name for name in predictions.members if name not in known]
+    unknown = [name for name in predictions.members if name not in opened.members]
     if unknown:
         raise TableError(
-            f"{members}: {unknown[0]!r} is no member of {model}, which has {', '.join(known)}; remove its table"
+            f"{members}: {unknown[0]!r} is no member of {model}, which has {', '.join(opened.members)}; "
+            "remove its table"
         )
-    absent = [name for name in known if name not in predictions.members]
+    absent = [name for name in opened.members if name not in predictions.members]
     if absent:
         say(f"{members} has no table of {', '.join(absent)}; the members present decide")
-    path = model / "stack.json"
-    if not path.is_file():
-        raise ArtefactError(f"{model}: damaged model, stack.json is missing; make it again with `{MADE_BY}`")
-    rows = write_submission(submission, load_stacker(path).predict(predictions), predictions.studies)
+    rows = write_submission(out, opened.stacker.predict(predictions), predictions.studies)
     nobody = int((~predictions.present.any(axis=0)).sum())
-    say(f"{submission}: {rows} rows" + (f", {nobody} of them the weighted prior" if nobody else ""))
-    return {"submission": str(submission), "rows": rows, "prior_rows": nobody}
+    say(f"{out}: {rows} rows" + (f", {nobody} of them the weighted prior" if nobody else ""))
+    return Applied(out, rows, nobody)

@@ -1,132 +1,210 @@
-"""From a feature store to a fitted, stacked and scored ensemble; killed at any point, it goes on."""
+"""From a feature store to a fitted, stacked and scored ensemble; a killed fit resumes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.ensemble.model import KIND, SCHEMA, feature_hashes
+from lsdc.ensemble.model import Model, feature_hashes
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stacked import Stacked
+from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.tuning.search import check_trials
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.prediction_tables import SHAPE
 from lsdc.models.crossfit import cross_fit
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.models.registry import DEFAULT, MEMBERS
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.models.registry import DEFAULT, MEMBERS, Factory, MemberLike, origin_of, resolve_members
+from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import atomic, claim, write_json, write_manifest
 from lsdc.runtime.console import say
-from lsdc.runtime.distributed import rank
+from lsdc.runtime.distributed import rank, wait_for_all
+from lsdc.runtime.paths import PathLike
 
 
-def fit(
-    store: Path,
-    out: Path,
-    members: Sequence[str] = DEFAULT,
-    trials: int = 60,
-    seed: int = 0,
-    options: Options | None = None,
-) -> dict[str, Any]:
-    """Fit members on a store's labeled training studies, stack them, and score the stack.
+@dataclass(frozen=True, repr=False)
+class Fitted(Stacked):
+    """What `fit` wrote; a notebook shows it as tables.
 
     Parameters
     ----------
-    store : Path
+    model : Path
+        The model directory; `predict` and `Model.open` take it.
+    studies : int
+        Number of labeled training studies.
+    chosen : str
+        Name of the stacker that predicts: `tuned`, or `plain_mean` where nothing surely beats it.
+    weights : dict of str to dict of str to float
+        By family: the positive weights of members and stackers in the tuned mix; they sum to 1.
+    report : NestedReport
+        Scores on studies held out, beside the baselines.
+    """
+
+
+def fit(
+    store: PathLike,
+    out: PathLike,
+    members: Sequence[MemberLike] = DEFAULT,
+    *,
+    trials: int = 60,
+    seed: int = 0,
+    options: Options | None = None,
+) -> Fitted:
+    """Fit members on a store's labeled training studies, stack them, and score the stack.
+
+    Every member is cross-fitted by study over the folds of the store; the stack is tuned on these out-of-fold
+    predictions, and the same procedure is scored by nested cross-validation. A killed run resumes when it is
+    called again with the same arguments. Under torchrun all processes fit folds, and the first one stacks.
+
+    Parameters
+    ----------
+    store : path
         A finished feature store.
-    out : Path
-        The model directory; one that was begun with the same arguments is finished.
-    members : sequence of str
-        Names in `lsdc.models.registry.MEMBERS`.
+    out : path
+        The model directory, new or begun with the same arguments.
+    members : sequence
+        Names (`lightgbm`), classes named as `module:Class`, member classes, or `SklearnMember`s; see
+        `lsdc.models.registry.resolve_members`. Default: three that a laptop fits in a minute.
     trials : int
-        Optuna trials.
+        Number of Optuna trials, at least 1. More take longer and rarely serve much; see the nested score.
     seed : int
-        For the search and the bootstrap.
+        Seed of the members, of the search and of the bootstrap.
     options : Options, optional
-        What was chosen about the deep members.
+        Choices for the deep members, such as epochs and device. Default: `Options()`.
 
     Returns
     -------
-    dict
-        What report.json holds: `nested`, `mean`, `best_single`, `prior`, `singles`, intervals, `weights`, `chosen`.
+    Fitted
+        Where the model is, its weights, and its scores on studies held out.
 
     Raises
     ------
-    ConfigError, ArtefactError
-        When an argument, the store or `out` cannot be used.
+    ConfigError
+        When `members` or `trials` cannot be used, or something that a member needs is not installed.
+    ArtefactError
+        When the store is damaged or has too few labeled studies, or `out` was begun with other arguments.
+
+    Examples
+    --------
+    >>> fitted = fit("store", "model", ["lightgbm", "mlp"], trials=20)  # doctest: +SKIP
+    >>> fitted.report.nested.total  # doctest: +SKIP
+    0.504
     """
-    check(members, trials)
+    store, out = Path(store), Path(out)
+    factories = resolve_members(members)
+    check_trials(trials)
     options = (options or Options()).resolved()
-    for name in members:
-        MEMBERS[name](seed, options).require()
+    origins = _check_installed(factories, seed, options)
     opened = FeatureStore.open(store)
-    mask = training_rows(opened)
+    training = training_rows(opened)
     configuration = {
         "store": opened.manifest["rows_sha256"],
-        "members": list(members),
+        "members": list(factories),
         "trials": trials,
         "seed": seed,
         "options": asdict(options),
     }
+    foreign = {name: origin for name, origin in origins.items() if name not in MEMBERS}
+    if foreign:
+        configuration["origins"] = foreign
     if rank() == 0:
-        claim(out, configuration, lambda: "finish it with the same arguments, or give --out a new directory")
-    examples = Examples.from_store(opened).where(mask)
-    rows = opened.rows[mask]
+        claim(
+            out,
+            configuration,
+            lambda: "finish it with the same arguments, or choose a new directory for the model",
+        )
+    tables = _cross_fit_members(factories, opened, training, seed, options, out / "members")
+    if rank() == 0:
+        data = _stacking_data(tables, opened.rows[training])
+        _write_training(out, tables, feature_hashes(opened), data.predictions.studies)
+        stack(data, out, trials=trials, seed=seed)
+        write_manifest(
+            out,
+            Model.kind,
+            Model.schema,
+            feature_fingerprint=opened.feature_fingerprint,
+            store=str(store),
+            members=list(factories),
+            origins=origins,
+            configuration=configuration,
+        )
+    wait_for_all()
+    return Fitted.read(out)
+
+
+def _check_installed(factories: Mapping[str, Factory], seed: int, options: Options) -> dict[str, str]:
+    """Refuse members that lack a package, and say where the class of each is defined."""
+    origins = {}
+    for name, factory in factories.items():
+        member = factory(seed, options)
+        member.require()
+        origins[name] = origin_of(member)
+    return origins
+
+
+def _cross_fit_members(
+    factories: Mapping[str, Factory],
+    store: FeatureStore,
+    training: NDArray[np.bool_],
+    seed: int,
+    options: Options,
+    folder: Path,
+) -> dict[str, pd.DataFrame]:
+    """Fit every member on every fold, and collect their out-of-fold predictions."""
+    examples = Examples.from_store(store).where(training)
+    rows = store.rows[training]
+    tables = {}
+    for name, factory in factories.items():
+        say(f"{name}: {rows['fold'].nunique()} folds, {len(rows) // len(TARGETS)} studies")
+        tables[name] = cross_fit(partial(factory, seed, options), examples, folder / name)
+    return tables
+
+
+def _stacking_data(tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> StackingData:
+    """Align the out-of-fold predictions with grades and folds of the training rows."""
     studies = rows["study_id"].iloc[:: len(TARGETS)].tolist()
     folds = rows["fold"].to_numpy(int)[:: len(TARGETS)]
     grades = rows["grade"].to_numpy(np.int8).reshape(-1, *SHAPE)
+    return StackingData(Predictions.from_tables(tables, studies), grades, folds)
 
-    tables = {}
-    for name in members:
-        say(f"{name}: {len(np.unique(folds))} folds, {len(studies)} studies")
-        tables[name] = cross_fit(partial(MEMBERS[name], seed, options), examples, out / "members" / name)
-    if rank() > 0:  # under torchrun the first process stacks; the others have fitted their folds
-        return {}
-    predictions = Predictions.from_tables(tables, studies)
+
+def _write_training(
+    out: Path, tables: Mapping[str, pd.DataFrame], hashes: Mapping[str, str], studies: Sequence[str]
+) -> None:
+    """Write the out-of-fold predictions, and which studies they are of."""
     with atomic(out / "oof.parquet") as temporary:
-        pd.concat([one.assign(member=name) for name, one in tables.items()]).to_parquet(
+        pd.concat([table.assign(member=name) for name, table in tables.items()]).to_parquet(
             temporary, index=False
         )
-    hashes = feature_hashes(opened)
     write_json(out / "studies.json", {study: hashes[study] for study in studies})
-    result = stack(predictions, grades, folds, out, trials, seed)
-    write_manifest(
-        out,
-        KIND,
-        SCHEMA,
-        feature_fingerprint=opened.feature_fingerprint,
-        store=str(store),
-        members=list(members),
-        configuration=configuration,
-    )
-    return result
 
 
-def check(members: Sequence[str], trials: int) -> None:
-    """Refuse members that are unknown or come twice, and searches without a trial."""
-    unknown = [name for name in members if name not in MEMBERS]
-    if unknown:
-        raise ConfigError(f"--members: unknown member {unknown[0]!r}; expected some of {', '.join(MEMBERS)}")
-    if not members or len(set(members)) < len(members):
-        raise ConfigError(f"--members: {', '.join(members) or 'none'}; name each member once")
-    if trials < 1:
-        raise ConfigError(f"--trials must be at least 1, not {trials}")
+def training_rows(store: FeatureStore) -> NDArray[np.bool_]:
+    """Find the rows to fit on: those of training studies that have a fold.
 
+    Parameters
+    ----------
+    store : FeatureStore
+        A store with r rows.
 
-def training_rows(store: FeatureStore) -> np.ndarray:
-    """The rows to fit on: of studies that have a fold.
+    Returns
+    -------
+    (r,) bool
+        True for the rows to fit on.
 
     Raises
     ------
     ArtefactError
-        When there are none, or a single fold.
+        When there is none, or a single fold.
     """
     mask = (store.rows["split"] == "train").to_numpy() & (store.rows["fold"] >= 0).to_numpy()
     folds = store.rows.loc[mask, "fold"].nunique()

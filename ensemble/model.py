@@ -1,7 +1,7 @@
 """The model directory: what a fit leaves behind, and how it is opened again.
 
-manifest.json            which features it reads, its members; written last
-config.json              what the fit was asked for; the same again goes on
+manifest.json            which features it reads, its members and where they come from; written last
+config.json              what the fit was asked for; the same again resumes
 members/NAME/fold_k/     fitted members
 oof.parquet              row_id, probabilities, fold, member: out-of-fold predictions
 studies.json             studies it was fitted on, each with a hash of its features
@@ -16,28 +16,27 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.nested import NESTED
+from lsdc.ensemble.stack_artefact import StackArtefact
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.models.member import Member
+from lsdc.models.registry import member_from_origin
 from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import read_json, read_manifest
+from lsdc.runtime.artefact import read_json
 
 if TYPE_CHECKING:
     from lsdc.features.store import FeatureStore
 
-KIND = "model"
-SCHEMA = 1
-MADE_BY = "lsdc-ensemble fit STORE --out MODEL"
 
-
-@dataclass(frozen=True)
-class Model:
+@dataclass(frozen=True, repr=False)
+class Model(StackArtefact):
     """A finished model directory; use `Model.open`.
 
     Parameters
@@ -45,39 +44,23 @@ class Model:
     path : Path
         The directory.
     manifest : dict
-        Its manifest.json.
+        The content of its manifest.json.
+
+    Examples
+    --------
+    >>> model = Model.open("model")  # doctest: +SKIP
+    >>> model.members, model.outcome.report.nested.total  # doctest: +SKIP
+    (['lightgbm', 'xgboost', 'mlp'], 0.504)
     """
 
-    path: Path
-    manifest: dict[str, Any]
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a model.
-
-        Raises
-        ------
-        ArtefactError
-            When it is absent, unfinished, damaged, or written by a newer version.
-        """
-        path = Path(path)
-        model = cls(path, read_manifest(path, KIND, SCHEMA, MADE_BY))
-        for name in ("oof.parquet", "studies.json", "stack.json", "nested.parquet"):
-            if not (path / name).is_file():
-                raise ArtefactError(
-                    f"{path}: damaged model, {name} is missing; make it again with `{MADE_BY}`"
-                )
-        return model
+    kind: ClassVar[str] = "model"
+    made_by: ClassVar[str] = "lsdc-ensemble fit STORE --out MODEL"
+    files: ClassVar[tuple[str, ...]] = ("oof.parquet", "studies.json", "stack.json", NESTED)
 
     @property
-    def members(self) -> list[str]:
-        """Names of the members."""
-        return list(self.manifest["members"])
-
-    @cached_property
-    def stacker(self) -> Stacker:
-        """The fitted stacker."""
-        return load_stacker(self.path / "stack.json")
+    def origins(self) -> dict[str, str]:
+        """Where the members' classes are defined, as `module:Class`; empty for models of lsdc 0.1."""
+        return dict(self.manifest.get("origins", {}))
 
     @cached_property
     def baselines(self) -> dict[str, Stacker]:
@@ -90,28 +73,72 @@ class Model:
         return pd.read_parquet(self.path / "oof.parquet")
 
     @cached_property
+    def nested(self) -> pd.DataFrame:
+        """row_id, probabilities of the stack fitted without the study's fold, and grade (-1 where unlabeled)."""
+        return pd.read_parquet(self.path / NESTED)
+
+    @cached_property
     def studies(self) -> dict[str, str]:
         """The studies it was fitted on, with the hash of their features."""
         return dict(read_json(self.path / "studies.json"))
 
-    def check(self, store: FeatureStore) -> None:
-        """Refuse a store whose features mean something else.
+    def member_class(self, name: str) -> type[Member]:
+        """Find the class of a member, which loads its folders.
+
+        Parameters
+        ----------
+        name : str
+            One of `members`.
+
+        Returns
+        -------
+        type of Member
+            Imported from where it was defined when the model was fitted.
 
         Raises
         ------
         ArtefactError
-            When backbone, weights, sizes or columns differ from those of the store it was fitted on.
+            When it cannot be imported here.
         """
-        mine, theirs = self.manifest["feature_fingerprint"], store.feature_fingerprint
-        if mine != theirs:
+        try:
+            return member_from_origin(name, self.origins.get(name))
+        except ArtefactError as error:
+            raise ArtefactError(f"{self.path}: {error}") from error
+
+    def check_store(self, store: FeatureStore) -> None:
+        """Refuse a store whose features mean something else.
+
+        Parameters
+        ----------
+        store : FeatureStore
+            The store whose studies are to be predicted.
+
+        Raises
+        ------
+        ArtefactError
+            When backbone, weights, sizes or columns differ from those of the store the model was fitted on.
+        """
+        fitted, given = self.manifest["feature_fingerprint"], store.feature_fingerprint
+        if fitted != given:
             raise ArtefactError(
-                f"{store.path}: has other features ({theirs}) than the store {self.path} was fitted on ({mine}); "
-                f"extract it again with --like {self.manifest['store']}"
+                f"{store.path}: has other features ({given}) than the store {self.path} was fitted on ({fitted}); "
+                f"extract it again like {self.manifest['store']} (`lsdc-features extract --like`)"
             )
 
 
 def feature_hashes(store: FeatureStore) -> dict[str, str]:
-    """A hash of each study's features, to know the studies a model was fitted on."""
+    """Hash each study's features, to recognize the studies that a model was fitted on.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        A finished store.
+
+    Returns
+    -------
+    dict of str to str
+        By study id: sixteen hexadecimal digits of SHA-256 over its embeddings and numeric columns.
+    """
     n = len(TARGETS)
     embedding, numeric = store.embedding, np.ascontiguousarray(store.numeric())
     hashes = {}

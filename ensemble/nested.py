@@ -2,113 +2,117 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lsdc.ensemble.nested_report import Report, report
-from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.nested_scoring import score_nested
+from lsdc.ensemble.stacked import REPORT, Stacked
 from lsdc.ensemble.stackers.contract import Stacker
-from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.default import DefaultStacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.registry import save_stacker
-from lsdc.ensemble.tuning.search import JOURNAL
-from lsdc.metrics.official import Grades, Probabilities
+from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.tuning.storage import JOURNAL
+from lsdc.metrics.bootstrap import Interval
+from lsdc.metrics.official import Probabilities
 from lsdc.metrics.prediction_tables import row_ids, table_of
 from lsdc.runtime.artefact import atomic, write_json
-from lsdc.runtime.console import say, table
+from lsdc.runtime.console import say, table, warn
+from lsdc.runtime.paths import PathLike
 
 NESTED = "nested.parquet"
-PARTS = ["total", "spinal", "foraminal", "subarticular", "any_severe"]
+"""File of a model directory with the nested predictions that were scored, and the grades."""
 
 
 def stack(
-    predictions: Predictions,
-    grades: Grades,
-    folds: NDArray[np.int_],
-    out: Path,
-    trials: int,
-    seed: int,
-    storage: str | None = None,
-) -> dict[str, Any]:
+    data: StackingData, out: PathLike, *, trials: int = 60, seed: int = 0, storage: str | None = None
+) -> Stacked:
     """Tune a stack on all studies, score the same procedure by nested cross-validation, and write both.
 
     Parameters
     ----------
-    predictions : Predictions
-        Out-of-fold predictions of n studies.
-    grades : (n, 5, 5) int8
-        -1 where unlabeled.
-    folds : (n,) int
-        Fold of each study.
-    out : Path
-        Gets stack.json, baselines/, nested.parquet, report.json and, without `storage`, the journal.
+    data : StackingData
+        Out-of-fold predictions, grades and folds of n studies.
+    out : path
+        Folder; gets stack.json, baselines/, nested.parquet, report.json and, without `storage`, the journal of the
+        trials, with which a killed run resumes.
     trials : int
-        Of the search.
+        Number of Optuna trials.
     seed : int
-        For the search and the bootstrap.
+        Seed of the search and of the bootstrap.
     storage : str, optional
-        URL of a database that workers share.
+        URL of a database that workers share. Default: the journal.
 
     Returns
     -------
-    dict
+    Stacked
         What report.json holds.
+
+    Raises
+    ------
+    ConfigError
+        When the storage cannot be reached, or holds trials on other data.
+    ArtefactError
+        When the journal is damaged.
     """
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    stacker = Tuned(trials, seed, storage or out / JOURNAL).fit(predictions, grades)
+    tuned = DefaultStacker(trials, seed, storage or out / JOURNAL).fit(data.predictions, data.grades)
     # The nested search leaves no trace in the storage: it answers another question.
-    found, nested = report(lambda: Tuned(trials, seed), stacker, predictions, grades, folds, seed)
-    chosen: Stacker = stacker
-    if stacker.is_plain_mean:
-        chosen = PlainMean().fit(predictions, grades)
+    report, nested = score_nested(partial(DefaultStacker, trials, seed), tuned, data, seed)
+    chosen: Stacker = tuned
+    if tuned.is_plain_mean:
+        chosen = PlainMean().fit(data.predictions, data.grades)
+    _write_stackers(out, chosen, data)
+    _write_nested(out / NESTED, data, nested)
+    weights = {family.value: weights for family, weights in tuned.weights_.items()}
+    stacked = Stacked(out, len(data.grades), chosen.name, weights, report)
+    write_json(out / REPORT, stacked.to_dict())
+    show(stacked)
+    return stacked
+
+
+def _write_stackers(out: Path, chosen: Stacker, data: StackingData) -> None:
+    """Write the stacker that predicts, and the baselines it is compared with."""
     save_stacker(out / "stack.json", chosen)
     for baseline in (WeightedPrior(), PlainMean(), BestSingle()):
-        save_stacker(out / "baselines" / f"{baseline.name}.json", baseline.fit(predictions, grades))
-    _write_nested(out / NESTED, predictions, grades, nested)
-    weights = {family.value: own for family, own in stacker.weights_.items()}
-    result = {"model": str(out), "studies": len(grades), "chosen": chosen.name, "weights": weights}
-    result |= asdict(found)
-    write_json(out / "report.json", result)
-    show(found, weights, chosen.name)
-    return result
+        fitted = baseline.fit(data.predictions, data.grades)
+        save_stacker(out / "baselines" / f"{baseline.name}.json", fitted)
 
 
-def _write_nested(path: Path, predictions: Predictions, grades: Grades, nested: Probabilities) -> None:
-    ids = row_ids(predictions.studies)
+def _write_nested(path: Path, data: StackingData, nested: Probabilities) -> None:
+    """Write the nested predictions with the grades as a table."""
+    ids = row_ids(data.predictions.studies)
+    rows = table_of(ids, nested.reshape(len(ids), -1)).assign(grade=data.grades.ravel())
     with atomic(path) as temporary:
-        table_of(ids, nested.reshape(len(ids), -1)).assign(grade=grades.ravel()).to_parquet(
-            temporary, index=False
-        )
+        rows.to_parquet(temporary, index=False)
 
 
-def show(found: Report, weights: dict[str, dict[str, float]], chosen: str) -> None:
-    """Print the scores and the weights for people."""
-    scores = {"stack, nested": found.nested, "plain mean": found.mean, "best single": found.best_single}
-    scores |= {**found.singles, "weighted prior": found.prior}
-    lines = [(name, *(getattr(one, part) for part in PARTS)) for name, one in scores.items()]
-    table("official score on studies not fitted on (lower is better)", ["predictions", *PARTS], lines)
-    names = dict.fromkeys(name for own in weights.values() for name in own)
-    families = list(weights)
-    table(
-        "weights",
-        ["member or stacker", *families],
-        [(name, *(weights[family].get(name, 0.0) for family in families)) for name in names],
-    )
-    for words, interval in (
-        ("total", found.interval),
-        ("stack minus plain mean", found.versus_mean),
-        ("stack minus best single", found.versus_best_single),
-    ):
-        say(f"{words}: {interval.value:.4f} (95 % interval {interval.low:.4f} to {interval.high:.4f})")
-    lacking = {name: count for name, count in found.missing.items() if count}
+def show(stacked: Stacked) -> None:
+    """Print the scores and the weights for people, on stderr.
+
+    Parameters
+    ----------
+    stacked : Stacked
+        What to print.
+    """
+    report = stacked.report
+    scores, weights = report.table().reset_index(), stacked.weights_table().reset_index()
+    title = "official score on studies not fitted on (lower is better)"
+    table(title, [str(name) for name in scores], scores.itertuples(index=False))
+    table("weights", [str(name) for name in weights], weights.itertuples(index=False))
+    _say_interval("total", report.interval)
+    _say_interval("stack minus plain mean", report.versus_mean)
+    _say_interval("stack minus best single", report.versus_best_single)
+    lacking = {name: count for name, count in report.missing.items() if count}
     if lacking:
         say("labeled rows that members lack: " + ", ".join(f"{k} {v}" for k, v in lacking.items()))
-    if chosen == "plain_mean":
+    if stacked.chosen == PlainMean.name:
         say("nothing surely beats the plain mean of the members; the plain mean is kept")
-    for warning in found.warnings:
-        say(f"warning: {warning}")
+    for warning in report.warnings:
+        warn(warning)
+
+
+def _say_interval(name: str, interval: Interval) -> None:
+    say(f"{name}: {interval.value:.4f} (95 % interval {interval.low:.4f} to {interval.high:.4f})")

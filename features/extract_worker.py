@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import read_study
-from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import View
-from lsdc.features.crops import cut_crops, cutters_of
+from lsdc.features.array_files import ArrayFiles
+from lsdc.features.located_study import LocatedStudy
 from lsdc.features.metadata import metadata_of
-from lsdc.features.store import VIEWS
-from lsdc.features.volumes import cut_previews, cut_volume
-from lsdc.features.writer import Arrays, complete_rows
-from lsdc.runtime import LsdcError, Problem
+from lsdc.features.row_columns import complete_rows
+from lsdc.features.study_images import cut_images
+from lsdc.features.study_rows import rows_of
 from lsdc.runtime.artefact import atomic, read_json, write_json
+from lsdc.runtime.errors import LsdcError, Problem
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import make_example
 
 
 @dataclass(frozen=True)
 class ExampleTask:
-    """Make the selector's example of a study.
+    """The order to make the selector's example of a study.
 
     Parameters
     ----------
     source : StudySource
-        The study.
+        Where the study's files are.
     coordinates : DataFrame
-        Its annotated points.
+        Its annotated points, as `read_coordinates` gives them.
     out : Path
         The npz file to write.
     """
@@ -47,41 +45,47 @@ class ExampleTask:
 
 @dataclass(frozen=True)
 class StudyTask:
-    """Extract a study.
+    """The order to extract a study.
 
     Parameters
     ----------
     source : StudySource
-        The study.
+        Where the study's files are.
     index : int
-        Its place in the store.
+        Index of the study in the store.
     selector : Path
         Folder of the selector that locates it.
-    arrays : Arrays
+    arrays : ArrayFiles
         Where crops, volumes and previews go.
     work : Path
-        Directory of the finished studies' records.
+        Directory of the finished studies' rows and records.
     """
 
     source: StudySource
     index: int
     selector: Path
-    arrays: Arrays
+    arrays: ArrayFiles
     work: Path
 
     @property
     def rows_path(self) -> Path:
-        """The study's rows; written last, so that a study with rows is finished."""
+        """The file of the study's rows; written last, so that a study with rows is finished."""
         return self.work / f"{self.index:06d}.parquet"
 
     @property
     def record_path(self) -> Path:
-        """The study's problems and counts."""
+        """The file of the study's problems and counts."""
         return self.work / f"{self.index:06d}.json"
 
 
 def write_example(task: ExampleTask) -> None:
-    """Read a study and write what the selector learns from; a study without an image teaches nothing."""
+    """Read a study and write what the selector learns from; a study without an image teaches nothing.
+
+    Parameters
+    ----------
+    task : ExampleTask
+        The study and the file to write.
+    """
     study = read(task.source)
     if not study.series:
         return
@@ -90,36 +94,52 @@ def write_example(task: ExampleTask) -> None:
 
 
 def extract_study(task: StudyTask) -> None:
-    """Read, locate, cut and write one study."""
+    """Read a study, locate its targets, and write its images, record and rows.
+
+    Parameters
+    ----------
+    task : StudyTask
+        The study, what locates it, and where the results go.
+    """
     study = read(task.source)
-    locations = _selector(task.selector).locate(study)
-    cutters = cutters_of(study)
-    crops, projections = cut_crops(study, locations, task.arrays.crop_px, cutters)
-    in_volume = np.full((len(locations), 3), np.nan, np.float32)
-    volumes = {}
-    for view in VIEWS:
-        volume, points = cut_volume(
-            study, view, locations, projections, cutters, task.arrays.volume_slices, task.arrays.volume_px
-        )
-        if volume is not None:
-            volumes[view] = volume
-        in_volume = np.where(np.isnan(in_volume), points, in_volume)
-    previews, in_preview = cut_previews(study, locations, projections, cutters, task.arrays.preview_px)
-    task.arrays.write(task.index, crops, volumes, previews)
-    numbers = metadata_of(study, locations, projections)
-    rows = _rows(study, task.source.split, locations, in_volume, in_preview).join(numbers)
-    write_json(task.record_path, _record(study, task, locations))
+    located = LocatedStudy.of(study, _selector(task.selector).locate(study))
+    images = cut_images(located, task.arrays.sizes)
+    task.arrays.write(task.index, images.arrays)
+    rows = rows_of(located, task.source.split, images).join(metadata_of(located))
+    write_json(task.record_path, _record(located, task))
     with atomic(task.rows_path) as temporary:
         complete_rows(rows).to_parquet(temporary, index=False)
 
 
 def problems_of(record: Path) -> list[Problem]:
-    """The problems in a study's record."""
+    """Read the problems of an extracted study.
+
+    Parameters
+    ----------
+    record : Path
+        The study's record, at `StudyTask.record_path`.
+
+    Returns
+    -------
+    list of Problem
+        In the order in which they were met.
+    """
     return [Problem(**item) for item in read_json(record)["problems"]]
 
 
 def read(source: StudySource) -> Study:
-    """Read a study; one that cannot be read at all is an empty study with a problem."""
+    """Read a study whatever happens; one that cannot be read at all has no series, and a problem.
+
+    Parameters
+    ----------
+    source : StudySource
+        Where the study's files are.
+
+    Returns
+    -------
+    Study
+        What could be read.
+    """
     try:
         return read_study(source)
     except (OSError, LsdcError) as error:
@@ -129,52 +149,19 @@ def read(source: StudySource) -> Study:
 
 @lru_cache(maxsize=8)
 def _selector(folder: Path) -> SliceSelector:
+    """Open the selector in a folder, once per process."""
     return SliceSelector.load(folder)
 
 
-def _rows(
-    study: Study, split: str, locations: Sequence[Location], in_volume: np.ndarray, in_preview: np.ndarray
-) -> pd.DataFrame:
-    rows = []
-    for location, volume, preview in zip(locations, in_volume, in_preview):
-        series = None if location.series is None else study.series[location.series]
-        chosen = None if series is None or location.slice is None else series.slices[location.slice]
-        left, posterior, head = location.patient
-        rows.append(
-            {
-                "study_id": study.study_id,
-                "split": split,
-                "condition": location.target.condition.value,
-                "level": location.target.level.value,
-                "view": location.view.value,
-                "series_id": "" if series is None else series.series_id,
-                "instance_number": -1 if chosen is None else chosen.instance_number,
-                "x": location.point[0],
-                "y": location.point[1],
-                "left_mm": left,
-                "posterior_mm": posterior,
-                "head_mm": head,
-                "confidence": location.confidence,
-                "located_by": location.located_by,
-                "volume_slice": -1 if np.isnan(volume[0]) else int(volume[0]),
-                "volume_x": volume[1],
-                "volume_y": volume[2],
-                "preview": -1 if np.isnan(preview[0]) else int(preview[0]),
-                "preview_x": preview[1],
-                "preview_y": preview[2],
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _record(study: Study, task: StudyTask, locations: Sequence[Location]) -> dict[str, object]:
-    problems = [{"path": p.path, "reason": p.reason, "remedy": p.remedy} for p in study.problems]
+def _record(located: LocatedStudy, task: StudyTask) -> dict[str, object]:
+    """Collect what studies.parquet and problems.csv are to hold of the study."""
+    study = located.study
     counts = {f"{view.name.lower()}_series": len(study.of_view(view)) for view in View}
     return {
         "study_id": study.study_id,
         "split": task.source.split,
         "selector": task.selector.name,
         **counts,
-        "located": sum(item.series is not None for item in locations),
-        "problems": problems,
+        "located": sum(item.series is not None for item in located.locations),
+        "problems": [{"path": p.path, "reason": p.reason, "remedy": p.remedy} for p in study.problems],
     }

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from lsdc.cohort.location import Location
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Level, Side, Target, View
+from lsdc.features.located_study import LocatedStudy
 from lsdc.features.projections import Projection
 
-if TYPE_CHECKING:
-    from lsdc.cohort.location import Location
-
 SHORT = {View.SAGITTAL_T1: "t1", View.SAGITTAL_T2: "t2", View.AXIAL_T2: "axial"}
+"""What each view is called in the names of columns."""
 
 ACQUISITION = (
     "repetition_time_ms",
@@ -32,10 +32,10 @@ ACQUISITION = (
     "pixel_bandwidth_hz",
     "n_slices",
 )
-"""What is taken of each view's series."""
+"""The header values that are taken of each view's series."""
 
 PATIENT = ("age_years", "sex_male")
-"""What is taken of any series."""
+"""The header values that are taken of the first series that has them."""
 
 SERIES_FLAGS = (
     "no_orientation",
@@ -53,22 +53,16 @@ LOCATED_BY = ("geometry", "mean_position", "absent")
 """Ways of locating that deserve a flag; what remains is the network."""
 
 
-def metadata_of(
-    study: Study, locations: Sequence[Location], projections: Sequence[Mapping[View, Projection]]
-) -> pd.DataFrame:
-    """Collect the numbers of every target of a study.
+def metadata_of(located: LocatedStudy) -> pd.DataFrame:
+    """Collect acquisition and geometry of every target of a study as numbers that a model may use.
 
     Lateral quantities are mirrored for right-sided targets and folded for the canal, so that a mirrored
     patient has the same numbers on the other side.
 
     Parameters
     ----------
-    study : Study
-        All series.
-    locations : sequence of Location
-        One per target, in the order of TARGETS.
-    projections : sequence of dict of View to Projection
-        Where each is seen.
+    located : LocatedStudy
+        The study with its 25 targets located, in the order of TARGETS.
 
     Returns
     -------
@@ -76,14 +70,15 @@ def metadata_of(
         One row per target; columns `meta_*` (float32, NaN where unknown) and `flag_*` (bool),
         the same for every study.
     """
-    places = {item.target: np.asarray(item.patient, float) for item in locations}
+    study = located.study
+    patients = {item.target: np.asarray(item.patient, float) for item in located.locations}
     rows = [
-        _acquisition(study, seen)
+        _acquisition(study, projections)
         | _patient(study)
-        | _in_series(study, location, seen)
-        | _geometry(location.target, places)
-        | _flags(study, location, seen)
-        for location, seen in zip(locations, projections)
+        | _in_series(study, location, projections)
+        | _geometry(location.target, patients)
+        | _flags(study, location, projections)
+        for location, projections in zip(located.locations, located.projections)
     ]
     table = pd.DataFrame(rows)
     flags = [name for name in table.columns if name.startswith("flag_")]
@@ -91,16 +86,18 @@ def metadata_of(
     return table[values + flags].astype(dict.fromkeys(values, "float32") | dict.fromkeys(flags, "bool"))
 
 
-def _shown(study: Study, view: View, seen: Mapping[View, Projection]) -> Series | None:
-    if view in seen:
-        return study.series[seen[view].series]
+def _series_showing(study: Study, view: View, projections: Mapping[View, Projection]) -> Series | None:
+    """Find the series of a view that shows the target, else the first of that view."""
+    if view in projections:
+        return study.series[projections[view].series]
     return next(iter(study.of_view(view)), None)
 
 
-def _acquisition(study: Study, seen: Mapping[View, Projection]) -> dict[str, float]:
+def _acquisition(study: Study, projections: Mapping[View, Projection]) -> dict[str, float]:
+    """Collect the header values of each view's series, and count the series."""
     found: dict[str, float] = {}
     for view, short in SHORT.items():
-        series = _shown(study, view, seen)
+        series = _series_showing(study, view, projections)
         for name in ACQUISITION:
             found[f"meta_{short}_{name}"] = _number(series, name)
         found[f"meta_{short}_series"] = len({item.series_id for item in study.of_view(view)})
@@ -108,6 +105,7 @@ def _acquisition(study: Study, seen: Mapping[View, Projection]) -> dict[str, flo
 
 
 def _patient(study: Study) -> dict[str, float]:
+    """Collect age and sex from the first series that has them."""
     known = {name: [_number(series, name) for series in study.series] for name in PATIENT}
     return {
         f"meta_{name}": next((v for v in values if np.isfinite(v)), np.nan) for name, values in known.items()
@@ -115,17 +113,19 @@ def _patient(study: Study) -> dict[str, float]:
 
 
 def _number(series: Series | None, name: str) -> float:
+    """Give a header value as a float; NaN where it is absent or no number."""
     value = None if series is None else series.metadata.get(name)
     return float(value) if isinstance(value, int | float | np.number) else np.nan
 
 
-def _in_series(study: Study, location: Location, seen: Mapping[View, Projection]) -> dict[str, float]:
+def _in_series(study: Study, location: Location, projections: Mapping[View, Projection]) -> dict[str, float]:
+    """Measure how far the slices of each view lie, and where in its stack the graded view's slice is."""
     found = {f"meta_{short}_distance_mm": np.nan for short in SHORT.values()}
-    for view, projection in seen.items():
+    for view, projection in projections.items():
         found[f"meta_{SHORT[view]}_distance_mm"] = projection.distance_mm
     fraction = np.nan
-    if location.view in seen:
-        projection = seen[location.view]
+    if location.view in projections:
+        projection = projections[location.view]
         last = len(study.series[projection.series].slices) - 1
         fraction = projection.slice / last if last else 0.5
         if location.view is not View.AXIAL_T2:
@@ -135,27 +135,28 @@ def _in_series(study: Study, location: Location, seen: Mapping[View, Projection]
     return found | {"meta_slice_fraction": fraction}
 
 
-def _geometry(target: Target, places: Mapping[Target, np.ndarray]) -> dict[str, float]:
+def _geometry(target: Target, patients: Mapping[Target, NDArray[np.float64]]) -> dict[str, float]:
+    """Measure a target's place relative to the canal and to the levels above and below, mm and degrees."""
     levels = list(Level)
     index = levels.index(target.level)
-    here = places[target]
+    here = patients[target]
     unknown = np.full(3, np.nan)
 
-    def at(condition: Condition, offset: int = 0) -> np.ndarray:
+    def at(condition: Condition, offset: int = 0) -> NDArray[np.float64]:
         if not 0 <= index + offset < len(levels):
             return unknown
-        return places.get(Target(condition, levels[index + offset]), unknown)
+        return patients.get(Target(condition, levels[index + offset]), unknown)
 
     above, below = at(target.condition, -1) - here, at(target.condition, +1) - here
     canal = at(Condition.SPINAL_CANAL_STENOSIS)
     lateral = here[0] - canal[0]
     if target.condition.side is None:
         pairs = [at(c) for c in Condition if c.side is not None]
-        lateral = abs(here[0] - np.mean([place[0] for place in pairs]))
+        lateral = abs(here[0] - np.mean([patient[0] for patient in pairs]))
     elif target.condition.side is Side.RIGHT:
         lateral = -lateral
     ends = [
-        places.get(Target(Condition.SPINAL_CANAL_STENOSIS, level), unknown)
+        patients.get(Target(Condition.SPINAL_CANAL_STENOSIS, level), unknown)
         for level in (levels[0], levels[-1])
     ]
     cosine = above @ below / (np.linalg.norm(above) * np.linalg.norm(below) + 1e-9)
@@ -171,9 +172,12 @@ def _geometry(target: Target, places: Mapping[Target, np.ndarray]) -> dict[str, 
     }
 
 
-def _flags(study: Study, location: Location, seen: Mapping[View, Projection]) -> dict[str, bool]:
-    series = frozenset().union(*(study.series[projection.series].flags for projection in seen.values()))
-    flags = {f"flag_{short}_absent": view not in seen for view, short in SHORT.items()}
+def _flags(study: Study, location: Location, projections: Mapping[View, Projection]) -> dict[str, bool]:
+    """Note what was absent, how the target was located, and what was mended in the series that show it."""
+    series = frozenset().union(
+        *(study.series[projection.series].flags for projection in projections.values())
+    )
+    flags = {f"flag_{short}_absent": view not in projections for view, short in SHORT.items()}
     flags["flag_own_view_absent"] = location.series is None
     flags["flag_out_of_stack"] = "out_of_stack" in location.flags
     flags |= {f"flag_located_by_{name}": location.located_by == name for name in LOCATED_BY}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import View
@@ -15,10 +16,24 @@ if TYPE_CHECKING:
 REACH_MM = 6.0
 """How far outside a stack of slices a point may lie and still be shown by the nearest slice."""
 
+_LARGEST_GAP = 2.0
+"""Steps between slices, in units of the usual step, beyond which another block of slices begins."""
+
 
 class Projection(NamedTuple):
-    """A place in one slice of a study.
+    """A location as one slice of a study shows it.
 
+    Parameters
+    ----------
+    series, slice : int
+        Index into `study.series`, and into the slices of that series.
+    point : (float, float)
+        Column and row in that slice, px; (0, 0) is the center of the first pixel.
+    distance_mm : float
+        Distance of the slice's plane from the location, mm; 0 in the view where the location was found.
+
+    Examples
+    --------
     >>> Projection(series=0, slice=7, point=(120.0, 88.5), distance_mm=1.5).slice
     7
     """
@@ -26,28 +41,43 @@ class Projection(NamedTuple):
     series: int
     slice: int
     point: tuple[float, float]
-    """column and row, px"""
     distance_mm: float
-    """how far the slice lies from the location"""
+
+    def patient(self, study: Study) -> NDArray[np.float64]:
+        """Map the projected point to patient space.
+
+        Parameters
+        ----------
+        study : Study
+            The study that the indices refer to.
+
+        Returns
+        -------
+        (3,) float64
+            mm towards the patient's left, posterior and head. The point lies in the slice's plane, so it differs
+            from the location by `distance_mm`.
+        """
+        return study.series[self.series].slices[self.slice].plane.to_patient(self.point)[0]
 
 
 def find_projections(study: Study, location: Location) -> dict[View, Projection]:
     """Find a location in every view that shows it.
 
-    In the target's own view this is where the selector put it; in the others, the slice of any series of that
-    view that is nearest to the location's place in the patient. Views that do not show it are left out.
+    In the view where the target is graded, the projection is where the selector located it. In the other views it
+    is the slice, of any series of that view, that is nearest to the location in the patient.
 
     Parameters
     ----------
     study : Study
-        All series.
+        All series of the study.
     location : Location
-        One target's slice and point.
+        One target's slice and point, as the selector returns it for this study.
 
     Returns
     -------
     dict of View to Projection
-        At most three.
+        At most three. A view is left out when no slice of it contains the point within `REACH_MM`, and when the
+        place of its series in the patient is unknown.
     """
     projections: dict[View, Projection] = {}
     placed = bool(np.isfinite(location.patient).all())
@@ -65,38 +95,39 @@ def find_projections(study: Study, location: Location) -> dict[View, Projection]
     return projections
 
 
-def _nearest(study: Study, view: View, patient: np.ndarray) -> Projection | None:
+def _nearest(study: Study, view: View, patient: NDArray[np.float64]) -> Projection | None:
+    """Project a point (3,) in mm on the nearest slice of a view; None where no slice shows it."""
     found: list[Projection] = []
     for index, series in enumerate(study.series):
         if series.view is view and series.placed:
-            where = series.nearest(patient)
-            item = series.slices[where]
+            nearest = series.nearest(patient)
+            item = series.slices[nearest]
             column, row = (float(value) for value in item.plane.to_pixel(patient)[0])
             rows, columns = item.pixels.shape
             distance = abs(float(item.plane.distance(patient)[0]))
             inside = -0.5 <= column <= columns - 0.5 and -0.5 <= row <= rows - 0.5
             if inside and distance <= REACH_MM:
-                found.append(Projection(index, where, (column, row), distance))
+                found.append(Projection(index, nearest, (column, row), distance))
     return min(found, key=lambda projection: projection.distance_mm, default=None)
 
 
 def neighbors(series: Series, center: int) -> tuple[int, int, int]:
-    """The slice before, the slice itself and the slice after, in anatomical order.
+    """List the slice before, the slice itself and the slice after, in anatomical order.
 
     At the end of a stack, and where the next slice belongs to another block (more than twice the usual step
-    away), the slice itself stands in.
+    farther), the slice itself stands in.
 
     Parameters
     ----------
     series : Series
         Its slices are in anatomical order.
     center : int
-        Index of a slice.
+        Index of a slice of the series.
 
     Returns
     -------
     tuple of int
-        Three indices.
+        Three indices into `series.slices`.
     """
     positions = series.positions
     steps = np.abs(np.diff(positions))
@@ -105,6 +136,6 @@ def neighbors(series: Series, center: int) -> tuple[int, int, int]:
     def near(index: int) -> int:
         if not 0 <= index < len(positions):
             return center
-        return index if abs(positions[index] - positions[center]) <= 2 * usual + 1e-3 else center
+        return index if abs(positions[index] - positions[center]) <= _LARGEST_GAP * usual + 1e-3 else center
 
     return near(center - 1), center, near(center + 1)

@@ -2,94 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import View
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import read_manifest
+from lsdc.cohort.vocabulary import Condition, Family, View
+from lsdc.features.store_tables import Selection, TrainingTable, html_table, readable_rows
+from lsdc.runtime.artefact import Artefact
+from lsdc.runtime.errors import ArtefactError
 
-KIND = "store"
-SCHEMA = 1
-MADE_BY = "lsdc-features extract DATA --out STORE"
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lsdc.features.crop_dataset import CropDataset, CropViews
+
 VIEWS: tuple[View, ...] = tuple(View)
+"""The views in the order in which crops, embeddings and volumes hold them."""
 NEIGHBORS = 3
+"""Neighboring slices of a crop."""
 PREVIEWS = 8
-
-ROW_TYPES: dict[str, tuple[pa.DataType, Any]] = {
-    "row_id": (pa.string(), ""),
-    "study_id": (pa.string(), ""),
-    "split": (pa.string(), "train"),
-    "condition": (pa.string(), ""),
-    "level": (pa.string(), ""),
-    "grade": (pa.int8(), -1),
-    "fold": (pa.int16(), -1),
-    "view": (pa.string(), ""),
-    "series_id": (pa.string(), ""),
-    "instance_number": (pa.int32(), -1),
-    "x": (pa.float32(), np.nan),
-    "y": (pa.float32(), np.nan),
-    "left_mm": (pa.float32(), np.nan),
-    "posterior_mm": (pa.float32(), np.nan),
-    "head_mm": (pa.float32(), np.nan),
-    "confidence": (pa.float32(), 0.0),
-    "located_by": (pa.string(), "absent"),
-    "volume_slice": (pa.int16(), -1),
-    "volume_x": (pa.float32(), np.nan),
-    "volume_y": (pa.float32(), np.nan),
-    "preview": (pa.int8(), -1),
-    "preview_x": (pa.float32(), np.nan),
-    "preview_y": (pa.float32(), np.nan),
-}
-"""Columns of rows.parquet before `meta_*`, `flag_*` and `embedding`: type, and the value where absent."""
+"""Chosen slices per study."""
 
 
-@dataclass(frozen=True)
-class FeatureStore:
-    """A finished store, opened for reading; use `FeatureStore.open`.
+@dataclass(frozen=True, repr=False)
+class FeatureStore(Artefact):
+    """A finished feature store, opened for reading; open one with `FeatureStore.open(path)`.
+
+    Tables are read when they are first used and then kept; crops, volumes and previews are mapped from disk, so a
+    store may be larger than memory.
 
     Parameters
     ----------
     path : Path
-        The directory.
+        The store's directory.
     manifest : dict
-        Its manifest.json.
+        The content of its manifest.json.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from lsdc.cohort.vocabulary import TARGETS
+    >>> from lsdc.features.writer import write_store
+    >>> folder = TemporaryDirectory()
+    >>> rows = pd.DataFrame([("one", *target) for target in TARGETS], columns=["study_id", "condition", "level"])
+    >>> written = write_store(folder.name, rows.assign(grade=0), np.zeros((25, 4), np.float32))
+    >>> store = FeatureStore.open(folder.name)
+    >>> store.to_pandas().loc["one_spinal_canal_stenosis_l4_l5", ["family", "level", "grade"]].tolist()
+    ['spinal', 'l4_l5', 'normal_mild']
+    >>> X, y, groups = store.to_sklearn("foraminal")
+    >>> X.shape, store.feature_names
+    ((10, 5), ['e0', 'e1', 'e2', 'e3', 'confidence'])
+    >>> folder.cleanup()
     """
 
-    path: Path
-    manifest: dict[str, Any]
+    kind: ClassVar[str] = "store"
+    made_by: ClassVar[str] = "lsdc-features extract DATA --out STORE"
+    files: ClassVar[tuple[str, ...]] = ("rows.parquet", "crops.npy")
 
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a store.
+    def check_content(self) -> None:
+        """Refuse a store whose rows, crops and manifest differ in length.
 
         Raises
         ------
         ArtefactError
-            When it is absent, unfinished, damaged, or written by a newer version.
+            When they do, or when one of the files cannot be read.
         """
-        path = Path(path)
-        store = cls(path, read_manifest(path, KIND, SCHEMA, MADE_BY))
-        for name in ("rows.parquet", "crops.npy"):
-            if not (path / name).is_file():
-                raise ArtefactError(
-                    f"{path}: damaged store, {name} is missing; make it again with `{MADE_BY}`"
-                )
-        rows, crops = pq.read_metadata(path / "rows.parquet").num_rows, len(store.crops)
-        if not rows == crops == store.manifest["n_rows"]:
+        try:
+            rows, crops = pq.read_metadata(self.path / "rows.parquet").num_rows, len(self.crops)
+        except (OSError, ValueError, EOFError) as error:
             raise ArtefactError(
-                f"{path}: damaged store: {rows} rows in rows.parquet, {crops} in crops.npy, "
-                f"{store.manifest['n_rows']} in the manifest; make it again with `{MADE_BY}`"
+                f"{self.path}: damaged store: {error}; make it again with `{self.made_by}`"
+            ) from error
+        if not rows == crops == self.manifest["n_rows"]:
+            raise ArtefactError(
+                f"{self.path}: damaged store: {rows} rows in rows.parquet, {crops} in crops.npy, "
+                f"{self.manifest['n_rows']} in the manifest; make it again with `{self.made_by}`"
             )
-        return store
+
+    @property
+    def backbone(self) -> str:
+        """The timm model whose embeddings the store holds; `unknown backbone` where nobody noted it."""
+        return str(self.manifest["configuration"].get("backbone", "unknown backbone"))
 
     @property
     def feature_fingerprint(self) -> str:
@@ -124,7 +123,18 @@ class FeatureStore:
         return np.load(self.path / "crops.npy", mmap_mode="r")
 
     def volume(self, view: View) -> np.memmap:
-        """The small volumes of one view, (n studies, slices, px, px) uint8, mapped; 0 where absent."""
+        """Map the small volumes of one view.
+
+        Parameters
+        ----------
+        view : View
+            The view.
+
+        Returns
+        -------
+        (studies, slices, px, px) uint8
+            In the order of `studies`, read from disk where it is indexed; 0 where a study has no such view.
+        """
         return np.load(self.path / "volumes" / f"{view.name.lower()}.npy", mmap_mode="r")
 
     @cached_property
@@ -138,5 +148,151 @@ class FeatureStore:
         return list(self.manifest["numeric_names"])
 
     def numeric(self) -> NDArray[np.float32]:
-        """The numeric columns as (n, M) float32; NaN where unknown."""
+        """Gather the numeric columns of all rows.
+
+        Returns
+        -------
+        (n, M) float32
+            Columns in the order of `numeric_names`; flags are 0 and 1; NaN where unknown.
+        """
         return self.rows[self.numeric_names].to_numpy(np.float32)
+
+    @property
+    def embedding_names(self) -> list[str]:
+        """Names of the embedding's columns: `e0`, `e1` …, one view after the other."""
+        return [f"e{k}" for k in range(self.manifest["embedding_dim"])]
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns of `to_sklearn`'s X: the embedding's, then the numeric ones."""
+        return self.embedding_names + self.numeric_names
+
+    def to_pandas(self, embedding: bool = False) -> pd.DataFrame:
+        """Give one row per target with columns that a person reads.
+
+        Parameters
+        ----------
+        embedding : bool
+            Append the embedding as float32 columns `e0`, `e1` …; by default it is left out.
+
+        Returns
+        -------
+        DataFrame
+            Index `row_id`. The columns of rows.parquet, and after `condition` its `family` and `side` (`left`,
+            `right`, or missing for the canal). `grade` is a categorical of `normal_mild` < `moderate` < `severe`;
+            grades, folds, slices and previews that are -1 in the file are missing values.
+        """
+        table = readable_rows(self.rows)
+        if embedding:
+            table = table.join(pd.DataFrame(self.embedding, table.index, self.embedding_names))
+        return table
+
+    def to_sklearn(
+        self,
+        condition: Condition | Family | str | None = None,
+        split: str | None = "train",
+        *,
+        labeled: bool = True,
+    ) -> TrainingTable:
+        """Give features, grades and study ids as scikit-learn's estimators and splitters take them.
+
+        Parameters
+        ----------
+        condition : Condition, Family or str, optional
+            One of the five conditions, or a family (`spinal`, `foraminal`, `subarticular`), both sides of which
+            are then taken; features of right-sided targets are mirrored, so one model serves both. By default
+            all 25 targets of every study.
+        split : str or None
+            `train`, `test` or `new`; None takes all studies.
+        labeled : bool
+            Leave out rows without a grade. False keeps them, with -1 in y, for prediction.
+
+        Returns
+        -------
+        TrainingTable
+            Unpacks into X (m, features) float32 with the columns `feature_names` and NaN where absent, y (m,)
+            int64 of grades 0 to 2, and groups (m,) of study ids, by which cross-validation must split.
+
+        Raises
+        ------
+        ConfigError
+            When the condition is unknown, or no row is left.
+        """
+        index = Selection(condition, split, labeled).rows_of(self)
+        chosen = self.rows.iloc[index]
+        X = np.hstack([self.embedding[index], chosen[self.numeric_names].to_numpy(np.float32)])
+        return TrainingTable(X, chosen["grade"].to_numpy(np.int64), chosen["study_id"].to_numpy(object))
+
+    def to_torch(
+        self,
+        condition: Condition | Family | str | None = None,
+        split: str | None = "train",
+        *,
+        views: View | CropViews = "graded",
+        scaled: bool = False,
+        labeled: bool = True,
+        transform: Callable[[Tensor], Tensor] | None = None,
+    ) -> CropDataset:
+        """Give crops and grades as a dataset for PyTorch's `DataLoader`.
+
+        Crops are copied from disk when they are asked for, and the dataset can be sent to worker processes.
+
+        Parameters
+        ----------
+        condition : Condition, Family or str, optional
+            As in `to_sklearn`; crops of right-sided targets are mirrored.
+        split : str or None
+            `train`, `test` or `new`; None takes all studies.
+        views : View, `graded` or `all`
+            Which view's crop an item shows: by default that in which its target is graded; a View for the same
+            one everywhere, zeros where it does not show the target; `all` for the three together.
+        scaled : bool
+            Give crops as float32 in 0 to 1 instead of uint8 in 0 to 255.
+        labeled : bool
+            Leave out rows without a grade. False keeps them, with the label -1.
+        transform : callable, optional
+            Applied to every crop tensor; a module-level function where worker processes are used.
+
+        Returns
+        -------
+        CropDataset
+            Items are (crop, label): a tensor (3 neighboring slices, P, P), or (3 views, 3, P, P) for `all`, and
+            an int.
+
+        Raises
+        ------
+        ConfigError
+            When the condition or `views` is unknown, or no row is left.
+        """
+        from lsdc.features.crop_dataset import CropDataset, views_of
+
+        index = Selection(condition, split, labeled).rows_of(self)
+        chosen = self.rows.iloc[index]
+        return CropDataset(
+            self.path / "crops.npy",
+            index,
+            chosen["grade"].to_numpy(np.int64),
+            views_of(chosen, views),
+            scaled=scaled,
+            transform=transform,
+        )
+
+    def __repr__(self) -> str:
+        """Path, counts and backbone."""
+        counts = f"{self.manifest['n_studies']} studies, {self.manifest['n_rows']} rows"
+        return f"{type(self).__name__}({str(self.path)!r}, {counts}, {self.backbone})"
+
+    def _repr_html_(self) -> str:
+        """Summarize the store as a small table, for notebooks."""
+        return html_table(
+            type(self).__name__,
+            {
+                "path": self.path,
+                "studies": self.manifest["n_studies"],
+                "rows": self.manifest["n_rows"],
+                "backbone": self.backbone,
+                "embedding": f"{self.manifest['embedding_dim']} numbers",
+                "crops": f"{self.crops.shape[-1]} px",
+                "problems": self.manifest["n_problems"],
+            },
+        )

@@ -1,93 +1,147 @@
-"""What decides the content of a store."""
+"""What decides the content of a store, besides the data."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from lsdc.runtime import ConfigError
+from lsdc.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
+    from lsdc.features.array_files import ArraySizes
     from lsdc.features.encoder import Encoder
     from lsdc.features.store import FeatureStore
+
+_LEAST = {"folds": 2, "seed": 0, "crop_px": 16, "volume_slices": 1, "volume_px": 16, "preview_px": 16}
+"""The smallest value of each number that can work."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What decides the content of a store, besides the data.
 
-    Parameters
-    ----------
-    backbone : str
-        A timm model's name.
-    weights : str
-        `bundled`, `imagenet`, `random`, or a safetensors file.
-    folds : int
-        Folds of the cross-fitting.
-    seed : int
-        For everything random.
-    crop_px : int
-        Side of a crop, px.
-    volume_slices, volume_px : int
-        Size of the small volumes.
-    preview_px : int
-        Side of a preview picture, px.
+    Models fitted on one store read another when `backbone`, the encoder's weights and `crop_px` agree.
+
+    Raises
+    ------
+    ConfigError
+        When a value cannot work.
+
+    Examples
+    --------
+    >>> Settings(crop_px=64).volume_px
+    128
+    >>> Settings(crop_px=4)
+    Traceback (most recent call last):
+    ...
+    lsdc.runtime.errors.ConfigError: crop_px must be at least 16, not 4
     """
 
     backbone: str = "regnetx_002"
+    """any timm model, by its name"""
     weights: str = "bundled"
+    """bundled, imagenet (timm's hub), random, or a safetensors file"""
     folds: int = 5
+    """folds for cross-fitting, by study"""
     seed: int = 0
+    """for folds and everything fitted"""
     crop_px: int = 96
+    """side of a crop in pixels"""
     volume_slices: int = 16
+    """slices of the small volumes"""
     volume_px: int = 128
+    """side of the small volumes in pixels"""
     preview_px: int = 192
+    """side of the previews in pixels"""
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot work."""
-        for name, least in (("crop_px", 16), ("volume_slices", 1), ("volume_px", 16), ("folds", 2)):
+        """Refuse values that cannot work."""
+        for name, least in _LEAST.items():
             if getattr(self, name) < least:
-                flag = name.replace("_", "-")
-                raise ConfigError(f"--{flag} must be at least {least}, not {getattr(self, name)}")
+                raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("backbone", "weights"):
+            if not getattr(self, name):
+                raise ConfigError(f"{name} must not be empty")
 
     @property
-    def sizes(self) -> tuple[int, int, int, int]:
-        """Crop px, volume slices, volume px, preview px."""
-        return self.crop_px, self.volume_slices, self.volume_px, self.preview_px
+    def sizes(self) -> ArraySizes:
+        """The sizes of the store's arrays."""
+        from lsdc.features.array_files import ArraySizes
 
-    def like(self, store: FeatureStore) -> Settings:
-        """The settings of another store.
+        return ArraySizes(self.crop_px, self.volume_slices, self.volume_px, self.preview_px)
+
+    def matched_to(self, store: FeatureStore) -> Settings:
+        """Take over the settings of another store, so that models fitted on it read the new one.
+
+        Parameters
+        ----------
+        store : FeatureStore
+            A store that `extract` made.
+
+        Returns
+        -------
+        Settings
+            Those of the store, with its encoder file as `weights`.
 
         Raises
         ------
         ConfigError
-            When a setting was given that contradicts it.
+            When `extract` did not make the store, or when a value here is neither the default nor the store's.
         """
         theirs: dict[str, Any] = store.manifest["configuration"]
-        if not {item.name for item in fields(self)} <= theirs.keys():
-            raise ConfigError(f"--like {store.path}: not made by `lsdc-features extract`; give one that was")
+        names = [item.name for item in fields(self)]
+        if not set(names) <= theirs.keys():
+            raise ConfigError(
+                f"like: {store.path} was not made by `lsdc-features extract`; give a store that was"
+            )
         default = Settings()
-        for item in fields(self):
-            name, mine = item.name, getattr(self, item.name)
+        for name in names:
+            mine = getattr(self, name)
             if mine not in (getattr(default, name), theirs[name]):
                 raise ConfigError(
-                    f"--{name.replace('_', '-')} {mine} contradicts --like {store.path}, which was made with "
-                    f"{theirs[name]}; leave it out"
+                    f"{name}={mine!r} contradicts like={str(store.path)!r}, which was made with {theirs[name]!r}; "
+                    "leave it out"
                 )
-        made = replace(self, **{item.name: theirs[item.name] for item in fields(self)})
+        made = replace(self, **{name: theirs[name] for name in names})
         return replace(made, weights=str(store.path / "encoder.safetensors"))
 
     def encoder(self, device: torch.device) -> Encoder:
-        """The encoder these settings name."""
+        """Build the encoder that `backbone` and `weights` name.
+
+        Parameters
+        ----------
+        device : torch.device
+            Where it runs.
+
+        Returns
+        -------
+        Encoder
+            Ready to embed.
+
+        Raises
+        ------
+        LsdcError
+            When there is no such backbone, or its weights cannot be had or do not fit.
+        """
         from lsdc.features.encoder import Encoder
 
         return Encoder.build(self.backbone, self.weights, device, self.seed)
 
     def content(self) -> dict[str, Any]:
-        """All of it as JSON holds it, with the sizes that are built in."""
+        """List all settings as JSON holds them, with the sizes of the crops in the patient.
+
+        Returns
+        -------
+        dict of str to JSON value
+            The fields, and `crop_mm`: mm by family and view.
+        """
         from lsdc.features.crops import CROP_MM
 
         sizes = {family.value: {v.value: mm for v, mm in views.items()} for family, views in CROP_MM.items()}
         return asdict(self) | {"crop_mm": sizes}
+
+
+DEFAULT = Settings()
+"""The settings that the bundled weights and the published figures go with."""

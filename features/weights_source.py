@@ -15,17 +15,32 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from lsdc.runtime import ArtefactError, ConfigError, LsdcError
+from lsdc.runtime.errors import ArtefactError, ConfigError, LsdcError
+from lsdc.runtime.paths import PathLike
 
 BUNDLED = Path(__file__).parent / "weights" / "encoder.safetensors"
+"""The weights that are shipped, for the backbone `regnetx_002`."""
 ALTERNATIVES = (
-    "use --weights bundled (shipped with lsdc), --weights FILE.safetensors (copied from a machine with "
-    "internet), or --weights random (a baseline)"
+    "use the weights 'bundled' (shipped with lsdc), a safetensors file (copied from a machine with internet), "
+    "or 'random' (a baseline)"
 )
+"""What to do without a connection to the hub."""
 
 
 def create(backbone: str, *, pretrained: bool = False) -> nn.Module:
-    """A timm backbone with pooled features instead of a classifier.
+    """Make a timm backbone with pooled features instead of a classifier.
+
+    Parameters
+    ----------
+    backbone : str
+        A timm model's name.
+    pretrained : bool
+        Fetch the weights that timm's hub has for it; by default weights are random, from torch's generator.
+
+    Returns
+    -------
+    Module
+        Images (n, 3, P, P) to features (n, F).
 
     Raises
     ------
@@ -39,7 +54,7 @@ def create(backbone: str, *, pretrained: bool = False) -> nn.Module:
             raise
         near = timm.list_models(f"*{backbone.split('_')[0]}*")[:5] or ["mobilenetv3_small_100", "resnet18"]
         raise ConfigError(
-            f"--backbone: timm has no model {backbone!r} ({error}); there are, for example, {', '.join(near)}"
+            f"backbone: timm has no model {backbone!r} ({error}); there are, for example, {', '.join(near)}"
         ) from error
 
 
@@ -51,14 +66,24 @@ def load_network(backbone: str, weights: str, seed: int = 0) -> nn.Module:
     backbone : str
         A timm model's name.
     weights : str
-        `bundled`, `imagenet`, `random`, or the path of a safetensors file.
+        `bundled` (shipped, for `regnetx_002`), `imagenet` (timm's hub or its cache), `random`, or the path of a
+        safetensors file.
     seed : int
-        For `random`.
+        Decides random weights; torch's global generator is left as it was.
+
+    Returns
+    -------
+    Module
+        Images (n, 3, P, P) to pooled features (n, F).
 
     Raises
     ------
+    ConfigError
+        When timm has no such model.
+    ArtefactError
+        When the file is absent, damaged, or of another backbone.
     LsdcError
-        When the weights cannot be had, or do not fit the backbone.
+        When the hub does not give the weights.
     """
     if weights == "imagenet":
         return _from_hub(backbone)
@@ -74,13 +99,24 @@ def load_network(backbone: str, weights: str, seed: int = 0) -> nn.Module:
             if weights == "bundled"
             else "no such weights file"
         )
-        raise ArtefactError(f"{path}: {what}; give --weights bundled, imagenet, random or a safetensors file")
+        raise ArtefactError(
+            f"{path}: {what}; weights may be 'bundled', 'imagenet', 'random' or a safetensors file"
+        )
     load_weights(network, backbone, path)
     return network
 
 
-def load_weights(network: nn.Module, backbone: str, path: Path) -> None:
+def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
     """Fill a network from a safetensors file; parts that only a classifier has are left out.
+
+    Parameters
+    ----------
+    network : Module
+        What `create` made; its weights are replaced.
+    backbone : str
+        Its name, which must be the one that the file's header names, if it names one.
+    path : path
+        The safetensors file.
 
     Raises
     ------
@@ -97,7 +133,7 @@ def load_weights(network: nn.Module, backbone: str, path: Path) -> None:
         ) from error
     if made_for != backbone:
         raise ArtefactError(
-            f"{path}: weights of {made_for!r}, not of {backbone!r}; add --backbone {made_for}"
+            f"{path}: weights of {made_for!r}, not of {backbone!r}; choose the backbone {made_for!r}"
         )
     expected = network.state_dict()
     wrong = [
@@ -106,26 +142,27 @@ def load_weights(network: nn.Module, backbone: str, path: Path) -> None:
     if wrong:
         raise ArtefactError(
             f"{path}: does not fit backbone {backbone!r}: {len(wrong)} of {len(expected)} tensors are absent "
-            f"or of another shape, the first is {wrong[0]!r}; give the --backbone that the file was made for"
+            f"or of another shape, the first is {wrong[0]!r}; choose the backbone that the file was made for"
         )
     network.load_state_dict({name: tensors[name] for name in expected})
 
 
 def _from_hub(backbone: str) -> nn.Module:
-    create(backbone)
+    """Fetch a pretrained backbone from timm's hub, or from its cache."""
+    create(backbone)  # An unknown name is told apart from a hub that cannot be reached.
     try:
         with _no_waiting_without_network():
             return create(backbone, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
-        first = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise LsdcError(
-            f"--weights imagenet: timm's hub has no {backbone!r} for us ({first}); {ALTERNATIVES}"
+            f"weights='imagenet': timm's hub did not give {backbone!r} ({reason}); {ALTERNATIVES}"
         ) from error
 
 
 @contextmanager
 def _no_waiting_without_network() -> Iterator[None]:
-    """Tell the hub's client to look only into its cache where the hub's name does not resolve."""
+    """Let the hub's client read its cache alone where the hub's name does not resolve."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,75 +12,31 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import TARGETS, Condition, View
-from lsdc.features.store import KIND, NEIGHBORS, PREVIEWS, ROW_TYPES, SCHEMA, VIEWS, FeatureStore
-from lsdc.runtime import ArtefactError, Problem
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.array_files import ArrayFiles, ArraySizes
+from lsdc.features.row_columns import ROW_TYPES, complete_rows
+from lsdc.features.store import VIEWS, FeatureStore
 from lsdc.runtime.artefact import atomic, file_hash, fingerprint, write_manifest
+from lsdc.runtime.errors import ArtefactError, Problem
+from lsdc.runtime.paths import PathLike
 
-# What decides whether a model fitted on one store may read another.
 FEATURE_KEYS = ("backbone", "encoder", "crop_px", "crop_mm", "numeric_names", "embedding_dim", "schema")
+"""What decides whether a model fitted on one store may read another."""
 
-
-@dataclass(frozen=True)
-class Arrays:
-    """The arrays of a store that is being written; each study owns its part, so processes may share them."""
-
-    path: Path
-    n_studies: int
-    crop_px: int
-    volume_slices: int
-    volume_px: int
-    preview_px: int
-
-    @property
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        volume = (self.n_studies, self.volume_slices, self.volume_px, self.volume_px)
-        return {
-            "crops.npy": (self.n_studies * len(TARGETS), len(VIEWS), NEIGHBORS, self.crop_px, self.crop_px),
-            **{f"volumes/{view.name.lower()}.npy": volume for view in VIEWS},
-            "previews.npy": (self.n_studies, PREVIEWS, self.preview_px, self.preview_px),
-        }
-
-    def create(self) -> None:
-        """Reserve the files, filled with zeros; those that are there already stay."""
-        for name, shape in self._shapes.items():
-            path = self.path / name
-            if path.is_file() and np.load(path, mmap_mode="r").shape == shape:
-                continue
-            with atomic(path) as temporary:
-                open_memmap(temporary, "w+", np.uint8, shape).flush()
-
-    def write(self, study: int, crops: NDArray, volumes: Mapping[View, NDArray], previews: NDArray) -> None:
-        """Put one study's arrays into its place.
-
-        Parameters
-        ----------
-        study : int
-            Index of the study in the store.
-        crops : (25, 3, 3, P, P) uint8
-            In the order of TARGETS.
-        volumes : mapping of View to (slices, px, px) uint8
-            Absent views may be left out.
-        previews : (8, px, px) uint8
-            The chosen slices.
-        """
-        n = len(TARGETS)
-        self._put("crops.npy", slice(study * n, (study + 1) * n), crops)
-        for view, volume in volumes.items():
-            self._put(f"volumes/{view.name.lower()}.npy", slice(study, study + 1), volume[None])
-        self._put("previews.npy", slice(study, study + 1), previews[None])
-
-    def _put(self, name: str, where: slice, values: NDArray) -> None:
-        array = open_memmap(self.path / name, "r+")
-        array[where] = values
-        array.flush()
+_SMALLEST = ArraySizes(crop_px=8, volume_slices=4, volume_px=8, preview_px=8)
+"""Sizes of the empty arrays of a store that holds other people's features."""
 
 
 class RowWriter:
-    """Append rows with their embeddings to rows.parquet, one row group per call; see `writing_rows`."""
+    """Appends rows with their embeddings to a Parquet file, one row group per call; see `writing_rows`.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -90,7 +46,15 @@ class RowWriter:
         self.numeric_names: list[str] = []
 
     def add(self, rows: pd.DataFrame, embedding: NDArray[np.float32]) -> None:
-        """Append rows (columns of ROW_TYPES, `meta_*`, `flag_*`) and their (n, D) embeddings."""
+        """Append rows and their embeddings.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            n rows with the columns of `ROW_TYPES`, `meta_*` and `flag_*`; the same columns in every call.
+        embedding : (n, D) float32
+            NaN where a view is absent; the same D in every call.
+        """
         dim = int(embedding.shape[1])
         extra = [name for name in rows.columns if name.startswith(("meta_", "flag_"))]
         fields = [(name, kind) for name, (kind, _) in ROW_TYPES.items()]
@@ -114,7 +78,18 @@ class RowWriter:
 
 @contextmanager
 def writing_rows(path: Path) -> Iterator[RowWriter]:
-    """Write rows.parquet of the store at `path`, whole or not at all."""
+    """Write rows.parquet of a store, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The store's directory.
+
+    Yields
+    ------
+    RowWriter
+        Takes the rows; the file appears when the block ends without error.
+    """
     with atomic(path / "rows.parquet") as temporary:
         writer = RowWriter(temporary)
         try:
@@ -124,7 +99,15 @@ def writing_rows(path: Path) -> Iterator[RowWriter]:
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """Write problems.csv: path, reason, remedy."""
+    """Write a CSV file with the columns path, reason and remedy.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it appears whole or not at all.
+    problems : sequence of Problem
+        One line each.
+    """
     rows = [(item.path, item.reason, item.remedy) for item in problems]
     with atomic(path) as temporary:
         pd.DataFrame(rows, columns=["path", "reason", "remedy"]).to_csv(temporary, index=False)
@@ -148,22 +131,36 @@ def finish_store(
         What wrote rows.parquet.
     studies : DataFrame
         One row per study, in the order of the arrays.
-    configuration : mapping
+    configuration : mapping of str to JSON value
         How it was made; `backbone`, `encoder`, `crop_px` and `crop_mm` enter the fingerprint.
     problems : sequence of Problem
-        What was left out.
+        What was left out; by default nothing.
     **content
-        More for the manifest.
+        More entries for the manifest, as JSON holds them.
+
+    Returns
+    -------
+    FeatureStore
+        The finished store.
+
+    Raises
+    ------
+    ArtefactError
+        When rows.parquet and crops.npy differ in length.
     """
     with atomic(path / "studies.parquet") as temporary:
         studies.to_parquet(temporary, index=False)
     write_problems(path / "problems.csv", problems)
-    layout = {"numeric_names": writer.numeric_names, "embedding_dim": writer.embedding_dim, "schema": SCHEMA}
+    layout = {
+        "numeric_names": writer.numeric_names,
+        "embedding_dim": writer.embedding_dim,
+        "schema": FeatureStore.schema,
+    }
     meaning = {key: (dict(configuration) | layout).get(key) for key in FEATURE_KEYS}
     write_manifest(
         path,
-        KIND,
-        SCHEMA,
+        FeatureStore.kind,
+        FeatureStore.schema,
         feature_fingerprint=fingerprint(meaning),
         configuration=dict(configuration),
         numeric_names=writer.numeric_names,
@@ -178,21 +175,8 @@ def finish_store(
     return FeatureStore.open(path)
 
 
-def complete_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Fill absent columns with what means absent; `study_id`, `condition` and `level` must be there."""
-    filled = rows.reset_index(drop=True).copy()
-    if "row_id" not in filled:
-        filled["row_id"] = filled["study_id"] + "_" + filled["condition"] + "_" + filled["level"]
-    if "view" not in filled:
-        filled["view"] = [Condition(value).view.value for value in filled["condition"]]
-    for name, (_, absent) in ROW_TYPES.items():
-        if name not in filled:
-            filled[name] = absent
-    return filled
-
-
 def write_store(
-    path: Path,
+    path: PathLike,
     rows: pd.DataFrame,
     embedding: NDArray[np.float32],
     crops: NDArray[np.uint8] | None = None,
@@ -200,29 +184,46 @@ def write_store(
     configuration: Mapping[str, Any] | None = None,
     problems: Sequence[Problem] = (),
 ) -> FeatureStore:
-    """Write a store from what is in memory: for other people's features, and for tests.
+    """Write a store from arrays in memory, to train members on features that another program computed.
 
     Parameters
     ----------
-    path : Path
-        A new directory.
+    path : path
+        A new or empty directory.
     rows : DataFrame
         25 rows per study in the order of TARGETS; at least `study_id`, `condition` and `level`; further
-        columns as in docs/store.md, `meta_*` and `flag_*` at will.
+        columns as in docs/formats/store.md, `meta_*` and `flag_*` at will.
     embedding : (n, D) float32
-        NaN where absent.
+        One row per target; NaN where absent.
     crops : (n, 3, 3, P, P) uint8, optional
-        Zeros of 8 px when left out.
-    configuration : mapping, optional
-        For the manifest; two stores with different ones do not fit the same model.
+        Crops by target, view and neighboring slice; zeros of 8 px when left out.
+    configuration : mapping of str to JSON value, optional
+        How the features were made, for the manifest. Its `backbone`, `encoder`, `crop_px` and `crop_mm` enter
+        the fingerprint: a model fitted on one store refuses another in which they differ.
     problems : sequence of Problem
-        For problems.csv.
+        For problems.csv; by default none.
+
+    Returns
+    -------
+    FeatureStore
+        The finished store.
 
     Raises
     ------
     ArtefactError
         When the directory is in use, or `rows`, `embedding` and `crops` differ in length.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from lsdc.cohort.vocabulary import TARGETS
+    >>> rows = pd.DataFrame([("one", *target) for target in TARGETS], columns=["study_id", "condition", "level"])
+    >>> with TemporaryDirectory() as folder:
+    ...     store = write_store(folder, rows, np.zeros((25, 4), np.float32), configuration={"backbone": "mine"})
+    ...     store.rows["row_id"][0], store.embedding.shape
+    ('one_spinal_canal_stenosis_l1_l2', (25, 4))
     """
+    path = Path(path)
     if path.exists() and any(path.iterdir()):
         raise ArtefactError(f"{path}: exists and is not empty; choose another directory")
     n = len(rows)
@@ -233,10 +234,11 @@ def write_store(
         )
     filled = complete_rows(rows)
     studies = filled.loc[:: len(TARGETS), ["study_id", "split"]].reset_index(drop=True)
-    arrays = Arrays(path, len(studies), 8 if crops is None else crops.shape[-1], 4, 8, 8)
+    sizes = _SMALLEST if crops is None else replace(_SMALLEST, crop_px=crops.shape[-1])
+    arrays = ArrayFiles(path, len(studies), sizes)
     arrays.create()
     if crops is not None:
-        arrays._put("crops.npy", slice(None), crops)
+        arrays.write_crops(crops)
     with writing_rows(path) as writer:
         writer.add(filled, embedding)
     return finish_store(path, writer, studies, configuration or {}, problems)

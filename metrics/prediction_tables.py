@@ -8,37 +8,75 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
+from numpy.typing import ArrayLike
 
 from lsdc.cohort.tables import UNLABELED, read_labels, read_text_table
-from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, RowIdError, parse_row_id
+from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, parse_row_id
 from lsdc.metrics.official import Grades, Probabilities
+from lsdc.metrics.table_checks import check_row_ids, probability_columns, read_table
 from lsdc.runtime import TableError
 from lsdc.runtime.artefact import atomic
+from lsdc.runtime.paths import PathLike
 
 SHAPE = (len(Condition), len(Level))
+"""Conditions and levels: the shape of the grades of one study."""
 COLUMNS: list[str] = [grade.value for grade in Grade]
+"""The columns of a prediction table that hold probabilities."""
 _SLUGS = [target.slug for target in TARGETS]
 
 
 def row_ids(studies: Iterable[str]) -> list[str]:
-    """The row ids of whole studies: 25 each, in the order of TARGETS."""
-    return [f"{study}_{slug}" for study in studies for slug in _SLUGS]
-
-
-def read_predictions(
-    path: Path, *, required: Iterable[str] = (), known: Iterable[str] | None = None
-) -> pd.DataFrame:
-    """Read a prediction table, CSV or Parquet.
+    """Name all rows of some studies.
 
     Parameters
     ----------
-    path : Path
+    studies : iterable of str
+        Study ids.
+
+    Returns
+    -------
+    list of str
+        25 row ids per study, in the order of `TARGETS`.
+
+    Examples
+    --------
+    >>> row_ids(["4003253"])[0]
+    '4003253_spinal_canal_stenosis_l1_l2'
+    """
+    return [f"{study}_{slug}" for study in studies for slug in _SLUGS]
+
+
+def labeled_row_ids(studies: Sequence[str], grades: Grades) -> list[str]:
+    """Name the rows of some studies that have a label: those that a submission is scored on.
+
+    Parameters
+    ----------
+    studies : sequence of str
+        The n study ids.
+    grades : (n, 5, 5) int8
+        -1 where unlabeled.
+
+    Returns
+    -------
+    list of str
+        Their row ids, in the order of `row_ids`.
+    """
+    return [row_id for row_id, grade in zip(row_ids(studies), grades.ravel()) if grade != UNLABELED]
+
+
+def read_predictions(
+    path: PathLike, *, required: Iterable[str] = (), known: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Read a prediction table, CSV or Parquet, whoever wrote it.
+
+    Parameters
+    ----------
+    path : path
         Table with row_id, normal_mild, moderate, severe, in any order of rows; other columns are dropped.
     required : iterable of str
         Row ids that must be there.
     known : iterable of str, optional
-        All row ids that may be there; default any.
+        All row ids that may be there; by default any.
 
     Returns
     -------
@@ -48,12 +86,14 @@ def read_predictions(
     Raises
     ------
     TableError
-        When a row id is malformed, unknown, missing or comes twice, or a value is not a probability.
+        When the file is absent or unreadable; a row id is malformed, unknown, missing or comes twice; or a value is
+        not a probability.
     """
-    table = _read_any(path, ["row_id", *COLUMNS])
+    path = Path(path)
+    table = read_table(path, ["row_id", *COLUMNS])
     ids = table["row_id"]
-    _check_ids(path, ids, required, known)
-    values = np.column_stack([_probabilities(path, table, name) for name in COLUMNS])
+    check_row_ids(path, ids, required, known)
+    values = probability_columns(path, table, COLUMNS)
     zero = np.flatnonzero(values.sum(axis=1) == 0)
     if len(zero):
         raise TableError(
@@ -63,68 +103,47 @@ def read_predictions(
     return table_of(ids.tolist(), values / values.sum(axis=1, keepdims=True))
 
 
-def _read_any(path: Path, columns: list[str]) -> pd.DataFrame:
-    if path.suffix != ".parquet":
-        return read_text_table(path, columns)
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise TableError(f"{path}: no such file") from None
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise TableError(f"{path}: cannot be read as a Parquet table ({error})") from error
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise TableError(f"{path}: no column {missing[0]!r}; found {', '.join(map(str, table.columns))}")
-    table.index = pd.RangeIndex(1, len(table) + 1)
-    return table[columns].astype({"row_id": str})
+def table_of(ids: Sequence[str], values: ArrayLike) -> pd.DataFrame:
+    """Make a prediction table.
 
+    Parameters
+    ----------
+    ids : sequence of str
+        The n row ids.
+    values : (n, 3) float
+        Probabilities in the order of `Grade`; taken as they are.
 
-def _check_ids(path: Path, ids: pd.Series, required: Iterable[str], known: Iterable[str] | None) -> None:
-    for row, row_id in ids.items():
-        try:
-            parse_row_id(row_id)
-        except RowIdError as error:
-            raise TableError(f"{path}: row {row}: column 'row_id': {error}") from None
-    twice = ids.index[ids.duplicated()]
-    if len(twice):
-        first = ids.index[ids == ids[twice[0]]][0]
-        raise TableError(f"{path}: row {twice[0]}: row_id {ids[twice[0]]!r} was already in row {first}")
-    if known is not None:
-        unknown = ids.index[~ids.isin(list(known))]
-        if len(unknown):
-            raise TableError(
-                f"{path}: row {unknown[0]}: unknown row_id {ids[unknown[0]]!r} ({len(unknown)} such rows); "
-                "leave out rows that are not asked for"
-            )
-    there = set(ids)
-    missing = [row_id for row_id in required if row_id not in there]
-    if missing:
-        raise TableError(
-            f"{path}: {len(missing)} rows are missing, the first is row_id {missing[0]!r}; add them"
-        )
+    Returns
+    -------
+    DataFrame
+        row_id, normal_mild, moderate, severe.
 
-
-def _probabilities(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan)
-    for bad, reason in ((~np.isfinite(values), "is not a finite number"), (values < 0, "is negative")):
-        if bad.any():
-            k = int(np.argmax(bad))
-            cell = f"{str(table[column].iloc[k])!r} in column {column!r}"
-            raise TableError(f"{path}: row {table.index[k]}: {cell} {reason}; expected a probability")
-    return values
-
-
-def table_of(ids: Sequence[str], values: np.ndarray) -> pd.DataFrame:
-    """A prediction table of row ids and (n, 3) probabilities."""
+    Examples
+    --------
+    >>> table_of(["1_spinal_canal_stenosis_l1_l2"], [[0.7, 0.2, 0.1]])
+                              row_id  normal_mild  moderate  severe
+    0  1_spinal_canal_stenosis_l1_l2          0.7       0.2     0.1
+    """
     table = pd.DataFrame(np.asarray(values, float), columns=COLUMNS)
     table.insert(0, "row_id", pd.Series(list(ids), dtype=str))
     return table
 
 
 def to_cube(table: pd.DataFrame, studies: Sequence[str]) -> Probabilities:
-    """The probabilities of `studies` as an array [study, condition, level, grade]; NaN where absent.
+    """Arrange a prediction table as an array; the reverse of `table_of`.
 
-    Rows are divided by their sum: members that compute in single precision miss 1 by a little.
+    Parameters
+    ----------
+    table : DataFrame
+        row_id and the three probabilities, in any order; rows of other studies are left out. Rows are divided by
+        their sum: members that compute in single precision miss 1 by a little.
+    studies : sequence of str
+        The n studies that are wanted.
+
+    Returns
+    -------
+    (n, 5, 5, 3) float64
+        By study, condition, level and grade; NaN where the table has no row.
     """
     where = pd.Index(table["row_id"]).get_indexer(pd.Index(row_ids(studies)))
     values = table[COLUMNS].to_numpy(float)
@@ -135,17 +154,28 @@ def to_cube(table: pd.DataFrame, studies: Sequence[str]) -> Probabilities:
 
 
 def grades_of(labels: pd.DataFrame) -> Grades:
-    """Labels as `read_labels` gives them, as an array [study, condition, level]."""
+    """Arrange labels as an array.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        As `lsdc.cohort.read_labels` or `read_truth` gives them: one row per study, one column per target.
+
+    Returns
+    -------
+    (n, 5, 5) int8
+        By study, condition and level; -1 where unlabeled.
+    """
     return labels[_SLUGS].to_numpy(np.int8).reshape(len(labels), *SHAPE)
 
 
-def labeled_row_ids(studies: Sequence[str], grades: Grades) -> list[str]:
-    """The row ids that have a label."""
-    return [row_id for row_id, grade in zip(row_ids(studies), grades.ravel()) if grade != UNLABELED]
-
-
-def read_truth(path: Path) -> pd.DataFrame:
+def read_truth(path: PathLike) -> pd.DataFrame:
     """Read labels to score against: train.csv, or a solution table with one-hot grades per row id.
+
+    Parameters
+    ----------
+    path : path
+        CSV; it is a solution table where its header has a column `row_id`.
 
     Returns
     -------
@@ -155,8 +185,9 @@ def read_truth(path: Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        When the table is neither, or malformed.
+        When the table is absent, is neither, or is malformed.
     """
+    path = Path(path)
     return _read_solution(path) if _has_row_ids(path) else read_labels(path)
 
 
@@ -169,9 +200,10 @@ def _has_row_ids(path: Path) -> bool:
 
 
 def _read_solution(path: Path) -> pd.DataFrame:
+    """Turn one-hot rows into one row per study, in the order in which studies first come."""
     table = read_text_table(path, ["row_id", *COLUMNS])
-    _check_ids(path, table["row_id"], (), None)
-    values = np.column_stack([_probabilities(path, table, name) for name in COLUMNS])
+    check_row_ids(path, table["row_id"])
+    values = probability_columns(path, table, COLUMNS)
     bad = np.flatnonzero(~(np.isin(values, (0, 1)).all(axis=1) & (values.sum(axis=1) == 1)))
     if len(bad):
         raise TableError(
@@ -180,36 +212,42 @@ def _read_solution(path: Path) -> pd.DataFrame:
         )
     parsed = [parse_row_id(row_id) for row_id in table["row_id"]]
     studies = list(dict.fromkeys(study for study, _ in parsed))
-    index = pd.Index(studies, name="study_id", dtype=str)
-    labels = np.full((len(studies), len(TARGETS)), UNLABELED, np.int8)
-    place = {study: k for k, study in enumerate(studies)}
+    row = {study: k for k, study in enumerate(studies)}
     column = {target: k for k, target in enumerate(TARGETS)}
-    rows = [place[study] for study, _ in parsed]
-    labels[rows, [column[target] for _, target in parsed]] = values.argmax(axis=1)
-    return pd.DataFrame(labels, index=index, columns=_SLUGS)
+    labels = np.full((len(studies), len(TARGETS)), UNLABELED, np.int8)
+    labels[[row[study] for study, _ in parsed], [column[target] for _, target in parsed]] = values.argmax(
+        axis=1
+    )
+    return pd.DataFrame(labels, index=pd.Index(studies, name="study_id", dtype=str), columns=_SLUGS)
 
 
 def write_submission(
-    path: Path, probabilities: Probabilities, studies: Sequence[str], order: Sequence[str] | None = None
+    path: PathLike, probabilities: Probabilities, studies: Sequence[str], order: Sequence[str] | None = None
 ) -> int:
-    """Write a submission, whole or not at all, and return its number of rows.
+    """Write a submission.csv, whole or not at all.
 
     Parameters
     ----------
-    path : Path
-        CSV to write.
+    path : path
+        CSV to write; what is there is replaced.
     probabilities : (n, 5, 5, 3) float
         Finite; rows sum to 1.
     studies : sequence of str
-        Their ids.
+        The n study ids.
     order : sequence of str, optional
-        The row ids to write, as in sample_submission.csv. Default: all, in the order of TARGETS.
+        The row ids to write, as in sample_submission.csv. By default all 25 of each study, in the order of `TARGETS`.
+
+    Returns
+    -------
+    int
+        Number of rows written.
 
     Raises
     ------
     TableError
         When `order` asks for a row that is not there.
     """
+    path = Path(path)
     table = table_of(row_ids(studies), probabilities.reshape(-1, len(COLUMNS)))
     if order is not None:
         here = set(table["row_id"])

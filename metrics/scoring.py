@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lsdc.metrics.official import Scores, official_score
 from lsdc.metrics.prediction_tables import (
     grades_of,
@@ -13,22 +11,34 @@ from lsdc.metrics.prediction_tables import (
     row_ids,
     to_cube,
 )
+from lsdc.runtime.paths import PathLike
 
 
-def score(labels: Path, submission: Path) -> Scores:
+def score(labels: PathLike, submission: PathLike) -> Scores:
     """Score a submission with the official metric, aligned by row id.
 
     Parameters
     ----------
-    labels : Path
+    labels : path
         train.csv, or a solution table with one-hot grades.
-    submission : Path
-        Must hold every labeled row; rows of the same studies without a label are not scored.
+    submission : path
+        CSV or Parquet with row_id, normal_mild, moderate, severe. It must hold every labeled row; rows of the same
+        studies without a label are not scored.
+
+    Returns
+    -------
+    Scores
+        The four losses and the total; lower is better.
 
     Raises
     ------
     TableError
-        When either is malformed or they do not fit.
+        When a file is absent or malformed, or the two do not fit each other.
+
+    Examples
+    --------
+    >>> from lsdc.metrics import score
+    >>> total = score("train.csv", "submission.csv").total  # doctest: +SKIP
     """
     truth = read_truth(labels)
     studies = truth.index.tolist()

@@ -1,8 +1,15 @@
 from .crossfit import cross_fit as cross_fit
 from .crossfit import predict_folds as predict_folds
 from .examples import Examples as Examples
+from .heads.head_member import HeadMember as HeadMember
+from .heads.sklearn_member import SklearnMember as SklearnMember
 from .member import Member as Member
 from .member import NotFittedError as NotFittedError
 from .options import Options as Options
 from .registry import MEMBERS as MEMBERS
+from .registry import available_members as available_members
 from .registry import member_class as member_class
+from .registry import member_from_origin as member_from_origin
+from .registry import origin_of as origin_of
+from .registry import resolve_members as resolve_members
+from .saved_member import SavedMember as SavedMember

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import GRADES
 from lsdc.models.examples import Examples
@@ -18,28 +20,30 @@ from lsdc.runtime import LsdcError
 from lsdc.runtime.artefact import MANIFEST, atomic, claim
 from lsdc.runtime.console import track
 from lsdc.runtime.distributed import rank, wait_for_all, world
+from lsdc.runtime.paths import PathLike
 
 
-def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> pd.DataFrame:
+def cross_fit(make: Callable[[], Member], examples: Examples, folder: PathLike) -> pd.DataFrame:
     """Fit one model per fold and predict the fold with it.
 
     Fold k is predicted by a model trained without fold k and without the next fold, on which it stops early; with
     two folds there is no third to train on, and nothing, or a part of the training studies, stops it. Several
-    processes started by torchrun take the folds in turn, each on a GPU of its own.
+    processes started by torchrun take the folds in turn, each on its GPU.
 
     Parameters
     ----------
     make : callable
-        A new, unfitted member.
+        Makes a new, unfitted member; a member's class does.
     examples : Examples
-        Rows with a fold; others are left out.
-    folder : Path
-        `fold_k` is written there; a run that was killed goes on where it stopped, deep members at the epoch.
+        Rows with a fold; studies without one are left out.
+    folder : path
+        The fitted models are written below it, as `fold_k`; a run that was killed resumes where it stopped, deep
+        members at the epoch.
 
     Returns
     -------
     DataFrame
-        row_id, normal_mild, moderate, severe, fold, member.
+        row_id, normal_mild, moderate, severe, fold, member; one row for each row of `examples` that has a fold.
 
     Raises
     ------
@@ -47,80 +51,149 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: Path) -> p
         When there are fewer than two folds.
     ArtefactError
         When `folder` holds models of other examples, of another member or of another seed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from lsdc.models.heads.members import LightGBM
+    >>> from lsdc.testing import make_examples
+    >>> with TemporaryDirectory() as folder:
+    ...     table = cross_fit(LightGBM, make_examples(6, folds=3), folder)
+    >>> list(table), len(table)
+    (['row_id', 'normal_mild', 'moderate', 'severe', 'fold', 'member'], 150)
     """
+    folder = Path(folder)
     training = examples.where(examples.rows["fold"] >= 0)
-    folds = sorted(int(fold) for fold in training.rows["fold"].unique())
-    if len(folds) < 2:
-        raise LsdcError("cross-fitting needs labeled studies in at least two folds; label more studies")
+    splits = _splits(training)
     member = make()
-    name, kind = member.name, type(member)
-    configuration = {
-        "member": name,
-        "seed": member.seed,
-        "options": asdict(member.options.resolved()),
-        "examples": _hash(training),
-    }
     if rank() == 0:
-        claim(folder, configuration, lambda: "choose another folder, or delete it to fit anew")
+        claim(
+            folder,
+            _configuration(member, training),
+            lambda: "choose another folder, or delete it to fit anew",
+        )
     wait_for_all()
-    column = training.rows["fold"].to_numpy()
-    for number, fold in enumerate(track(folds, f"fitting {name}")):
-        target, work = folder / f"fold_{fold}", folder / "work" / f"fold_{fold}"
-        if number % world() != rank() or (target / MANIFEST).is_file():
-            continue
-        stop = folds[(number + 1) % len(folds)] if len(folds) > 2 else None
-        nothing = np.zeros(len(column), bool)
-        stop_on = training.where(column == stop if stop is not None else nothing)
-        member = make().fit(training.where((column != fold) & (column != stop)), stop_on, work)
-        shutil.rmtree(target, ignore_errors=True)
-        with atomic(target) as temporary:
-            member.save(temporary)
-            _keep_logs(work, temporary)
-        shutil.rmtree(work, ignore_errors=True)
+    for number, split in enumerate(track(splits, f"fitting {member.name}")):
+        finished = (folder / f"fold_{split.fold}" / MANIFEST).is_file()
+        if number % world() == rank() and not finished:
+            _fit_fold(make(), training, split, folder)
     wait_for_all()
-    tables = []
-    for fold in folds:
-        # What was read again may differ in the last bit: an interrupted run must not differ from a whole one.
-        held_out = training.where(column == fold)
-        options, member = member.options, kind.load(folder / f"fold_{fold}")
-        member.options = options
-        tables.append(_table(held_out, member.predict_proba(held_out), name, fold))
+    tables = [_predict_fold(member, training, split.fold, folder) for split in splits]
     return pd.concat(tables, ignore_index=True)
 
 
-def predict_folds(folder: Path, member: type[Member], examples: Examples) -> pd.DataFrame:
-    """Predict studies that no model saw: the mean over the fold models in `folder`.
+def predict_folds(
+    folder: PathLike, member: type[Member], examples: Examples, *, device: str = "auto"
+) -> pd.DataFrame:
+    """Predict studies that no model saw: the mean over the models of the folds.
+
+    Parameters
+    ----------
+    folder : path
+        What `cross_fit` wrote.
+    member : type of Member
+        The class that reads the models.
+    examples : Examples
+        The studies to predict, with or without grades and folds.
+    device : str
+        Where networks run: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
 
     Returns
     -------
     DataFrame
-        As `cross_fit`, with fold -1.
+        row_id, normal_mild, moderate, severe, fold (always -1), member; one row for each row of `examples`.
+
+    Raises
+    ------
+    LsdcError
+        When the folder holds no fitted model.
+    ArtefactError
+        When a model is damaged, or is another member's.
     """
-    folders = sorted(path for path in folder.glob("fold_*") if (path / MANIFEST).is_file())
+    folders = sorted(path for path in Path(folder).glob("fold_*") if (path / MANIFEST).is_file())
     if not folders:
         raise LsdcError(f"{folder}: holds no fitted model; run `lsdc-ensemble fit` to its end")
-    mean = np.mean([member.load(path).predict_proba(examples) for path in folders], axis=0)
-    return _table(examples, mean, member.name, -1)
+    models = [member.load(path) for path in folders]
+    for model in models:
+        model.options = replace(model.options, device=device)
+    mean = np.mean([model.predict_proba(examples) for model in models], axis=0)
+    return _table(examples, mean, models[0].name, -1)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A fold to predict, and the fold on which its model stops early; None where there are only two folds."""
+
+    fold: int
+    stop: int | None
+
+
+def _splits(training: Examples) -> list[_Split]:
+    """Pair each fold with the next one, on which its model stops early."""
+    folds = sorted(int(fold) for fold in training.rows["fold"].unique())
+    if len(folds) < 2:
+        raise LsdcError("cross-fitting needs labeled studies in at least two folds; label more studies")
+    following = [*folds[1:], folds[0]] if len(folds) > 2 else [None, None]
+    return [_Split(fold, stop) for fold, stop in zip(folds, following)]
+
+
+def _configuration(member: Member, training: Examples) -> dict[str, Any]:
+    """Collect what must be the same for a killed run to be resumed."""
+    found = {
+        "member": member.name,
+        "seed": member.seed,
+        "options": asdict(member.options.resolved()),
+        "examples": _hash(training),
+    }
+    choices = getattr(member, "configuration", None)
+    return found if choices is None else found | {"configuration": choices()}
+
+
+def _fit_fold(member: Member, training: Examples, split: _Split, folder: Path) -> None:
+    """Fit a new member without a fold and write it whole, with its logs."""
+    target, work = folder / f"fold_{split.fold}", folder / "work" / f"fold_{split.fold}"
+    fold = training.rows["fold"].to_numpy()
+    stopping = np.zeros(len(fold), bool) if split.stop is None else fold == split.stop
+    member = member.fit(training.where((fold != split.fold) & ~stopping), training.where(stopping), work)
+    shutil.rmtree(target, ignore_errors=True)
+    with atomic(target) as temporary:
+        member.save(temporary)
+        _keep_logs(work, temporary)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _predict_fold(member: Member, training: Examples, fold: int, folder: Path) -> pd.DataFrame:
+    """Predict a fold with its model as it is read again, on the device of `member`'s options.
+
+    What was read again may differ in the last bit: an interrupted run must not differ from a whole one.
+    """
+    held_out = training.where(training.rows["fold"] == fold)
+    loaded = type(member).load(folder / f"fold_{fold}")
+    loaded.options = member.options
+    return _table(held_out, loaded.predict_proba(held_out), member.name, fold)
 
 
 def _hash(examples: Examples) -> str:
+    """Compute the SHA-256 over features, grades and folds."""
     found = hashlib.sha256(",".join(examples.numeric_names).encode())
     found.update(examples.rows[["row_id", "grade", "fold"]].to_csv(index=False).encode())
     for values in (examples.embedding, examples.numeric):
         found.update(np.ascontiguousarray(values).data)
-    if examples.pictures is not None:
-        found.update(examples.pictures.fingerprint().encode())
+    if examples.arrays is not None:
+        found.update(examples.arrays.fingerprint().encode())
     return found.hexdigest()
 
 
 def _keep_logs(work: Path, target: Path) -> None:
+    """Copy the logs of training from a working folder to the model that it led to."""
     for log in [*work.rglob("log.csv"), *work.rglob("tensorboard/*")]:
         kept = target / "logs" / log.relative_to(work)
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(log, kept)
 
 
-def _table(examples: Examples, probabilities: np.ndarray, name: str, fold: int) -> pd.DataFrame:
+def _table(examples: Examples, probabilities: NDArray[np.float64], name: str, fold: int) -> pd.DataFrame:
+    """Make a prediction table of probabilities (n, 3)."""
     table = pd.DataFrame(probabilities, columns=list(GRADES))
     table.insert(0, "row_id", examples.rows["row_id"].to_numpy())
     return table.assign(fold=fold, member=name)

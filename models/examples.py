@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.models.store_arrays import PLACES, Pictures
+from lsdc.models.store_arrays import LOCATION_COLUMNS, StoreArrays
 
 
 class Store(Protocol):
@@ -19,26 +19,32 @@ class Store(Protocol):
 
     @property
     def rows(self) -> pd.DataFrame:
-        """All columns but the embedding."""
+        """The store's table: 25 rows per study, all columns but the embedding."""
         ...
 
     @property
     def embedding(self) -> NDArray[np.float32]:
-        """(n, D)."""
+        """Embeddings, (n, D); NaN where the view is absent."""
         ...
 
     @property
     def path(self) -> Path:
-        """Where its arrays are."""
+        """The store's folder, with crops, previews and volumes."""
         ...
 
     @property
     def numeric_names(self) -> list[str]:
-        """Of the numeric columns."""
+        """Names of the numeric columns."""
         ...
 
     def numeric(self) -> NDArray[np.float32]:
-        """Numeric columns, (n, M)."""
+        """Read the numeric columns.
+
+        Returns
+        -------
+        (n, M) float32
+            Metadata and confidence; NaN where unknown.
+        """
         ...
 
 
@@ -49,45 +55,66 @@ class Examples:
     Parameters
     ----------
     rows : DataFrame
-        row_id, study_id, condition, level (slugs), grade (-1 unlabeled), fold (-1 none), split, and `PLACES`
-        where there are pictures; n rows.
+        row_id, study_id, condition, level (slugs), grade (-1 unlabeled), fold (-1 none), split, and `LOCATION_COLUMNS`
+        where there are arrays; n rows.
     embedding : (n, D) float32
         Three equal parts, one per view; NaN where the view is absent. Right-sided targets are mirrored.
     numeric : (n, M) float32
-        NaN where unknown.
+        DICOM metadata and the selector's confidence; NaN where unknown.
     numeric_names : list of str
-        Of the numeric columns.
-    pictures : Pictures or None
-        For members that look at pictures.
+        Names of the M numeric columns.
+    arrays : StoreArrays or None
+        Images and volumes of the studies, for the members that read them.
     """
 
     rows: pd.DataFrame
     embedding: NDArray[np.float32]
     numeric: NDArray[np.float32]
     numeric_names: list[str]
-    pictures: Pictures | None = None
+    arrays: StoreArrays | None = None
 
     @classmethod
     def from_store(cls, store: Store) -> Self:
-        """All rows of a feature store."""
-        names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split", *PLACES]
+        """Take all rows of a feature store.
+
+        Parameters
+        ----------
+        store : FeatureStore
+            An opened store; its arrays are read when members ask for them.
+
+        Returns
+        -------
+        Examples object
+            25 rows for each study of the store.
+        """
+        names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split", *LOCATION_COLUMNS]
         rows = store.rows[names].reset_index(drop=True)
-        pictures = Pictures(store.path, np.arange(len(rows) // len(TARGETS)))
-        return cls(rows, store.embedding, store.numeric(), list(store.numeric_names), pictures)
+        arrays = StoreArrays(store.path, np.arange(len(rows) // len(TARGETS)))
+        return cls(rows, store.embedding, store.numeric(), list(store.numeric_names), arrays)
 
     def where(self, mask: NDArray[np.bool_] | pd.Series) -> Self:
-        """The rows where `mask` holds; it must take or leave whole studies."""
+        """Take some of the studies.
+
+        Parameters
+        ----------
+        mask : (n,) bool
+            True for the rows to take; the 25 rows of a study must have the same value.
+
+        Returns
+        -------
+        Examples object
+            The rows where `mask` holds, in the same order.
+        """
         chosen = np.flatnonzero(np.asarray(mask, bool))
-        pictures = (
-            None if self.pictures is None else self.pictures.of(chosen[:: len(TARGETS)] // len(TARGETS))
-        )
+        arrays = None if self.arrays is None else self.arrays.select(chosen[:: len(TARGETS)] // len(TARGETS))
         rows = self.rows.iloc[chosen].reset_index(drop=True)
-        return type(self)(rows, self.embedding[chosen], self.numeric[chosen], self.numeric_names, pictures)
+        return type(self)(rows, self.embedding[chosen], self.numeric[chosen], self.numeric_names, arrays)
 
     @property
     def grades(self) -> NDArray[np.int64]:
-        """Grade per row; -1 unlabeled."""
+        """Grade of every row, (n,): 0 normal/mild, 1 moderate, 2 severe, -1 unlabeled."""
         return self.rows["grade"].to_numpy(np.int64)
 
     def __len__(self) -> int:
+        """Count the rows: 25 times the number of studies."""
         return len(self.rows)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from lsdc.runtime import ConfigError
 from lsdc.runtime.device import pick_device
 
-LARGE_CARD_GB = 60
+_LARGE_CARD_GB = 60
 VolumeArch = Literal["resnet", "swin_unetr", "segresnet", "dynunet", "vit"]
 
 
@@ -38,7 +38,7 @@ class Options:
     volume_arch: VolumeArch = "resnet"
     """volume: the 3-D network"""
     detector: Literal["fcos", "retinanet", "yolo"] = "fcos"
-    """detect_classify: the detector; yolo needs the extra lsdc[yolo], which is AGPL"""
+    """detect_classify: the detector; yolo needs the extra lsdc-toolkit[yolo], which is AGPL"""
     device: str = "auto"
     """deep members: cpu, cuda, cuda:1, mps"""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -46,20 +46,44 @@ class Options:
     compile: bool = False
     """deep members: compile networks with torch.compile"""
     tensorboard: bool = False
-    """write TensorBoard logs beside the CSV ones; needs the extra lsdc[tensorboard]"""
+    """write TensorBoard logs beside the CSV ones; needs the extra lsdc-toolkit[tensorboard]"""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
+        """Refuse numbers that cannot be trained with."""
         if self.epochs is not None and self.epochs < 1:
-            raise ConfigError(f"--epochs must be at least 1, not {self.epochs}")
+            raise ConfigError(f"epochs must be at least 1, not {self.epochs}")
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        """What a manifest holds; what it was trained on need not be here, so the device is the best there is."""
+        """Build the options that a manifest holds, on the best device that is here.
+
+        The device that a model was trained on need not exist where it is used.
+
+        Parameters
+        ----------
+        stored : mapping
+            Fields by name.
+
+        Returns
+        -------
+        Options
+            The same options with `device="auto"`.
+
+        Raises
+        ------
+        TypeError
+            When a field is unknown.
+        """
         return cls(**{**stored, "device": "auto"})
 
     def resolved(self) -> Self:
-        """With the preset that fits the device: `tiny`, `gpu24` or `gpu140`.
+        """Replace the presets `auto` and `gpu` by the one that fits the device.
+
+        Returns
+        -------
+        Options
+            With the preset `tiny`, `gpu24` or `gpu140`: `auto` is `tiny` without a GPU, and a GPU of more than 60 GB
+            gets `gpu140`.
 
         Raises
         ------
@@ -74,4 +98,4 @@ class Options:
         import torch
 
         gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
-        return replace(self, preset="gpu140" if gigabytes > LARGE_CARD_GB else "gpu24")
+        return replace(self, preset="gpu140" if gigabytes > _LARGE_CARD_GB else "gpu24")

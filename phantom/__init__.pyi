@@ -1,1 +1,2 @@
+from .writer import Simulation as Simulation
 from .writer import simulate as simulate

@@ -1,4 +1,4 @@
-"""The spine of one patient as a volume of tissues."""
+"""Paint the spine of one patient as a volume of tissues."""
 
 from __future__ import annotations
 
@@ -7,53 +7,87 @@ from functools import partial
 import numpy as np
 
 from lsdc.cohort.geometry import Array
-from lsdc.phantom.aging import Wear, dent, paint_extrusions, paint_wear
+from lsdc.phantom.aging import Aging
+from lsdc.phantom.aging_painting import dent, paint_aging, paint_extrusions
 from lsdc.phantom.bones import Dents, paint_arch, paint_body, paint_facets
 from lsdc.phantom.brush import OUTSIDE, Anatomy, Brush
 from lsdc.phantom.disease import N_LEVELS, Disease
 from lsdc.phantom.nerves import paint_canal, paint_roots, paint_sac
 from lsdc.phantom.spine import Spine
-from lsdc.phantom.stenosis import paint_narrowing
+from lsdc.phantom.stenosis import paint_stenosis
 from lsdc.phantom.tissues import N_DISCS, Tissue
-from lsdc.phantom.variants import USUAL, Oddities, paint_implants
+from lsdc.phantom.variants import USUAL, Variants, paint_implants
 
 
 def build_anatomy(
-    canvas: Anatomy, spine: Spine, disease: Disease, wear: Wear, seed: int, oddities: Oddities = USUAL
+    canvas: Anatomy, spine: Spine, disease: Disease, aging: Aging, seed: int, variants: Variants = USUAL
 ) -> Anatomy:
     """Paint the spine of one patient on a blank canvas; later structures cover earlier ones.
 
-    The same arguments paint the same patient, whatever the canvas samples.
+    The same arguments paint the same patient, whatever voxels or planes the canvas samples.
+
+    Parameters
+    ----------
+    canvas : Anatomy
+        Its labels are changed in place.
+    spine : Spine
+        Geometry.
+    disease : Disease
+        What narrows canal, recesses and foramina.
+    aging : Aging
+        What else images show.
+    seed : int
+        For what is drawn while painting: the strands of the cauda equina and the ends of sac and conus.
+    variants : Variants, default none
+        Implants and epidural lipomatosis.
+
+    Returns
+    -------
+    Anatomy
+        `canvas`.
     """
     brush = Brush(canvas)
     for k in range(len(spine.center)):
-        paint_body(brush, spine, k, _dents(wear, k))
+        paint_body(brush, spine, k, _dents(aging, k))
         paint_arch(brush, spine, k)
     for k in range(N_DISCS):
-        paint_disc(brush, spine, k, (_dents(wear, k)[1], _dents(wear, k + 1)[0]))
+        paint_disc(brush, spine, k, (_dents(aging, k)[1], _dents(aging, k + 1)[0]))
     paint_canal(brush, spine)
     for level in range(N_LEVELS):
         paint_facets(brush, spine, level)
     for level in range(N_LEVELS):
-        paint_narrowing(brush, spine, disease, level)
-    paint_extrusions(brush, spine, wear)
-    paint_sac(brush, spine, np.random.default_rng(seed), oddities.lipomatosis)
+        paint_stenosis(brush, spine, disease, level)
+    paint_extrusions(brush, spine, aging)
+    paint_sac(brush, spine, np.random.default_rng(seed), variants.lipomatosis)
     for level in range(N_LEVELS):
         paint_roots(brush, spine, level)
-    paint_wear(brush, spine, wear)
-    paint_implants(brush, spine, oddities)
+    paint_aging(brush, spine, aging)
+    paint_implants(brush, spine, variants)
     return canvas
 
 
 _BONE = (Tissue.MARROW, Tissue.CORTEX)
 
 
-def _dents(wear: Wear, k: int) -> Dents:
-    return partial(dent, wear, k, 0), partial(dent, wear, k, 1)
+def _dents(aging: Aging, k: int) -> Dents:
+    """Functions that give the dents of the upper and the lower endplate of vertebra k."""
+    return partial(dent, aging, k, 0), partial(dent, aging, k, 1)
 
 
 def paint_disc(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
-    """Annulus and nucleus between two vertebral bodies, whose dents they fill; `dents` from above and below."""
+    """Paint annulus and nucleus between two vertebral bodies, whose dents they fill.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    k : int
+        Index of the disc; it lies between vertebrae k and k + 1.
+    dents : pair of callables
+        Of the lower endplate of the vertebra above, and of the upper endplate of the one below; see `Dents`.
+    """
     c, h = spine.disc_center[k], spine.disc_height[k] / 2
     whole, w = (spine.lower_depth[k] + spine.depth[k + 1]) / 4, (spine.width[k] + spine.width[k + 1]) / 4
     fused = spine.covered[k] < 1

@@ -14,16 +14,16 @@ from lsdc.phantom.tissues import Tissue
 
 @dataclass(frozen=True)
 class Habitus:
-    """Shape of the trunk, mm.
+    """Shape of a patient's trunk; lengths in mm.
 
     Parameters
     ----------
     half_width, front, fat : float
-        Half the trunk's width, its depth before the spine, and the fat under the skin of the back.
+        Half the trunk's width, its depth in front of the spine, and the fat under the skin of the back.
     muscle : float
-        Scale of the back muscles.
+        Scale of the back muscles, about 1.
     table : bool
-        Whether the back lies flat on the table.
+        Whether the back is flattened by the table.
     hollow : float
         How far the skin follows the spine into the hollow of the back, 0 to 1.
     """
@@ -37,7 +37,18 @@ class Habitus:
 
 
 def draw_habitus(rng: np.random.Generator) -> Habitus:
-    """Draw the shape of one trunk."""
+    """Draw the shape of one trunk.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Habitus
+        Of an adult lying on the back.
+    """
     fat = float(np.clip(rng.lognormal(np.log(12), 0.5), 4, 45))
     return Habitus(
         float(np.clip(rng.normal(158, 16) + 0.5 * fat, 130, 200)),
@@ -61,6 +72,7 @@ class Canvas:
     """
 
     def __init__(self, spine: Spine, x: Array, z: Array, y: Array) -> None:
+        """Compute the coordinates of the grid; nothing is painted yet."""
         s = np.interp(z, spine.curve_z, spine.curve_s)
         self.u = (x[:, None] - spine.sideways(s)[None]).astype(np.float32)[:, :, None]
         self.v = (y[None] - np.interp(z, spine.curve_z, spine.curve_y)[:, None]).astype(np.float32)[None]
@@ -79,7 +91,21 @@ class Canvas:
         v: tuple[float, float] = (-np.inf, np.inf),
         over: Tissue | None = None,
     ) -> None:
-        """Paint a tube with a superelliptic cross-section; center and radii (in u and v) may depend on z."""
+        """Paint a tube along the spine with a superelliptic cross-section; mm, in u and v of `Spine` and z.
+
+        Parameters
+        ----------
+        tissue : Tissue
+            What it is made of.
+        center, radius : pair of float or array
+            Middle and half axes in u and v; an array gives a value per position of the grid along z.
+        power : float, default 2
+            2 is an ellipse; larger powers come nearer to a rectangle.
+        z, v : (float, float)
+            Ranges outside which nothing is painted; by default unlimited.
+        over : Tissue, optional
+            The only tissue that is painted over; by default all.
+        """
         rows = slice(*np.searchsorted(self.z.ravel(), z))
         take = [np.broadcast_to(item, self.z.shape)[:, rows] for item in (*center, *radius)]
         if not take[0].size:
@@ -99,7 +125,24 @@ class Canvas:
 
 
 def label_body(spine: Spine, habitus: Habitus, x: Array, z: Array, y: Array, seed: int) -> NDArray[np.uint8]:
-    """Label the trunk without the spine on a grid (see `Canvas`); shape (nx, nz, ny)."""
+    """Label the trunk without the spine: skin, fat, muscles, vessels, organs and pelvis.
+
+    Parameters
+    ----------
+    spine : Spine
+        The body follows its curve.
+    habitus : Habitus
+        Shape of the trunk.
+    x, z, y : (nx,), (nz,), (ny,) float
+        Grid positions in patient space, mm left, head, posterior.
+    seed : int
+        Of the organs' positions and sizes.
+
+    Returns
+    -------
+    (nx, nz, ny) uint8
+        `Tissue`; `AIR` outside the body.
+    """
     rng = np.random.default_rng(seed)
     canvas = Canvas(spine, x, z, y)
     k, fat, front = habitus.muscle, habitus.fat, habitus.front
@@ -144,6 +187,7 @@ def label_body(spine: Spine, habitus: Habitus, x: Array, z: Array, y: Array, see
 
 
 def _vessels(canvas: Canvas) -> None:
+    """Paint aorta and vena cava, which fork into the iliac vessels."""
     fork = np.clip((-25 - canvas.z) / 60, 0, 1)
     depth = -47 - 0.03 * canvas.z
     canvas.ellipse(Tissue.VESSEL, (8 + 18 * fork, depth + 10 * fork), (9 - 3 * fork, 9 - 3 * fork))
@@ -152,6 +196,7 @@ def _vessels(canvas: Canvas) -> None:
 
 
 def _organs(canvas: Canvas, habitus: Habitus, cavity: tuple[float, float], rng: np.random.Generator) -> None:
+    """Paint liver, kidneys, and 70 loops of bowel, some of them filled with air, into the fat of the cavity."""
     canvas.ellipse(Tissue.LIVER, (-75, -62), (52, 42), z=(72, np.inf), over=Tissue.FAT)
     for sign in (-1, 1):
         middle = rng.uniform(35, 70)

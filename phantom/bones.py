@@ -13,27 +13,71 @@ from lsdc.phantom.spine import FIRST_LUMBAR_DISC, SACRUM, Spine
 from lsdc.phantom.tissues import Tissue
 
 CANAL_HALF_WIDTH = 11.4
+"""Distance of the pedicles from the midline, mm."""
 CANAL_DEPTH, RECESS_DEPTH, FORAMEN_DEPTH = 16.0, 7.2, 9.0
 """Free depth behind a healthy disc in the midline, 9 mm beside it, and in the foramen, mm."""
 
 _SHELLS = ((Tissue.CORTEX, 0.0), (Tissue.MARROW, 0.9))
+"""Bone is painted twice: whole in cortex, then its inside, this many mm thinner, in marrow."""
 
 Dents = tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]
-"""How deep the upper and the lower endplate are pressed in at (u, v from the middle of the body), mm."""
+"""Functions of u and v (mm from the middle of the body) that give how deep two endplates are pressed in, mm."""
 
 
 def canal_depth(u: Array) -> Array:
-    """v of the back of the healthy canal (front of the flavum) at u, mm."""
+    """Depth of a healthy spinal canal: v of the front of the ligamentum flavum.
+
+    Parameters
+    ----------
+    u : array
+        Position to the left of the midline, mm.
+
+    Returns
+    -------
+    array
+        mm behind the posterior wall, of the shape of `u`.
+
+    Examples
+    --------
+    >>> canal_depth(np.array([0.0, 9.0]))
+    array([16. ,  7.2])
+    """
     return CANAL_DEPTH - (CANAL_DEPTH - RECESS_DEPTH) * np.minimum(np.abs(u) / 9.0, 1.25) ** 1.5
 
 
-def canal_share(spine: Spine, s: Array) -> Array:
-    """How much of the usual lumbar canal's depth there is at s: the sacral canal narrows."""
+def canal_fraction(spine: Spine, s: Array) -> Array:
+    """Depth of the canal at s, relative to the usual one of a lumbar canal.
+
+    Parameters
+    ----------
+    spine : Spine
+        Its `canal` is narrow from birth in some.
+    s : array
+        Position along the spine, mm.
+
+    Returns
+    -------
+    array
+        Of the shape of `s`; falls to a quarter along the sacrum.
+    """
     return spine.canal * np.interp(s, spine.center[[11, 10, 9, 8, 7]], [0.25, 0.35, 0.6, 0.95, 1.0])
 
 
 def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
-    """Lowest and highest s of the foramina of a lumbar level: between the pedicles, mm."""
+    """Extent of the foramina of a lumbar level along the spine: from pedicle to pedicle.
+
+    Parameters
+    ----------
+    spine : Spine
+        Of the patient.
+    level : int
+        0 (L1/L2) to 4 (L5/S1).
+
+    Returns
+    -------
+    (float, float)
+        Lowest and highest s, mm.
+    """
     k = FIRST_LUMBAR_DISC + level
     below = spine.center[k + 1] + 0.81 * spine.height[k + 1] / 2
     above = spine.center[k] - 0.31 * spine.height[k] / 2
@@ -41,9 +85,20 @@ def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
 
 
 def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
-    """A waisted superelliptic cylinder with dented endplates, a cortical shell and the basivertebral vein.
+    """Paint a vertebral body: a waisted superelliptic cylinder with dented endplates, cortex, and basivertebral vein.
 
-    Sacral bodies taper and reach across what is not disc to the next.
+    Sacral bodies taper; fused ones also fill the part of the space to the next body that no disc covers.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    k : int
+        Index into `VERTEBRAE`.
+    dents : pair of callables
+        Of its upper and its lower endplate; see `Dents`.
     """
     c, h, w = spine.center[k], spine.height[k] / 2, spine.width[k] / 2
     d, lower = spine.depth[k] / 2, spine.lower_depth[k] / 2
@@ -81,7 +136,17 @@ def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
 
 
 def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
-    """Pedicles, transverse processes, laminae, spinous process, interspinous ligament."""
+    """Paint pedicles, transverse processes, laminae, spinous process and interspinous ligament of a vertebra.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    k : int
+        Index into `VERTEBRAE`.
+    """
     c, h, pedicle = spine.center[k], spine.height[k] / 2, spine.pedicle[k]
     sacral = k >= SACRUM
     inner = 11.0 + 0.5 * max(k - FIRST_LUMBAR_DISC, 0)
@@ -97,13 +162,13 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
         return ((s - c - 2.5) / (4.5 - thin)) ** 2 + ((v - 7.5 - 0.1 * np.abs(u)) / (3.2 - thin)) ** 2 < 1
 
     def lamina(u: Array, v: Array, s: Array, thin: float) -> Array:
-        back = canal_depth(u) * canal_share(spine, s)
+        back = canal_depth(u) * canal_fraction(spine, s)
         return np.abs(v - back - behind + 0.12 * (s - c)) < 2.8 - thin
 
     def spinous(u: Array, v: Array, s: Array, thin: float) -> Array:
         drop = s - (c - 0.25 * h) + 0.30 * (v - 20)
         taper = tall - 1.6 * np.exp(-(((v - 30) / 6) ** 2)) - thin
-        end = CANAL_DEPTH * canal_share(spine, s) + 1 + length
+        end = CANAL_DEPTH * canal_fraction(spine, s) + 1 + length
         return (np.abs(u) < 3.3 - thin) & (np.abs(drop) < taper) & (v > end - length - 1) & (v < end - thin)
 
     for tissue, thin in _SHELLS:
@@ -120,7 +185,17 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
 
 
 def paint_facets(brush: Brush, spine: Spine, level: int) -> None:
-    """The facet joints of a level with the fluid in their clefts, and the fat of the foramina before them."""
+    """Paint the facet joints of a level with the fluid in their clefts, and the fat of the foramina in front of them.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    level : int
+        0 (L1/L2) to 4 (L5/S1).
+    """
     low, high = foramen_range(spine, level)
     disc = FIRST_LUMBAR_DISC + level
     c, h = spine.disc_center[disc], spine.disc_height[disc] / 2

@@ -22,16 +22,18 @@ Rule = Callable[[Array, Array, Array], Array]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The spine as labels on a grid of patient space, with the spine's coordinates of every voxel.
+    """The spine as tissue labels on a grid of patient space, with the spine's coordinates of every voxel.
 
     Parameters
     ----------
     labels : (nx, nz, ny) uint8
         `Tissue`, or `OUTSIDE`.
     x, z, y : (n,) float
-        Grid positions, mm left, head, posterior.
-    u : (nx, nz, ny) float32, v, s : (nz, ny) float32
-        Spine coordinates of the voxels, mm.
+        Grid positions in patient space, mm left, head, posterior; n is nx, nz or ny.
+    u : (nx, nz, ny) float32
+        Distance to the left of the spine's curve, mm.
+    v, s : (nz, ny) float32
+        Distance behind the posterior wall and position along the curve, mm; the same for all x.
     """
 
     labels: NDArray[np.uint8]
@@ -44,7 +46,18 @@ class Anatomy:
 
 
 def blank(spine: Spine) -> Anatomy:
-    """A volume around the spine in which nothing is painted yet."""
+    """Make a volume around a spine in which nothing is painted yet.
+
+    Parameters
+    ----------
+    spine : Spine
+        Its curve gives every voxel its coordinates.
+
+    Returns
+    -------
+    Anatomy
+        92 mm wide, 301 mm high, 172 mm deep, in voxels of `SPACING`; all of it `OUTSIDE`.
+    """
     x, z = np.arange(-51, 52) * SPACING, np.arange(-167, 168) * SPACING
     y = np.arange(-80, 112) * SPACING
     v, s = (item.astype(np.float32) for item in spine.from_sagittal(*np.meshgrid(y, z)))
@@ -53,8 +66,22 @@ def blank(spine: Spine) -> Anatomy:
 
 
 def on_side(sign: int, near: float, far: float) -> Range:
-    """The range of u between two distances from the midline; sign +1 is the patient's left.
+    """Range of u between two distances from the midline on one side.
 
+    Parameters
+    ----------
+    sign : int
+        +1 for the patient's left, -1 for the right.
+    near, far : float
+        Distances from the midline, mm.
+
+    Returns
+    -------
+    (float, float)
+        Lowest and highest u, mm.
+
+    Examples
+    --------
     >>> on_side(-1, 10, 20)
     (-20, -10)
     """
@@ -62,15 +89,16 @@ def on_side(sign: int, near: float, far: float) -> Range:
 
 
 class Brush:
-    """Paints where a rule holds, inside a box of the spine's coordinates.
+    """Paints tissue where a rule holds, inside a box of the spine's coordinates.
 
     Parameters
     ----------
     anatomy : Anatomy
-        The volume; its labels are changed.
+        The volume, whose labels are changed in place.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
+        """Hold the volume."""
         self.anatomy = anatomy
 
     def paint(
@@ -82,7 +110,19 @@ class Brush:
         rule: Rule | None = None,
         over: Sequence[int] | None = None,
     ) -> None:
-        """Paint `tissue` where `rule(u, v, s)` holds, over the labels `over` only; ranges in mm."""
+        """Paint a tissue inside a box of the spine's coordinates.
+
+        Parameters
+        ----------
+        tissue : int
+            A `Tissue`, or the label of one disc's nucleus or annulus.
+        u, v, s : (float, float)
+            Ranges of the box, mm; both ends belong to it.
+        rule : callable, optional
+            Function of the voxels' u, v and s, mm, to whether they are painted; by default the whole box is.
+        over : sequence of int, optional
+            The only labels that are painted over; by default all.
+        """
         a = self.anatomy
         plane = (a.v >= v[0]) & (a.v <= v[1]) & (a.s >= s[0]) & (a.s <= s[1])
         rows, columns = np.nonzero(plane.any(axis=1))[0], np.nonzero(plane.any(axis=0))[0]

@@ -10,16 +10,33 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
 
 from lsdc.phantom.patient import Patient
-from lsdc.phantom.protocol import SeriesPlan, Vendor
+from lsdc.phantom.series_plan import SeriesPlan, Vendor
 from lsdc.runtime.artefact import atomic
 
-_ROOT = "2.25."
+_UID_ROOT = "2.25."
 
 
 def series_dataset(
     patient: Patient, plan: SeriesPlan, vendor: Vendor, study_id: str, series_id: str
 ) -> Dataset:
-    """The attributes that all files of a series share."""
+    """Make the attributes that all files of a series share.
+
+    Parameters
+    ----------
+    patient : Patient
+        For age and sex.
+    plan : SeriesPlan
+        For description, timing, thickness and phase axis.
+    vendor : Vendor
+        For the manufacturer's name.
+    study_id, series_id : str
+        Digits; they form the UIDs, and the study's id is the patient's.
+
+    Returns
+    -------
+    pydicom.Dataset
+        Without pixels or position.
+    """
     dataset = Dataset()
     dataset.SOPClassUID = MRImageStorage
     dataset.Modality = "MR"
@@ -30,9 +47,9 @@ def series_dataset(
     dataset.PatientAge = f"{int(patient.age):03d}Y"
     dataset.PatientSex = "M" if patient.male else "F"
     dataset.PatientPosition = "HFS"
-    dataset.StudyInstanceUID = f"{_ROOT}{study_id}"
-    dataset.SeriesInstanceUID = f"{_ROOT}{study_id}{series_id}"
-    dataset.FrameOfReferenceUID = f"{_ROOT}{study_id}1"
+    dataset.StudyInstanceUID = f"{_UID_ROOT}{study_id}"
+    dataset.SeriesInstanceUID = f"{_UID_ROOT}{study_id}{series_id}"
+    dataset.FrameOfReferenceUID = f"{_UID_ROOT}{study_id}1"
     contrast = plan.contrast
     dataset.ScanningSequence = ["SE", "IR"] if contrast.ti else "SE"
     dataset.SequenceVariant = "SK"
@@ -50,12 +67,28 @@ def series_dataset(
 
 
 def write_series(
-    folder: Path, shared: Dataset, plan: SeriesPlan, vendor: Vendor, pictures: list[NDArray[np.float32]],
+    folder: Path, shared: Dataset, plan: SeriesPlan, vendor: Vendor, images: list[NDArray[np.float32]],
     syntax: str,
 ) -> None:  # fmt: skip
-    """Write one file per picture, named by its instance number (from 1)."""
-    scale = vendor.peak / max(float(np.percentile(np.stack([p[::4, ::4] for p in pictures]), 99)), 1e-6)
-    for number, (picture, plane) in enumerate(zip(pictures, plan.planes), start=1):
+    """Write one DICOM file per slice, named by its instance number, from 1.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the series.
+    shared : pydicom.Dataset
+        From `series_dataset`.
+    plan : SeriesPlan
+        For the positions of the slices.
+    vendor : Vendor
+        For pixel type and scale.
+    images : list of (rows, columns) float32
+        In the order of the plan's planes; one scale is used for all.
+    syntax : str
+        Transfer syntax: `explicit`, `implicit` (both little endian) or `rle`.
+    """
+    scale = vendor.peak / max(float(np.percentile(np.stack([image[::4, ::4] for image in images]), 99)), 1e-6)
+    for number, (image, plane) in enumerate(zip(images, plan.planes), start=1):
         dataset = Dataset()
         dataset.update(shared)
         dataset.SOPInstanceUID = f"{shared.SeriesInstanceUID}.{number}"
@@ -65,11 +98,12 @@ def write_series(
             f"{v:.7f}" for v in (*plane.row_direction, *plane.column_direction)
         ]
         dataset.PixelSpacing = [f"{value:.6f}" for value in plane.spacing]
-        _pixels(dataset, picture * scale, vendor)
+        _pixels(dataset, image * scale, vendor)
         _save(folder / f"{number}.dcm", dataset, syntax)
 
 
 def _pixels(dataset: Dataset, values: NDArray[np.float32], vendor: Vendor) -> None:
+    """Store pixel values in the vendor's type, with window and rescale attributes."""
     top = 32767 if vendor.signed or vendor.peak > 4000 else 4095
     stored = np.clip(np.rint(values), 0, top).astype("<i2" if vendor.signed else "<u2")
     dataset.SamplesPerPixel = 1
@@ -86,6 +120,7 @@ def _pixels(dataset: Dataset, values: NDArray[np.float32], vendor: Vendor) -> No
 
 
 def _save(path: Path, dataset: Dataset, syntax: str) -> None:
+    """Write a file with its meta header in the transfer syntax, whole or not at all."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -17,21 +17,28 @@ from lsdc.phantom.tissues import Tissue
 
 MEASURES = ("canal_area_mm2", "foramen_fat_mm2", "foramen_fat_mm2", "recess_width_mm", "recess_width_mm")
 """The measure that each condition is graded by; smaller is worse."""
-READER_NOISE_SHARE, READER_NOISE = 0.12, 0.25
-"""Share of targets whose reader misjudged the measure, and the spread of the error's logarithm."""
+READER_NOISE_FRACTION, READER_NOISE = 0.12, 0.25
+"""Fraction of targets whose reader misjudged the measure, and the spread of the error's logarithm."""
 
 _SAC = (Tissue.CSF, Tissue.NERVE, Tissue.CORD)
 _OPEN = (*_SAC, Tissue.EPIDURAL_FAT, Tissue.ROOT)
 
 
 def measure(anatomy: Anatomy, spine: Spine) -> Array:
-    """Measure the 25 targets.
+    """Measure the 25 targets in the tissue volume of a patient.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        Painted, on the grid of `blank`.
+    spine : Spine
+        Of the patient; says where levels and foramina are.
 
     Returns
     -------
     (5, 5) float
-        Condition (competition's order) x level: mean area of the thecal sac at the disc (mm2), area of fat
-        around the root in the left and right foramen (mm2), mean width of the left and right recess (mm).
+        Condition (competition's order) x level: mean area of the thecal sac at the disc (mm2), area of fat around the
+        root in the left and right foramen (mm2), mean width of the left and right recess (mm).
     """
     values = np.empty((5, 5))
     for level in range(5):
@@ -54,16 +61,23 @@ def _ordered(a: float, b: float) -> tuple[float, float]:
 
 
 def _volume(anatomy: Anatomy, plane: Array, u: tuple[float, float], tissues: tuple[Tissue, ...]) -> float:
+    """Volume (mm3) of some tissues in the columns of `plane` (nz, ny) and a range of u (mm)."""
     labels = anatomy.labels[:, plane]
     lateral = anatomy.u[:, plane]
-    # Voxels at the window's edge count with the share that lies inside.
-    share = np.clip((lateral - u[0]) / SPACING + 0.5, 0, 1) * np.clip((u[1] - lateral) / SPACING + 0.5, 0, 1)
-    return float(share[np.isin(labels, tissues)].sum()) * SPACING**3
+    # Voxels at the window's edge count with the fraction that lies inside.
+    inside = np.clip((lateral - u[0]) / SPACING + 0.5, 0, 1) * np.clip((u[1] - lateral) / SPACING + 0.5, 0, 1)
+    return float(inside[np.isin(labels, tissues)].sum()) * SPACING**3
 
 
 @cache
 def cuts() -> Array:
-    """At or below which measure a target is moderate and severe: (5 conditions, 5 levels, 2)."""
+    """Read the measures at or below which a target is moderate and severe.
+
+    Returns
+    -------
+    (5, 5, 2) float
+        Condition x level x (moderate, severe), in the unit of the condition's measure; see `measure`.
+    """
     text = files("lsdc.phantom").joinpath("cuts.json").read_text(encoding="utf-8")
     return np.array(json.loads(text)["cuts"])
 
@@ -76,7 +90,7 @@ def read_grades(measures: Array, rng: np.random.Generator) -> tuple[Array, Array
     measures : (5, 5) float
         From `measure`.
     rng : numpy Generator
-        The reader's chance.
+        Decides what the reader misjudges.
 
     Returns
     -------
@@ -90,14 +104,29 @@ def read_grades(measures: Array, rng: np.random.Generator) -> tuple[Array, Array
 
 
 def perturb(measures: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draw which measures are misjudged and what the reader sees; returns (misjudged, seen)."""
-    misjudged = rng.random(measures.shape) < READER_NOISE_SHARE
+    """Draw which measures are misjudged and what the reader sees.
+
+    Parameters
+    ----------
+    measures : (5, 5) float
+        From `measure`.
+    rng : numpy Generator
+        Source of randomness.
+
+    Returns
+    -------
+    misjudged : (5, 5) bool
+        True for `READER_NOISE_FRACTION` of the targets.
+    seen : (5, 5) float
+        The measures, multiplied by a log-normal error where they are misjudged.
+    """
+    misjudged = rng.random(measures.shape) < READER_NOISE_FRACTION
     error = np.exp(READER_NOISE * rng.standard_normal(measures.shape))
     return misjudged, np.where(misjudged, measures * error, measures)
 
 
 def grade_probabilities(measures: Array) -> Array:
-    """What the true measures tell of the grades a reader gives: the best that any model can know.
+    """Compute the probability of each grade given the true measures: the best that any model can know.
 
     Parameters
     ----------
@@ -107,8 +136,16 @@ def grade_probabilities(measures: Array) -> Array:
     Returns
     -------
     (5, 5, 3) float
-        Probability of each grade.
+        Probability of normal or mild, moderate, severe.
+
+    Examples
+    --------
+    >>> healthy = np.full((5, 5), 1000.0)
+    >>> grade_probabilities(healthy)[0, 0].round(2)
+    array([1., 0., 0.])
     """
     ratio = np.log(cuts()) - np.log(np.maximum(measures, 1e-6))[..., None]
-    below = (1 - READER_NOISE_SHARE) * (ratio >= 0) + READER_NOISE_SHARE * norm.cdf(ratio / READER_NOISE)
+    below = (1 - READER_NOISE_FRACTION) * (ratio >= 0) + READER_NOISE_FRACTION * norm.cdf(
+        ratio / READER_NOISE
+    )
     return np.stack([1 - below[..., 0], below[..., 0] - below[..., 1], below[..., 1]], axis=-1)

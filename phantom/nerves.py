@@ -9,7 +9,7 @@ from lsdc.phantom.bones import (
     CANAL_DEPTH,
     CANAL_HALF_WIDTH,
     canal_depth,
-    canal_share,
+    canal_fraction,
     foramen_range,
 )
 from lsdc.phantom.brush import OUTSIDE, Brush, on_side
@@ -17,24 +17,45 @@ from lsdc.phantom.spine import Spine
 from lsdc.phantom.tissues import Tissue
 
 _STRANDS = 18
+"""Roots of the cauda equina that are painted."""
 
 
 def paint_canal(brush: Brush, spine: Spine) -> None:
-    """Carve the canal through bone and fill it with fat."""
+    """Carve the spinal canal through bone and fill it with epidural fat.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    """
     reach = (spine.center[11], spine.center[0] + 20)
     canal = (-CANAL_HALF_WIDTH, CANAL_HALF_WIDTH)
 
     def inside(u: Array, v: Array, s: Array) -> Array:
-        return v < canal_depth(u) * canal_share(spine, s)
+        return v < canal_depth(u) * canal_fraction(spine, s)
 
     brush.paint(Tissue.EPIDURAL_FAT, canal, (0.3, CANAL_DEPTH), reach, inside)
 
 
 def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis: float = 0.0) -> None:
-    """Fill what disease and fat (a share of the sac's width) have left: CSF, conus, strands of the cauda equina."""
+    """Paint thecal sac, conus and cauda equina into what disease and fat have left of the canal.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    rng : numpy Generator
+        Draws the ends of sac and conus, and the strands of the cauda equina.
+    lipomatosis : float, default 0
+        Fraction of the sac's width that epidural fat takes below L2.
+    """
     top, bottom = spine.center[0] + 20, spine.center[9] - rng.uniform(-8, 10)
-    # Fat parts the sac from the lumbosacral junction, more in some than in others.
-    away = rng.uniform(0.2, 1.6)
+    # Fat keeps the sac off the lumbosacral junction, more in some than in others.
+    parting = rng.uniform(0.2, 1.6)
     places = [bottom, spine.center[8], spine.center[7], spine.center[4], top]
 
     def fat(s: Array) -> Array:
@@ -48,7 +69,7 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis:
     def front(s: Array) -> Array:
         parted = np.interp(s, spine.center[[9, 8, 7]], [1.5, 2.6, 0.4])
         further = spine.parted * np.interp(s, spine.center[[8, 7, 6]], [1.0, 0.5, 0.0])
-        return 0.6 + away * np.minimum(parted, 2.0) + further + 6.5 * fat(s)
+        return 0.6 + parting * np.minimum(parted, 2.0) + further + 6.5 * fat(s)
 
     def sac(u: Array, v: Array, s: Array) -> Array:
         across, deep = radii(s)
@@ -78,7 +99,17 @@ def paint_sac(brush: Brush, spine: Spine, rng: np.random.Generator, lipomatosis:
 
 
 def paint_roots(brush: Brush, spine: Spine, level: int) -> None:
-    """The exiting root with its ganglion in the foramen, and the traversing root in the lateral recess."""
+    """Paint the exiting roots with their ganglia in the foramina, and the traversing roots in the lateral recesses.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    level : int
+        0 (L1/L2) to 4 (L5/S1).
+    """
     low, high = foramen_range(spine, level)
     exit_s = high - 4.2
 

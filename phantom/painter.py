@@ -1,21 +1,16 @@
-"""Pictures of labeled tissues under random acquisitions, in batches.
+"""Paint images of labeled tissues under random sequences, in batches.
 
-Slower and truer pictures, with k-space and files, are made by `acquire`; these are for pretraining, where each
-patient must be seen under many scanners.
+Slower and truer images, with k-space and files, are made by `acquire`; these are for pretraining, where each patient
+must be seen under many scanners.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
-from torch.nn import functional
 
 from lsdc.phantom.tissues import N_LABELS, Tissue
 
@@ -26,23 +21,21 @@ _TEXTURE = {
 }  # fmt: skip
 _DISC_TEXTURE = 0.14
 _FATTY = (Tissue.FAT, Tissue.EPIDURAL_FAT, Tissue.STREAK, Tissue.FATTY)
-_JPEG, _JPEG_QUALITY = 0.1, (25.0, 95.0)
-"""Share of pictures that were JPEG files once, and of what quality."""
 _GRAIN = 256
 """Side of the repeating texture, voxels."""
 
 
 @dataclass(frozen=True)
 class Painter:
-    """Signals of tissues under random sequences.
+    """Gives tissues the signals of random sequences.
 
     Parameters
     ----------
-    vary : float
+    vary : float, default 0.15
         Spread of the logarithm of relaxation times and proton densities from patient to patient.
-    usual : bool
-        Draw spin echoes of the usual timing only; otherwise also inversion, fat suppression, proton density and
-        very long echo times.
+    usual : bool, default False
+        Draw spin echoes of the usual timing only; otherwise also inversion, fat suppression, proton density and very
+        long echo times.
     """
 
     vary: float = 0.15
@@ -55,23 +48,23 @@ class Painter:
         t2: NDArray[np.bool_],
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Paint a batch.
+        """Paint a batch of label maps.
 
         Parameters
         ----------
         labels : (n, slices, rows, columns) uint8
-            Tissues.
+            `Tissue`.
         tissues : (n, N_LABELS, 3) float32
-            T1, T2 (ms) and proton density of each label.
+            T1, T2 (ms at 1.5 T) and proton density of each label; see `relaxation`.
         t2 : (n,) bool
-            Which pictures are T2-weighted; the others are T1-weighted.
+            Which images are T2-weighted; the others are T1-weighted.
         rng : numpy Generator
-            Source of chance.
+            Source of randomness.
 
         Returns
         -------
         (n, slices, rows, columns) float32
-            Signal relative to the brightest tissue that is common, about 0 to 1.
+            Signal relative to the brightest of fat, CSF and marrow, about 0 to 1, with texture.
         """
         _, slices, rows, columns = labels.shape
         signals = self._signals(tissues, t2, rng)
@@ -89,6 +82,8 @@ class Painter:
     def _signals(
         self, tissues: NDArray[np.float32], t2: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
+        """Compute signals (n, N_LABELS) of a spin echo whose timing is drawn for each image; see `spin_echo`."""
+
         def draw(low: float, high: float) -> NDArray[np.float32]:
             return rng.uniform(low, high, (len(tissues), 1)).astype(np.float32)
 
@@ -115,6 +110,7 @@ class Painter:
 
 @cache
 def _roughness() -> NDArray[np.float32]:
+    """List the standard deviation of each label's texture, relative to its signal."""
     rough = np.zeros(N_LABELS, np.float32)
     rough[list(_TEXTURE)] = list(_TEXTURE.values())
     rough[Tissue.NUCLEUS : Tissue.EDEMA] = _DISC_TEXTURE
@@ -122,7 +118,11 @@ def _roughness() -> NDArray[np.float32]:
 
 
 def _grain(slices: int, rows: int, columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Zero-mean, unit-variance texture of two scales; any window of the size wanted that begins in it is whole."""
+    """Draw zero-mean, unit-variance texture of two scales, larger by `_GRAIN` along rows and columns."""
+    # Not above: the command's help shows a painter's settings, and torch takes a second to import.
+    import torch
+    from torch.nn import functional
+
     fields = []
     for cells in (_GRAIN // 2, _GRAIN // 8):
         coarse = torch.from_numpy(rng.standard_normal((slices, 1, cells, cells), np.float32))
@@ -134,71 +134,5 @@ def _grain(slices: int, rows: int, columns: int, rng: np.random.Generator) -> ND
 
 
 def _wrapped(size: int) -> NDArray[np.intp]:
+    """List the indices that repeat the texture, so that every window of `size` that begins in it is whole."""
     return np.arange(_GRAIN + size) % _GRAIN
-
-
-def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur of pictures (n, c, rows, columns), each with its own `sigma` (n, 2) along rows and columns, px.
-
-    As products with banded matrices, which are many times faster than convolutions of one channel.
-    """
-
-    def smoother(size: int, width: Tensor) -> Tensor:
-        cells = torch.arange(size, device=pictures.device)
-        away = (cells[:, None] - cells) / width.clamp_min(0.05)[:, None, None]
-        weight = torch.exp(-0.5 * away * away)
-        return weight / weight.sum(-1, keepdim=True)
-
-    n, c, rows, columns = pictures.shape
-    down = torch.bmm(smoother(rows, sigma[:, 0]), pictures.permute(0, 2, 1, 3).reshape(n, rows, c * columns))
-    across = smoother(columns, sigma[:, 1]).transpose(1, 2)
-    return torch.bmm(down.view(n, rows * c, columns), across).view(n, rows, c, columns).permute(0, 2, 1, 3)
-
-
-def finished(signal: Tensor, generator: torch.Generator, gain: tuple[float, float] = (0.35, 1.5)) -> Tensor:
-    """What coil, noise, filters, and the window of eight bits make of signals.
-
-    Parameters
-    ----------
-    signal : (n, c, rows, columns) float
-        About 0 to 1.
-    generator : torch.Generator
-        Of the same device.
-    gain : (float, float)
-        Least and greatest brightness.
-
-    Returns
-    -------
-    (n, c, rows, columns) float
-        0 to 255, whole numbers.
-    """
-    n, _, rows, columns = signal.shape
-    device = signal.device
-
-    def draw(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((n, 1, 1, 1), generator=generator, device=device)
-
-    coil = torch.randn((n, 1, 3, 3), generator=generator, device=device) * 0.3 * draw(0, 1)
-    signal = signal * torch.exp(
-        functional.interpolate(coil, (rows, columns), mode="bicubic", align_corners=True)
-    )
-    strength = (draw(0, 1) ** 2) * 0.11
-    grainy = (signal + strength * torch.randn(signal.shape, generator=generator, device=device)).abs()
-    soft = functional.avg_pool2d(grainy, 3, 1, 1, count_include_pad=False)
-    amount = torch.where(draw(0, 1) < 0.5, draw(0, 1), draw(-0.9, 0))
-    grainy = torch.lerp(grainy, soft, amount).clamp_min(0)
-    window = grainy * torch.exp(draw(*(float(torch.tensor(value).log()) for value in gain))) - draw(
-        -0.03, 0.06
-    )
-    shown = (window.clamp(0, 1) ** torch.exp(draw(-0.35, 0.35)) * 255).round()
-    return _recompressed(shown, draw(0, 1), draw(*_JPEG_QUALITY))
-
-
-def _recompressed(pictures: Tensor, chance: Tensor, quality: Tensor) -> Tensor:
-    """Some of the pictures (n, c, rows, columns) as JPEG leaves them."""
-    for number in (chance.flatten() < _JPEG).nonzero().flatten().tolist():
-        for picture in pictures[number]:
-            with BytesIO() as file:
-                Image.fromarray(picture.byte().cpu().numpy()).save(file, "JPEG", quality=int(quality[number]))
-                picture.copy_(torch.from_numpy(np.array(Image.open(file))))
-    return pictures

@@ -22,18 +22,35 @@ _SOFT = [Tissue.EPIDURAL_FAT, OUTSIDE, Tissue.LIGAMENT]
 
 
 def _losses(disease: Disease, level: int) -> tuple[float, Array, Array]:
+    """Depth lost in the midline, (2,) widths lost in the recesses, (2,) depths lost in the foramina, mm."""
     canal = max(CANAL_DEPTH - disease.sac_depth[level], 0.0)
     recess = np.maximum(RECESS_DEPTH - disease.recess[:, level], 0)
     return canal, recess, (1 - disease.foramen[:, level]) * FORAMEN_DEPTH
 
 
 def _sided(u: Array, knots: list[float], left: list[float], right: list[float]) -> Array:
+    """Interpolate between knots of |u| (mm), with other values on the left (u at least 0) than on the right."""
     across = np.abs(u)
     return np.where(u >= 0, np.interp(across, knots, left), np.interp(across, knots, right))
 
 
 def disc_margin(disease: Disease, level: int, u: Array) -> Array:
-    """v of the back of the disc at u where it bulges most, mm."""
+    """Position of the back of a disc where it bulges most.
+
+    Parameters
+    ----------
+    disease : Disease
+        Of the patient.
+    level : int
+        0 (L1/L2) to 4 (L5/S1).
+    u : array
+        Position to the left of the midline, mm.
+
+    Returns
+    -------
+    array
+        Coordinate v, mm behind the posterior wall, of the shape of `u`.
+    """
     canal, recess, foramen = _losses(disease, level)
     canal = canal * disease.anterior[0, level]
     foramen, recess = foramen * disease.anterior[1:3, level], recess * disease.anterior[3:5, level]
@@ -47,7 +64,22 @@ def disc_margin(disease: Disease, level: int, u: Array) -> Array:
 
 
 def posterior_margin(disease: Disease, level: int, u: Array) -> Array:
-    """v of the front of flavum and facets at u where they are thickest, mm."""
+    """Position of the front of flavum and facets where they are thickest.
+
+    Parameters
+    ----------
+    disease : Disease
+        Of the patient.
+    level : int
+        0 (L1/L2) to 4 (L5/S1).
+    u : array
+        Position to the left of the midline, mm.
+
+    Returns
+    -------
+    array
+        Coordinate v, mm behind the posterior wall, of the shape of `u`.
+    """
     canal, recess, foramen = _losses(disease, level)
     canal = canal * (1 - disease.anterior[0, level])
     foramen = foramen * (1 - disease.anterior[1:3, level])
@@ -57,11 +89,24 @@ def posterior_margin(disease: Disease, level: int, u: Array) -> Array:
 
 
 def _healthy(u: Array) -> Array:
+    """Free depth v (mm) behind a healthy disc, in the canal or in the foramina."""
     return np.where(np.abs(u) < CANAL_HALF_WIDTH, canal_depth(u), FORAMEN_DEPTH)
 
 
-def paint_narrowing(brush: Brush, spine: Spine, disease: Disease, level: int) -> None:
-    """Paint flavum, facet overgrowth and the bulging disc of one level over fat and ligament."""
+def paint_stenosis(brush: Brush, spine: Spine, disease: Disease, level: int) -> None:
+    """Paint flavum, facet overgrowth and the bulging disc of one level over fat and ligament.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    disease : Disease
+        How much space is left, and how much of the loss comes from the front.
+    level : int
+        0 (L1/L2) to 4 (L5/S1).
+    """
     k = FIRST_LUMBAR_DISC + level
     c, h = spine.disc_center[k], spine.disc_height[k] / 2
     low, high = foramen_range(spine, level)

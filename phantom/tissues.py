@@ -1,4 +1,4 @@
-"""Tissues and what a spin echo makes of them."""
+"""Tissues, their relaxation times, and their signal in a spin echo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from lsdc.cohort.geometry import Array
 
 N_DISCS = 10
-"""Discs with a hydration of their own: T10/T11 to S2/S3."""
+"""Discs whose hydration is drawn separately: T10/T11 to S2/S3."""
 
 
 class Tissue(IntEnum):
@@ -45,6 +45,7 @@ class Tissue(IntEnum):
 
 
 N_LABELS = 45
+"""Number of labels, those of single discs included."""
 
 # T1 ms, T2 ms, proton density at 1.5 T. Stanisz et al. 2005 (muscle, cord, blood, nerve, cartilage, kidney,
 # liver); de Bazelaire et al. 2004 (marrow, fat, kidney); Marinelli et al. 2010 (discs); Hopkins et al. 1986
@@ -82,19 +83,19 @@ _ANNULUS = (900.0, 30.0, 0.55)
 
 
 def relaxation(hydration: Array, marrow_fat: float, muscle_fat: float) -> Array:
-    """Relaxation times and proton density of every label for one patient.
+    """Compute relaxation times and proton density of every label for one patient.
 
     Parameters
     ----------
     hydration : (N_DISCS,) float
         1 for a young disc, 0 for a black one.
     marrow_fat, muscle_fat : float
-        Shares of fat beyond the usual, 0 to 1.
+        Fractions of fat beyond the usual, 0 to 1.
 
     Returns
     -------
     (N_LABELS, 3) float
-        T1 (ms), T2 (ms), proton density (relative to water).
+        T1 (ms at 1.5 T), T2 (ms), proton density (relative to water).
     """
     table = np.tile(np.array([1000.0, 1.0, 0.0]), (N_LABELS, 1))
     for tissue, values in _RELAXATION.items():
@@ -109,19 +110,20 @@ def relaxation(hydration: Array, marrow_fat: float, muscle_fat: float) -> Array:
 
 
 def spin_echo(tissues: Array, tr: float, te: float, ti: float | None = None, field: float = 1.5) -> Array:
-    """Signal of each tissue in a spin echo, or an inversion recovery spin echo when `ti` is given.
+    """Compute the signal of tissues in a spin echo, or in an inversion recovery spin echo when `ti` is given.
 
-    S = PD (1 - exp(-TR/T1)) exp(-TE/T2); with inversion |1 - 2 exp(-TI/T1) + exp(-TR/T1)| in place of the
-    bracket (Bernstein, King & Zhou, Handbook of MRI Pulse Sequences, 2004, ch. 14). T1 grows with field^0.3
-    (Bottomley et al. 1984).
+    S = PD (1 - exp(-TR/T1)) exp(-TE/T2); with inversion |1 - 2 exp(-TI/T1) + exp(-TR/T1)| takes the bracket's place.
+    T1 grows with field^0.3.
 
     Parameters
     ----------
     tissues : (n, 3) float
-        T1, T2 in ms at 1.5 T, proton density.
-    tr, te, ti : float
-        ms.
-    field : float
+        T1 and T2 in ms at 1.5 T, and proton density.
+    tr, te : float
+        Repetition and echo time, ms.
+    ti : float, optional
+        Inversion time, ms; by default there is no inversion pulse.
+    field : float, default 1.5
         Tesla.
 
     Returns
@@ -129,6 +131,13 @@ def spin_echo(tissues: Array, tr: float, te: float, ti: float | None = None, fie
     (n,) float32
         Signal relative to fully relaxed water.
 
+    References
+    ----------
+    Bernstein, King & Zhou, Handbook of MRI Pulse Sequences, 2004, chapter 14; Bottomley et al., Medical Physics 11,
+    1984, for the dependence on the field.
+
+    Examples
+    --------
     >>> csf, fat = spin_echo(np.array([[4000, 1400, 1.0], [280, 120, 0.95]]), tr=500, te=10)
     >>> bool(fat > csf)
     True

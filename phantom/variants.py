@@ -1,4 +1,4 @@
-"""What few patients have: implants, too much fat around the thecal sac; and a canal that is narrow from birth."""
+"""What few patients have: implants, too much fat around the thecal sac, a canal that is narrow from birth."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from lsdc.phantom.tissues import Tissue
 
 
 @dataclass(frozen=True)
-class Oddities:
-    """Of one patient; lengths in mm.
+class Variants:
+    """Implants and lipomatosis of one patient; lengths in mm.
 
     Parameters
     ----------
-    screwed : tuple of int
-        Vertebrae with a screw in each pedicle, joined by rods.
-    cages : tuple of int
+    screwed : tuple of int, default ()
+        Neighboring vertebrae (indices into `VERTEBRAE`) with a screw in each pedicle, joined by rods.
+    cages : tuple of int, default ()
         Discs that hold a cage.
-    bloom : float
+    bloom : float, default 0
         How far around metal no signal is left.
-    lipomatosis : float
-        Share of the thecal sac's width that epidural fat takes, below L2.
+    lipomatosis : float, default 0
+        Fraction of the thecal sac's width that epidural fat takes below L2.
     """
 
     screwed: tuple[int, ...] = ()
@@ -34,11 +34,25 @@ class Oddities:
     lipomatosis: float = 0.0
 
 
-USUAL = Oddities()
+USUAL = Variants()
+"""Of patients without any."""
 
 
-def draw_oddities(rng: np.random.Generator) -> tuple[Oddities, float]:
-    """Draw what an unusual patient has (most still nothing), and the depth of the canal as a share of the usual."""
+def draw_variants(rng: np.random.Generator) -> tuple[Variants, float]:
+    """Draw what an unusual patient has; most still have nothing.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Source of randomness.
+
+    Returns
+    -------
+    variants : Variants
+        Screws in 8 % of the patients, lipomatosis in 10 %.
+    canal : float
+        Depth of the canal as a fraction of the usual one; below 1 in 15 %.
+    """
     screwed: tuple[int, ...] = ()
     cages: tuple[int, ...] = ()
     if rng.random() < 0.08:
@@ -47,13 +61,23 @@ def draw_oddities(rng: np.random.Generator) -> tuple[Oddities, float]:
         cages = tuple(k for k in screwed[:-1] if rng.random() < 0.5)
     fat = rng.uniform(0.15, 0.55) if rng.random() < 0.1 else 0.0
     canal = float(min(1.0, rng.uniform(0.65, 3.0)))
-    return Oddities(screwed, cages, rng.uniform(1.0, 4.0), float(fat)), canal
+    return Variants(screwed, cages, rng.uniform(1.0, 4.0), float(fat)), canal
 
 
-def paint_implants(brush: Brush, spine: Spine, oddities: Oddities) -> None:
-    """Signal voids where there is metal, and around it."""
-    thick = 3.0 + oddities.bloom
-    for k in oddities.screwed:
+def paint_implants(brush: Brush, spine: Spine, variants: Variants) -> None:
+    """Paint the signal voids of metal and its surroundings.
+
+    Parameters
+    ----------
+    brush : Brush
+        Paints on a volume in the spine's coordinates.
+    spine : Spine
+        Of the patient.
+    variants : Variants
+        Its screws, rods and cages are painted.
+    """
+    thick = 3.0 + variants.bloom
+    for k in variants.screwed:
         c, aside = spine.center[k] + 0.1 * spine.height[k], 11.0 + spine.pedicle[k] / 2
 
         def screw(u: Array, v: Array, s: Array, at: tuple[float, float] = (c, aside)) -> Array:
@@ -63,8 +87,8 @@ def paint_implants(brush: Brush, spine: Spine, oddities: Oddities) -> None:
         for sign in (-1, 1):
             side = on_side(sign, aside - 22, aside + thick)
             brush.paint(Tissue.AIR, side, (-0.75 * spine.depth[k], 26), (c - thick, c + thick), screw)
-    if oddities.screwed:
-        ends = spine.center[[oddities.screwed[-1], oddities.screwed[0]]]
+    if variants.screwed:
+        ends = spine.center[[variants.screwed[-1], variants.screwed[0]]]
         for sign in (-1, 1):
 
             def rod(u: Array, v: Array, s: Array, sign: int = sign) -> Array:
@@ -72,8 +96,8 @@ def paint_implants(brush: Brush, spine: Spine, oddities: Oddities) -> None:
 
             side = on_side(sign, 17 - thick, 17 + thick)
             brush.paint(Tissue.AIR, side, (25 - thick, 25 + thick), (ends[0] - 8, ends[1] + 8), rod)
-    for k in oddities.cages:
-        c, h, d = spine.disc_center[k], spine.disc_height[k] / 2 + 0.3 * oddities.bloom, spine.depth[k]
+    for k in variants.cages:
+        c, h, d = spine.disc_center[k], spine.disc_height[k] / 2 + 0.3 * variants.bloom, spine.depth[k]
 
         def cage(u: Array, v: Array, s: Array, at: tuple[float, float, float] = (c, h, d)) -> Array:
             middle, tall, deep = at

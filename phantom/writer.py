@@ -2,81 +2,134 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lsdc.cohort.vocabulary import TARGETS
+from lsdc.phantom.cohort_tables import write_cohort_tables
 from lsdc.phantom.study import StudyRows, simulate_study
 from lsdc.runtime import ConfigError
-from lsdc.runtime.artefact import atomic, claim, read_json, write_json
+from lsdc.runtime.artefact import claim, read_json, write_json
+from lsdc.runtime.console import say
 from lsdc.runtime.engine import for_each
+from lsdc.runtime.paths import PathLike
 
-_COORDINATES = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
-_DESCRIPTIONS = ["study_id", "series_id", "series_description"]
 _WORK = "unfinished"
+_LAST_FILE = "measurements.csv"
+_SIMULATOR = 3
+"""Version of what is drawn: a folder begun by another version is refused."""
 
 
-def simulate(
-    out: Path, studies: int, seed: int = 0, test_fraction: float = 0.0, workers: int | None = None
-) -> None:
-    """Simulate a cohort; a run that was killed goes on where it stopped.
-
-    Writes `train_images/`, `train.csv`, `train_label_coordinates.csv`, `train_series_descriptions.csv`; with
-    a test part also `test_images/`, `test_series_descriptions.csv`, `sample_submission.csv`, and beside them
-    `test_labels.csv`, which no other command reads by itself; `measurements.csv` for all studies.
+@dataclass(frozen=True)
+class Simulation:
+    """A simulated cohort on disk.
 
     Parameters
     ----------
-    out : Path
-        Folder to write.
+    path : Path
+        Its folder, which `lsdc.discover` and `lsdc.extract` read.
     studies : int
-        Number of studies, test part included.
-    seed : int
+        Number of studies in it, those of the test part included.
+    train, test : int
+        Numbers of studies in `train_images` and in `test_images`.
+    measurements : Path
+        CSV with what the simulator knows of every target: what was measured, the grade, the reader's errors.
+    seconds : float
+        Time that this call took; little when the cohort was already there.
+    """
+
+    path: Path
+    studies: int
+    train: int
+    test: int
+    measurements: Path
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _StudyKey:
+    """Which study of a cohort a worker simulates: its number, its id, and its part (`train` or `test`)."""
+
+    number: int
+    study_id: str
+    part: str
+
+
+def simulate(
+    out: PathLike,
+    studies: int = 60,
+    *,
+    seed: int = 0,
+    test_fraction: float = 0.0,
+    workers: int | None = None,
+) -> Simulation:
+    """Write a cohort of simulated patients: DICOM files and tables in the competition's layout.
+
+    For trying the toolkit, for tests, and wherever the truth must be known. An interrupted call resumes when it is
+    repeated. The folder then holds `train_images/`, `train.csv`, `train_label_coordinates.csv`,
+    `train_series_descriptions.csv` and `measurements.csv`; with a test part also `test_images/`,
+    `test_series_descriptions.csv`, `sample_submission.csv` and `test_labels.csv`, which no other command reads by
+    itself.
+
+    Parameters
+    ----------
+    out : path
+        Folder to write; it must be absent, empty, or begun by the same call.
+    studies : int, default 60
+        Number of studies, those of the test part included.
+    seed : int, default 0
         The same seed gives the same cohort, whatever the number of workers.
-    test_fraction : float
-        Share of the studies in the test part; the last ones.
+    test_fraction : float, default 0
+        Fraction of the studies, from 0 to below 1, that form the test part; it takes the last ones.
     workers : int, optional
-        Processes; default one per core.
+        Number of processes; by default one per core.
+
+    Returns
+    -------
+    Simulation
+        Where the cohort is and how many studies each part has.
 
     Raises
     ------
     ConfigError
-        When a number cannot work.
+        When `studies` or `test_fraction` is out of range.
     ArtefactError
-        When `out` holds something else.
+        When `out` holds something else, or a cohort of other arguments.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     simulation = simulate(folder, studies=1, workers=1)
+    ...     print(simulation.train, simulation.test, simulation.measurements.name)
+    1 0 measurements.csv
     """
     if studies < 1:
-        raise ConfigError(f"studies: {studies} is not at least 1")
+        raise ConfigError(f"studies must be at least 1, not {studies}")
     if not 0 <= test_fraction < 1:
-        raise ConfigError(f"test-fraction: {test_fraction} is not in [0, 1)")
+        raise ConfigError(f"test_fraction must be at least 0 and below 1, not {test_fraction}")
+    begun, folder = time.perf_counter(), Path(out)
     claim(
-        out,
-        {"studies": studies, "seed": seed, "test_fraction": test_fraction, "simulator": 3},
+        folder,
+        {"studies": studies, "seed": seed, "test_fraction": test_fraction, "simulator": _SIMULATOR},
         lambda: "choose another folder, or delete this one",
     )
-    ids = _study_ids(studies, seed)
     tests = round(studies * test_fraction)
-    keys = [(k, name, "test" if k >= studies - tests else "train") for k, name in enumerate(ids)]
-    work = partial(_one, out=out, seed=seed)
-    done = {name: out / _WORK / f"{name}.json" for _, name, _ in keys}
-    todo = [key for key in keys if not done[key[1]].is_file() and not (out / "measurements.csv").is_file()]
-    for_each(work, todo, "simulating", workers)
-    if (out / "measurements.csv").is_file():
-        return
-    rows = {
-        split: [StudyRows(**read_json(done[name])) for _, name, part in keys if part == split]
-        for split in ("train", "test")
-    }
-    _write_tables(out, rows["train"], rows["test"])
-    shutil.rmtree(out / _WORK)
+    keys = [
+        _StudyKey(number, study_id, "test" if number >= studies - tests else "train")
+        for number, study_id in enumerate(_study_ids(studies, seed))
+    ]
+    if not (folder / _LAST_FILE).is_file():
+        _simulate_studies(folder, keys, seed, workers)
+    result = Simulation(
+        folder, studies, studies - tests, tests, folder / _LAST_FILE, time.perf_counter() - begun
+    )
+    say(f"{folder}: {studies} simulated studies in {result.seconds:.0f} s; the oracle is {_LAST_FILE}")
+    return result
 
 
 def _study_ids(studies: int, seed: int) -> list[str]:
@@ -84,42 +137,21 @@ def _study_ids(studies: int, seed: int) -> list[str]:
     return sorted(str(k) for k in rng.choice(4 * 10**9, studies, replace=False) + 10**6)
 
 
-def _one(key: tuple[int, str, str], out: Path, seed: int) -> None:
-    number, study_id, split = key
-    images = out / f"{split}_images"
-    shutil.rmtree(images / study_id, ignore_errors=True)
-    write_json(out / _WORK / f"{study_id}.json", asdict(simulate_study(images, study_id, (seed, number))))
+def _simulate_studies(out: Path, keys: list[_StudyKey], seed: int, workers: int | None) -> None:
+    """Simulate the studies that are not finished, then write the tables of all."""
+    finished = {key: out / _WORK / f"{key.study_id}.json" for key in keys}
+    todo = [key for key, path in finished.items() if not path.is_file()]
+    for_each(partial(_simulate_one, out=out, seed=seed), todo, "simulating", workers)
+    rows: dict[str, list[StudyRows]] = {"train": [], "test": []}
+    for key, path in finished.items():
+        rows[key.part].append(StudyRows(**read_json(path)))
+    write_cohort_tables(out, rows["train"], rows["test"])
+    shutil.rmtree(out / _WORK)
 
 
-def _write_tables(out: Path, train: list[StudyRows], test: list[StudyRows]) -> None:
-    labels = ["study_id", *(target.slug for target in TARGETS)]
-    _write(out / "train.csv", labels, (study.label for study in train))
-    _write(out / "train_label_coordinates.csv", _COORDINATES, _all(train, "coordinates"))
-    _write(out / "train_series_descriptions.csv", _DESCRIPTIONS, _all(train, "descriptions"))
-    if test:
-        _write(out / "test_labels.csv", labels, (study.label for study in test))
-        _write(out / "test_series_descriptions.csv", _DESCRIPTIONS, _all(test, "descriptions"))
-        _write(
-            out / "sample_submission.csv",
-            ["row_id", "normal_mild", "moderate", "severe"],
-            (
-                {"row_id": row, "normal_mild": 1 / 3, "moderate": 1 / 3, "severe": 1 / 3}
-                for study in test
-                for row in sorted(target.row_id(study.label["study_id"]) for target in TARGETS)
-            ),
-        )
-    measured = list(_all([*train, *test], "measurements"))
-    _write(out / "measurements.csv", list(measured[0]), measured)
-
-
-def _all(studies: Sequence[StudyRows], table: str) -> Iterable[dict[str, Any]]:
-    return (row for study in studies for row in getattr(study, table))
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+def _simulate_one(key: _StudyKey, out: Path, seed: int) -> None:
+    """Write one study's DICOM files, then its table rows, whose presence says that the study is finished."""
+    images = out / f"{key.part}_images"
+    shutil.rmtree(images / key.study_id, ignore_errors=True)
+    rows = simulate_study(images, key.study_id, (seed, key.number))
+    write_json(out / _WORK / f"{key.study_id}.json", asdict(rows))

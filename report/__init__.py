@@ -1,4 +1,4 @@
-"""Pictures of studies, models and searches."""
+"""Images of studies and models for a person, and the dashboard of a search."""
 
 import lazy_loader
 

@@ -1,7 +1,9 @@
-"""Pictures of a stack for the dashboard: reliability, confusion, weights."""
+"""Plots of a model for the dashboard: reliability, confusion, weights."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,11 @@ import pandas as pd
 
 from lsdc.cohort.vocabulary import Family, Grade, parse_row_id
 from lsdc.ensemble.nested import NESTED
+from lsdc.ensemble.stacked import REPORT
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.runtime.artefact import read_json
+from lsdc.runtime.paths import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,29 +24,70 @@ if TYPE_CHECKING:
 _BINS = 10
 
 
-def draw(model: Path, out: Path) -> list[Path]:
-    """Draw the pictures of a finished model; PNG files in `out`, by name of what they show."""
+@dataclass(frozen=True)
+class ModelPlots:
+    """The PNG files that `draw_plots` wrote.
+
+    Parameters
+    ----------
+    reliability : Path
+        How often a grade was true where it was predicted with some probability.
+    confusion : Path
+        Which grades were predicted where each was true.
+    weights : Path
+        Weights of members and stackers.
+    """
+
+    reliability: Path
+    confusion: Path
+    weights: Path
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All three files."""
+        return astuple(self)
+
+
+def draw_plots(model: PathLike, out: PathLike) -> ModelPlots:
+    """Draw how well a finished model's probabilities and grades fit the labels, and what it is made of.
+
+    Predictions are those of nested cross-validation: of each study by a stack that was not fitted on it.
+
+    Parameters
+    ----------
+    model : path
+        A finished model's directory, or that of a blend.
+    out : path
+        Folder for the PNG files; made where it is absent.
+
+    Returns
+    -------
+    ModelPlots
+        The files.
+
+    Raises
+    ------
+    ArtefactError
+        When the directory lacks its report.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
+    model, out = Path(model), Path(out)
     nested = pd.read_parquet(model / NESTED)
     nested["family"] = [parse_row_id(row_id)[1].condition.family.value for row_id in nested["row_id"]]
     labeled = nested[nested["grade"] >= 0]
-    weights = read_json(model / "report.json")["weights"]
+    plots = ModelPlots(out / "reliability.png", out / "confusion.png", out / "weights.png")
+    weights = read_json(model / REPORT)["weights"]
+    figures = (reliability(labeled), confusion(labeled), weights_per_family(weights))
     out.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "reliability": reliability(labeled),
-        "confusion": confusion(labeled),
-        "weights": weights_per_family(weights),
-    }
-    paths = []
-    for name, figure in figures.items():
-        paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1], dpi=110)
-    return paths
+    for path, figure in zip(plots.paths, figures):
+        figure.savefig(path, dpi=110)
+    return plots
 
 
 def _panels(title: str) -> tuple[Figure, Any]:
+    """Make a figure with one panel per family, side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4.2), layout="constrained")
@@ -51,59 +96,94 @@ def _panels(title: str) -> tuple[Figure, Any]:
 
 
 def reliability(labeled: pd.DataFrame) -> Figure:
-    """How often a grade was true where it was predicted with some probability, in bins of equal counts.
+    """Plot how often a grade was true where it was predicted with some probability, in bins of equal counts.
 
-    Rows weigh 1, 2, 4 by grade, as in the metric; shares are calibrated to these weights.
+    Rows weigh 1, 2, 4 by grade, as in the metric: probabilities that minimize it are calibrated to the fractions
+    among rows weighted so.
+
+    Parameters
+    ----------
+    labeled : DataFrame
+        One row per labeled target: `family`, `grade` (0 to 2), and the three probabilities.
+
+    Returns
+    -------
+    Figure
+        One panel per family, one line per grade.
     """
     figure, axes = _panels("Reliability on studies the stack was not fitted on (rows weigh 1, 2, 4 by grade)")
     for axis, family in zip(axes, Family):
-        own = labeled[labeled["family"] == family.value]
+        rows = labeled[labeled["family"] == family.value]
+        grades = rows["grade"].to_numpy()
         axis.plot([0, 1], [0, 1], color="0.8", zorder=0)
         for grade, name in enumerate(COLUMNS):
-            order = own[name].to_numpy().argsort()
-            true = (own["grade"].to_numpy() == grade)[order]
-            chance = own[name].to_numpy()[order]
-            weight = GRADE_WEIGHTS[own["grade"].to_numpy()][order]
-            parts = [part for part in np.array_split(np.arange(len(own)), _BINS) if len(part)]
+            order = rows[name].to_numpy().argsort()
+            true = (grades == grade)[order]
+            probability = rows[name].to_numpy()[order]
+            weight = GRADE_WEIGHTS[grades][order]
+            parts = [part for part in np.array_split(np.arange(len(rows)), _BINS) if len(part)]
             axis.plot(
-                [np.average(chance[part], weights=weight[part]) for part in parts],
+                [np.average(probability[part], weights=weight[part]) for part in parts],
                 [np.average(true[part], weights=weight[part]) for part in parts],
                 marker="o",
                 label=name,
             )
-        axis.set(title=family.value, xlabel="predicted probability", ylabel="observed share")
+        axis.set(title=family.value, xlabel="predicted probability", ylabel="observed fraction")
         axis.legend()
     return figure
 
 
 def confusion(labeled: pd.DataFrame) -> Figure:
-    """Share of each true grade that was predicted as each grade."""
+    """Plot which fraction of each true grade was predicted as each grade.
+
+    Parameters
+    ----------
+    labeled : DataFrame
+        One row per labeled target: `family`, `grade` (0 to 2), and the three probabilities, the largest of which
+        counts as predicted.
+
+    Returns
+    -------
+    Figure
+        One panel per family; counts and fractions.
+    """
     figure, axes = _panels("Confusion: rows are true grades, columns the most probable ones")
     names = [grade.value for grade in Grade]
     for axis, family in zip(axes, Family):
-        own = labeled[labeled["family"] == family.value]
+        rows = labeled[labeled["family"] == family.value]
         counts = np.zeros((len(Grade), len(Grade)), int)
-        np.add.at(counts, (own["grade"].to_numpy(), own[COLUMNS].to_numpy().argmax(axis=1)), 1)
-        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        np.add.at(counts, (rows["grade"].to_numpy(), rows[COLUMNS].to_numpy().argmax(axis=1)), 1)
+        fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axis.imshow(fraction, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(*counts.shape):
             axis.text(
                 column,
                 row,
-                f"{counts[row, column]}\n{share[row, column]:.0%}",
+                f"{counts[row, column]}\n{fraction[row, column]:.0%}",
                 ha="center",
                 va="center",
-                color="white" if share[row, column] > 0.6 else "black",
+                color="white" if fraction[row, column] > 0.6 else "black",
             )
         axis.set(title=family.value, xticks=range(3), xticklabels=names, yticks=range(3), yticklabels=names)
     return figure
 
 
-def weights_per_family(weights: dict[str, dict[str, float]]) -> Figure:
-    """What each family's mix is made of."""
+def weights_per_family(weights: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Plot what each family's mix is made of.
+
+    Parameters
+    ----------
+    weights : mapping of str to mapping of str to float
+        By family, the weight of each member and stacker, 0 to 1.
+
+    Returns
+    -------
+    Figure
+        One panel per family; one bar per member or stacker, the heaviest at the top.
+    """
     figure, axes = _panels("Weights of members and stackers")
-    for axis, (family, own) in zip(axes, weights.items()):
-        items = sorted(own.items(), key=lambda item: item[1])
+    for axis, (family, mix) in zip(axes, weights.items()):
+        items = sorted(mix.items(), key=lambda item: item[1])
         axis.barh([name for name, _ in items], [weight for _, weight in items], color="tab:blue")
         axis.set(title=family, xlim=(0, 1))
     return figure

@@ -12,22 +12,32 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Level
 from lsdc.features.store import PREVIEWS, VIEWS, FeatureStore
-from lsdc.runtime import LsdcError
 from lsdc.runtime.artefact import atomic
 from lsdc.runtime.console import say
+from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.paths import PathLike
 
-SLICE_PX, CROP_PX, GAP, LINE = 360, 96, 8, 18
 COLORS = dict(zip(Level, ("#ff5c5c", "#ffb340", "#ffe94d", "#5fe36b", "#59b8ff")))
+"""Color of each level's points, captions and frames."""
 TITLES = (
     "canal (sagittal T2)",
     "left foramina (sagittal T1)",
     "right foramina (sagittal T1)",
     *(f"axial {level.title}" for level in Level),
 )
+"""Titles of the eight chosen slices, in the order of `preview_slot`."""
+
+_SLICE_PX, _CROP_PX, _GAP, _LINE = 360, 96, 8, 18
+"""Sides of a slice and of a crop on the sheet, the gap between them, and the height of a line of text, px."""
+_SLICES_PER_ROW = 4
+_CELL = len(VIEWS) * _CROP_PX + _GAP
+"""Width of the crops of one target, px."""
+_CROPS_TOP = _LINE + _GAP + PREVIEWS // _SLICES_PER_ROW * (_SLICE_PX + _LINE + _GAP)
+"""Where on the sheet the crops begin, px."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class Preview:
     """What `preview` drew.
 
     Parameters
@@ -35,9 +45,9 @@ class Picture:
     path : Path
         The PNG file.
     study : str
-        The study shown.
+        The study that it shows.
     located : int
-        Targets found in their own view, of 25.
+        Targets that were found in the view where they are graded, of 25.
     """
 
     path: Path
@@ -45,98 +55,135 @@ class Picture:
     located: int
 
 
-def preview(store: FeatureStore, study: str, out: Path) -> Picture:
-    """Draw a study of a store.
+def preview(store: FeatureStore | PathLike, study: str, out: PathLike) -> Preview:
+    """Draw a study of a store on one sheet, to check by eye what was located and cut.
 
     Parameters
     ----------
-    store : FeatureStore
+    store : FeatureStore or path
         A finished store; DICOM files are not needed.
     study : str
-        Its id.
-    out : Path
+        The study's id.
+    out : path
         PNG file to write.
+
+    Returns
+    -------
+    Preview
+        Where the sheet is, and how many targets were located.
 
     Raises
     ------
     LsdcError
         When the store has no such study.
+    ArtefactError
+        When the path is no finished store.
     """
+    store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
+    out = Path(out)
     known = store.studies["study_id"].tolist()
     if study not in known:
         raise LsdcError(
             f"{store.path}: no study {study!r}; it holds {len(known)}, such as {', '.join(known[:3])}"
         )
     index = known.index(study)
-    rows = store.rows.iloc[index * len(TARGETS) : (index + 1) * len(TARGETS)]
-    crops = store.crops[index * len(TARGETS) : (index + 1) * len(TARGETS)]
-    sheet = draw(rows, store.previews[index], crops, f"study {study} ({rows['split'].iloc[0]})")
+    targets = slice(index * len(TARGETS), (index + 1) * len(TARGETS))
+    rows = store.rows.iloc[targets]
+    title = f"study {study} ({rows['split'].iloc[0]})"
+    sheet = compose_sheet(rows, store.previews[index], store.crops[targets], title)
     with atomic(out) as temporary:
         sheet.save(temporary, "PNG")
     located = int((rows["instance_number"] >= 0).sum())
-    say(f"{out}: {located} of {len(TARGETS)} targets located in their own view")
-    return Picture(out, study, located)
+    say(f"{out}: {located} of {len(TARGETS)} targets located in the view where they are graded")
+    return Preview(out, study, located)
 
 
-def draw(
-    rows: pd.DataFrame, pictures: NDArray[np.uint8], crops: NDArray[np.uint8], title: str
+def compose_sheet(
+    rows: pd.DataFrame, previews: NDArray[np.uint8], crops: NDArray[np.uint8], title: str
 ) -> Image.Image:
-    """Compose the sheet.
+    """Compose the sheet of one study.
 
     Parameters
     ----------
     rows : DataFrame
         25 rows of the store.
-    pictures : (8, px, px) uint8
+    previews : (8, px, px) uint8
         The chosen slices.
     crops : (25, 3, 3, P, P) uint8
-        The crops; the middle neighbor of each view is shown.
+        The crops by target, view and neighboring slice; the middle neighbor of each view is drawn.
     title : str
-        First line.
+        First line of the sheet.
+
+    Returns
+    -------
+    Image
+        RGB: a legend, the eight slices with points, and 25 cells of three crops, levels side by side.
     """
-    cell = len(VIEWS) * CROP_PX + GAP
-    width = max(4 * (SLICE_PX + GAP), len(Level) * cell) + GAP
-    top = LINE + GAP + 2 * (SLICE_PX + LINE + GAP)
-    height = top + LINE + len(Condition) * (CROP_PX + LINE + GAP)
+    width = max(_SLICES_PER_ROW * (_SLICE_PX + _GAP), len(Level) * _CELL) + _GAP
+    height = _CROPS_TOP + _LINE + len(Condition) * (_CROP_PX + _LINE + _GAP)
     sheet = Image.new("RGB", (width, height), "#202024")
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(13)
-    legend = f"{title}    crops: sagittal T1, sagittal T2, axial; right-sided ones are mirrored"
-    pen.text((GAP, 3), legend, fill="white", font=font)
+    pen = _Pen(sheet)
+    pen.write((_GAP, 3), f"{title}    crops: sagittal T1, sagittal T2, axial; right-sided ones are mirrored")
     for k, level in enumerate(Level):
-        pen.text((width - (5 - k) * 60, 3), level.title, fill=COLORS[level], font=font)
+        pen.write((width - (len(Level) - k) * 60, 3), level.title, COLORS[level])
     for slot in range(PREVIEWS):
-        x = GAP + slot % 4 * (SLICE_PX + GAP)
-        y = LINE + GAP + slot // 4 * (SLICE_PX + LINE + GAP)
-        shown = rows[rows["preview"] == slot]
-        note = TITLES[slot] + ("" if len(shown) else ": absent")
-        pen.text((x, y), note, fill="white", font=font)
-        picture = Image.fromarray(pictures[slot]).resize((SLICE_PX, SLICE_PX), Image.Resampling.BICUBIC)
-        sheet.paste(picture, (x, y + LINE))
-        _points(pen, shown, (x, y + LINE), SLICE_PX / pictures.shape[-1])
-    for row, target in enumerate(TARGETS):
-        x = GAP + list(Level).index(target.level) * cell
-        y = top + list(Condition).index(target.condition) * (CROP_PX + LINE + GAP)
-        pen.text((x, y), _caption(rows.iloc[row]), fill=COLORS[target.level], font=font)
-        for k in range(len(VIEWS)):
-            crop = Image.fromarray(np.asarray(crops[row, k, 1])).resize((CROP_PX, CROP_PX))
-            sheet.paste(crop, (x + k * CROP_PX, y + LINE))
-        own = x + VIEWS.index(target.condition.view) * CROP_PX
-        box = (own, y + LINE, own + CROP_PX - 1, y + LINE + CROP_PX - 1)
-        pen.rectangle(box, outline=COLORS[target.level])
+        _draw_slice(pen, slot, previews[slot], rows[rows["preview"] == slot])
+    for row in range(len(TARGETS)):
+        _draw_crops(pen, row, rows.iloc[row], crops[row])
     return sheet
 
 
-def _points(pen: ImageDraw.ImageDraw, shown: pd.DataFrame, corner: tuple[int, int], scale: float) -> None:
-    for item in shown.to_dict("records"):
-        x = corner[0] + (item["preview_x"] + 0.5) * scale
-        y = corner[1] + (item["preview_y"] + 0.5) * scale
+class _Pen:
+    """A sheet, and what writes and draws on it.
+
+    Parameters
+    ----------
+    sheet : Image
+        The RGB image.
+    """
+
+    def __init__(self, sheet: Image.Image) -> None:
+        self.sheet = sheet
+        self.draw = ImageDraw.Draw(sheet)
+        self._font = ImageFont.load_default(13)
+
+    def write(self, corner: tuple[int, int], text: str, color: str = "white") -> None:
+        """Write one line, its top left corner at (x, y) px."""
+        self.draw.text(corner, text, fill=color, font=self._font)
+
+
+def _draw_slice(pen: _Pen, slot: int, image: NDArray[np.uint8], located: pd.DataFrame) -> None:
+    """Draw one chosen slice with its title and a circle around every target located on it."""
+    left = _GAP + slot % _SLICES_PER_ROW * (_SLICE_PX + _GAP)
+    top = _LINE + _GAP + slot // _SLICES_PER_ROW * (_SLICE_PX + _LINE + _GAP)
+    pen.write((left, top), TITLES[slot] + ("" if len(located) else ": absent"))
+    enlarged = Image.fromarray(image).resize((_SLICE_PX, _SLICE_PX), Image.Resampling.BICUBIC)
+    pen.sheet.paste(enlarged, (left, top + _LINE))
+    scale = _SLICE_PX / image.shape[-1]
+    for item in located.to_dict("records"):
+        x = left + (item["preview_x"] + 0.5) * scale
+        y = top + _LINE + (item["preview_y"] + 0.5) * scale
         color = COLORS[Level(item["level"])]
-        pen.ellipse((x - 5, y - 5, x + 5, y + 5), outline=color, width=2)
-        pen.point((x, y), fill=color)
+        pen.draw.ellipse((x - 5, y - 5, x + 5, y + 5), outline=color, width=2)
+        pen.draw.point((x, y), fill=color)
+
+
+def _draw_crops(pen: _Pen, index: int, row: pd.Series, crops: NDArray[np.uint8]) -> None:
+    """Draw one target's crops with its caption, and a frame around the view where it is graded."""
+    target = TARGETS[index]
+    left = _GAP + list(Level).index(target.level) * _CELL
+    top = _CROPS_TOP + list(Condition).index(target.condition) * (_CROP_PX + _LINE + _GAP)
+    pen.write((left, top), _caption(row), COLORS[target.level])
+    for k in range(len(VIEWS)):
+        crop = Image.fromarray(np.asarray(crops[k, 1])).resize((_CROP_PX, _CROP_PX))
+        pen.sheet.paste(crop, (left + k * _CROP_PX, top + _LINE))
+    framed = left + VIEWS.index(target.condition.view) * _CROP_PX
+    box = (framed, top + _LINE, framed + _CROP_PX - 1, top + _LINE + _CROP_PX - 1)
+    pen.draw.rectangle(box, outline=COLORS[target.level])
 
 
 def _caption(row: pd.Series) -> str:
+    """Name the target in short, how it was located with what confidence, and its grade."""
     words = row["condition"].replace("_", " ").replace("neural foraminal narrowing", "foramen")
     words = words.replace("subarticular stenosis", "recess").replace(" canal stenosis", "")
     grade = "" if row["grade"] < 0 else f", {GRADES[row['grade']].replace('_', '/')}"

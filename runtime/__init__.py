@@ -1,5 +1,6 @@
-"""What every stage stands on, and nothing of the domain."""
+"""What every stage stands on, and nothing of the domain: errors, artefacts, commands, fan-out, training."""
 
-from lsdc.runtime.errors import ArtefactError, ConfigError, LsdcError, Problem, TableError
+import lazy_loader
 
-__all__ = ["ArtefactError", "ConfigError", "LsdcError", "Problem", "TableError"]
+# Each name stands once, in __init__.pyi; it is imported when it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -25,7 +25,20 @@ MANIFEST = "manifest.json"
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name (of a file or folder) and rename it to `path` when the block ends without error."""
+    """Give a temporary name and rename what was written there to `path` when the block ends without error.
+
+    Readers see the old file, or the new one whole, never a part of it.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder to be; its parent folder is made.
+
+    Yields
+    ------
+    Path
+        Where to write, in the same folder. After an error it is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
@@ -39,7 +52,15 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
+    """Write a value as indented JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    value : object
+        What JSON holds, or dataclasses and NumPy values, which become it (see `lsdc.runtime.plain.plain`).
+    """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")
 
@@ -48,6 +69,15 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray], **notes: str) -> N
     """Write arrays as safetensors, whole or not at all.
 
     The file is as readable as others; safetensors' own `save_file` makes one that only its owner may read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tensors : mapping of str to array
+        Arrays by name, of any dtype that safetensors knows.
+    **notes
+        Text that the file's header keeps.
     """
     content = {name: np.array(value, order="C") for name, value in tensors.items()}
     with atomic(path) as temporary:
@@ -71,7 +101,17 @@ def write_weights(path: Path, state: Mapping[str, Any], **notes: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; damage is an `ArtefactError` that names the file.
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    object
+        Its content.
 
     Raises
     ------
@@ -87,7 +127,19 @@ def read_json(path: Path) -> Any:
 
 
 def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None:
-    """Write the manifest that makes `folder` an artefact of `kind`; do it last."""
+    """Write the manifest that makes a folder a finished artefact; do it last.
+
+    Parameters
+    ----------
+    folder : Path
+        The directory.
+    kind : str
+        What it is (`"store"`, `"model"`).
+    schema : int
+        Version of the layout.
+    **content
+        What else the manifest holds, as JSON holds it.
+    """
     header = {"kind": kind, "schema": schema, "lsdc": version("lsdc-toolkit")}
     write_json(folder / MANIFEST, header | content)
 
@@ -105,6 +157,11 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
         The newest layout this version understands.
     made_by : str
         The command that makes such a directory, for the error.
+
+    Returns
+    -------
+    dict
+        The manifest's content.
 
     Raises
     ------
@@ -183,16 +240,28 @@ class Artefact:
         return opened
 
     def check_content(self) -> None:
-        """Refuse a directory whose files contradict its manifest; by default nothing is looked into."""
+        """Refuse a directory whose files contradict its manifest; subclasses say when, this one never does."""
 
     def __repr__(self) -> str:
-        """The class and the directory."""
+        """Name the class and the directory."""
         return f"{type(self).__name__}({str(self.path)!r})"
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:
-    """Hash a JSON-able mapping, independent of the order of its keys.
+    """Hash a mapping, independent of the order of its keys.
 
+    Parameters
+    ----------
+    value : mapping
+        What JSON holds; anything else counts by its text.
+
+    Returns
+    -------
+    str
+        The first 16 hexadecimal digits of a SHA-256.
+
+    Examples
+    --------
     >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     True
     """
@@ -200,15 +269,35 @@ def fingerprint(value: Mapping[str, Any]) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, for manifests."""
+    """Hash a file's bytes, for manifests.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal digits.
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> None:
-    """Mark `folder` as being written with `config`, or refuse when it was begun with another one.
+    """Mark a folder as being written with a configuration, or refuse when it was begun with another one.
 
-    A run that was killed leaves its claim; the same command finds it and goes on.
+    A run that was killed leaves its claim; the same command finds it and resumes.
+
+    Parameters
+    ----------
+    folder : Path
+        The directory; it is made where it is absent.
+    config : mapping
+        What decides the result; written to config.json.
+    redo : callable
+        Gives the last words of an error: what the user can do instead.
 
     Raises
     ------

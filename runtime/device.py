@@ -19,11 +19,18 @@ def pick_device(name: str = "auto") -> torch.device:
     name : str
         `auto`, or a device that must be there: `cpu`, `cuda`, `cuda:1`, `mps`.
 
+    Returns
+    -------
+    torch.device
+        A device that is there.
+
     Raises
     ------
     ConfigError
         When the device is unknown or not there.
 
+    Examples
+    --------
     >>> pick_device("cpu").type
     'cpu'
     """
@@ -44,7 +51,18 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware has instructions for bfloat16; elsewhere it costs time."""
+    """Tell whether the hardware has instructions for bfloat16; elsewhere it costs time.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where networks run.
+
+    Returns
+    -------
+    bool
+        True on GPUs and CPUs that compute in bfloat16 themselves.
+    """
     import torch
 
     if device.type == "cuda":

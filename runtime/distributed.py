@@ -10,13 +10,26 @@ _PATIENCE = timedelta(days=30)
 
 
 def rank() -> int:
-    """Which process this is."""
+    """Tell which process this is.
+
+    Returns
+    -------
+    int
+        From 0 on; torchrun says it in the environment variable RANK.
+    """
     return int(os.environ.get("RANK", "0"))
 
 
 def world() -> int:
-    """How many there are.
+    """Count the processes that work on the job.
 
+    Returns
+    -------
+    int
+        At least 1; torchrun says it in the environment variable WORLD_SIZE.
+
+    Examples
+    --------
     >>> world()
     1
     """
@@ -24,12 +37,18 @@ def world() -> int:
 
 
 def local_rank() -> int:
-    """Which process on this machine, and so which of its GPUs."""
+    """Tell which process on this machine this is, and so which of its GPUs it uses.
+
+    Returns
+    -------
+    int
+        From 0 on; torchrun says it in the environment variable LOCAL_RANK.
+    """
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here."""
+    """Wait until every process has come here."""
     if world() == 1:
         return
     import torch.distributed as distributed

@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from lsdc.runtime.console import track
+from lsdc.runtime.errors import LsdcError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def default_workers() -> int:
-    """The number of CPU cores this process may use."""
+    """Count the CPU cores that this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
+    """Prepare a worker: one thread of numerical libraries, Ctrl-C left to the parent, and no life without it."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    """Wait until the parent has died, also by a signal that it could not catch, and end this worker."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def fan_out(
@@ -39,7 +60,7 @@ def fan_out(
     items : sequence
         What to work on.
     description : str
-        Words for the progress bar.
+        Words for the progress.
     workers : int, optional
         Processes; 1 runs in this one. Default: one per core.
 
@@ -47,6 +68,11 @@ def fan_out(
     ------
     tuple
         The item and its result. An exception in `work` propagates.
+
+    Raises
+    ------
+    LsdcError
+        When a worker process was killed.
     """
     workers = min(workers or default_workers(), len(items))
     if workers <= 1:
@@ -68,7 +94,7 @@ def for_each(
     items : sequence
         What to work on.
     description : str
-        Words for the progress line.
+        Words for the progress.
     workers : int, optional
         Processes; 1 runs in this one. Default: one per core.
     """
@@ -77,13 +103,13 @@ def for_each(
 
 
 def _pooled(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[T, R]]:
-    queue = iter(items)
     # Fresh interpreters: a fork of a process that has used threads (torch, OpenMP) can hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
         pending: dict[Future[R], T] = {}
         try:
-            for item in queue:
+            for item in items:
                 pending[pool.submit(work, item)] = item
                 if len(pending) < 2 * workers:
                     continue
@@ -92,5 +118,16 @@ def _pooled(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterato
             while pending:
                 for done in wait(pending, return_when=FIRST_COMPLETED).done:
                     yield pending.pop(done), done.result()
+        except BrokenProcessPool as error:
+            raise LsdcError(
+                "a worker process was killed, perhaps because memory ran out; run the same again, with fewer workers"
+            ) from error
+        except BaseException as error:
+            if not isinstance(
+                error, Exception
+            ):  # stopped from outside: what workers have begun is done again
+                for child in set(multiprocessing.active_children()) - others:
+                    child.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)

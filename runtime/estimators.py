@@ -2,48 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lsdc.runtime.artefact import atomic
-from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.errors import ArtefactError, LsdcError
 
-TRUSTED = [
-    "lsdc.slice_selector.ranker.EnsembleRanker",
+SKLEARN_TYPES = (
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
+)
+"""Types in scikit-learn's fitted estimators beyond skops' list, one by one: whole modules would bring functions."""
+TRUSTED = (
+    *SKLEARN_TYPES,
+    "lsdc.slice_selector.ranker.EnsembleRanker",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBRegressor",
-]
-"""Types beyond skops' own list that a file may hold."""
+)
+"""Types beyond skops' list that a file may hold by default."""
 
 
-def save_estimator(path: Path, estimator: Any) -> None:
-    """Write a fitted scikit-learn estimator in skops' format."""
+def save_estimator(path: Path, estimator: Any, trusted: Sequence[str] = TRUSTED) -> None:
+    """Write a fitted scikit-learn estimator in skops' format.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    estimator : estimator
+        Fitted, with scikit-learn's interface; or a dict of such estimators and arrays.
+    trusted : sequence of str
+        Types, as `module.Class`, that `load_estimator` will be asked to trust; by default those of lsdc's stages.
+
+    Raises
+    ------
+    LsdcError
+        When the estimator holds another type, so that it could not be read again; nothing is written.
+    """
     from skops.io import dump
 
     with atomic(path) as temporary:
         dump(estimator, temporary)
+        foreign = _foreign_types(temporary, trusted)
+        if foreign:
+            raise LsdcError(f"{path}: would hold {foreign[0]}, which is not trusted; it was not written")
 
 
-def load_estimator(path: Path) -> Any:
+def load_estimator(path: Path, trusted: Sequence[str] = TRUSTED) -> Any:
     """Read what `save_estimator` wrote; nothing in the file is run.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which may come from a stranger.
+    trusted : sequence of str
+        Types beyond skops' list that may be loaded, as `module.Class`; by default those of lsdc's stages.
+
+    Returns
+    -------
+    estimator
+        The fitted estimator.
 
     Raises
     ------
     ArtefactError
         When the file is absent, damaged, or holds a type that is not trusted.
     """
-    from skops.io import get_untrusted_types, load
+    from skops.io import load
 
     if not path.is_file():
         raise ArtefactError(f"{path}: no such file")
     try:
-        foreign = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
+        foreign = _foreign_types(path, trusted)
         if foreign:
             raise ArtefactError(f"{path}: holds {foreign[0]}, which is not trusted; it was not loaded")
-        return load(path, trusted=TRUSTED)
+        return load(path, trusted=list(trusted))
     except ArtefactError:
         raise
     except Exception as error:  # zip, JSON and scikit-learn fail in their own ways on a damaged file
         raise ArtefactError(f"{path}: a damaged estimator file ({error}); make it again") from error
+
+
+def _foreign_types(path: Path, trusted: Sequence[str]) -> list[str]:
+    """List the types in a file that neither skops nor the caller trusts."""
+    from skops.io import get_untrusted_types
+
+    return sorted(set(get_untrusted_types(file=path)) - set(trusted))

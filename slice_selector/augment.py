@@ -1,4 +1,4 @@
-"""Random changes to training pictures and their points: place, size, angle, contrast, sharpness, noise."""
+"""Random changes to training images and their points: place, size, angle, contrast, sharpness, noise."""
 
 from __future__ import annotations
 
@@ -8,38 +8,63 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lsdc.slice_selector.scanner_pose import Pose
+from lsdc.slice_selector.affine_sampler import AffineSampler, rotation
+
+_KNOTS = 7
+"""Knots of the random curve that gray values are sent through."""
 
 
 def disturb(
-    pictures: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
+    images: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Change each picture at random, and its points with it.
+    """Change each image at random, and its points with it.
 
     Parameters
     ----------
-    pictures : (n, size, size) uint8
+    images : (n, size, size) Tensor of uint8
         Gray values.
-    points : (n, channels, 2) float
-        Column and row, px.
+    points : (n, channels, 2) Tensor of float
+        Column and row, px; NaN stays NaN.
     generator : torch.Generator
-        Source of chance, on the CPU.
-    mirror : bool
-        Flip half of the pictures left to right and swap the two channels, which are the patient's sides.
+        Source of randomness, on the CPU.
+    mirror : bool, default False
+        Flip half of the images left to right and swap the two channels, which are the patient's sides.
 
     Returns
     -------
-    (n, size, size) float, (n, channels, 2) float
+    images : (n, size, size) Tensor of float
+        Gray values from 0 to about 1.
+    points : (n, channels, 2) Tensor of float
+        Column and row, px; outside the image where they were moved out of it.
     """
-    values, moved = move(pictures, points, generator, mirror)
+    values, moved = move(images, points, generator, mirror)
     return repaint(values, generator), moved
 
 
 def move(
-    pictures: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
+    images: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Turn, scale, shift and mirror pictures with their points; arguments and results as `disturb`."""
-    n, size = pictures.shape[0], pictures.shape[-1]
+    """Turn, scale, shift and mirror images with their points.
+
+    Parameters
+    ----------
+    images : (n, size, size) Tensor of uint8
+        Gray values.
+    points : (n, channels, 2) Tensor of float
+        Column and row, px; NaN stays NaN.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+    mirror : bool, default False
+        Flip half of the images left to right and swap the two channels, which are the patient's sides.
+
+    Returns
+    -------
+    images : (n, size, size) Tensor of float
+        Gray values from 0 to 1, black beyond the edges.
+    points : (n, channels, 2) Tensor of float
+        Column and row, px.
+    """
+    n, size = images.shape[0], images.shape[-1]
 
     def draw(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(n, generator=generator)
@@ -47,21 +72,31 @@ def move(
     angle, zoom = draw(-0.25, 0.25), torch.exp(draw(-0.3, 0.25))
     shift = torch.stack([draw(-0.12, 0.12), draw(-0.12, 0.12)], dim=1)
     flip = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
-    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    matrix = torch.stack([torch.stack([flip * cos, -sin], 1), torch.stack([flip * sin, cos], 1)], 1)
+    matrix = rotation(angle) * torch.stack([flip * zoom, zoom], 1)[:, None]
     half = torch.full((2,), size / 2)
-    pose = Pose(matrix, shift, half)
-    values = (
-        functional.grid_sample(pictures[:, None].float(), pose.grid(size), align_corners=False)[:, 0] / 255
-    )
-    moved = pose.moved(points + 0.5 - half, size)
+    sampler = AffineSampler(matrix, shift, half)
+    sampled = functional.grid_sample(images[:, None].float(), sampler.grid(size), align_corners=False)
+    moved = sampler.moved(points + 0.5 - half, size)
     if mirror:
-        moved = torch.where(pose.mirrored[:, None, None], moved.flip(1), moved)
-    return values, moved
+        moved = torch.where(sampler.mirrored[:, None, None], moved.flip(1), moved)
+    return sampled[:, 0] / 255, moved
 
 
 def repaint(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Change contrast, coil, sharpness, noise and field of pictures (n, size, size) with values from 0 to 1."""
+    """Change contrast, coil, sharpness, noise and field of view of images.
+
+    Parameters
+    ----------
+    values : (n, size, size) Tensor of float
+        Gray values from 0 to 1.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+
+    Returns
+    -------
+    (n, size, size) Tensor of float
+        At least 0; may exceed 1.
+    """
     n, size = values.shape[0], values.shape[-1]
 
     def draw(low: float, high: float) -> Tensor:
@@ -74,16 +109,13 @@ def repaint(values: Tensor, generator: torch.Generator) -> Tensor:
     soft = functional.avg_pool2d(coarse[:, None], 3, stride=1, padding=1)[:, 0]
     values = coarse + draw(-1.2, 0.9)[:, None, None] * (soft - coarse)
     noise = torch.randn(values.shape, generator=generator) * (draw(0, 1) ** 2 * 0.12)[:, None, None]
-    return (values + noise).clamp_min(0) * field(n, size, generator, most=0.22, chance=0.33)
-
-
-_KNOTS = 7
+    return (values + noise).clamp_min(0) * field_of_view(n, size, generator, most=0.22, probability=0.33)
 
 
 def _recolor(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Send gray values through a random curve, in half of the pictures: other weightings, windows, scanners.
+    """Send the gray values of half of the images through a random curve: other weightings, windows, scanners.
 
-    The curve bends both ways: what is brighter than what is not to be relied upon, where edges are is.
+    The curve bends both ways: which of two tissues is brighter is not to be relied upon, where their edge is may be.
     """
     n = len(values)
     straight = torch.linspace(0, 1, _KNOTS) ** 2
@@ -99,27 +131,45 @@ def _recolor(values: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _coarse(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Halve the resolution of a quarter of the pictures."""
+    """Halve the resolution of a quarter of the images."""
     small = functional.interpolate(values[:, None], scale_factor=0.5, mode="area")
     large = functional.interpolate(small, size=values.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return torch.where(torch.rand((len(values), 1, 1), generator=generator) < 0.25, large, values)
 
 
-def field(n: int, size: int, generator: torch.Generator, most: Tensor | float, chance: float) -> Tensor:
-    """One inside the image and zero outside, (n, size, size), where pictures end early at some sides.
+def field_of_view(
+    n: int, size: int, generator: torch.Generator, most: Tensor | float, probability: float
+) -> Tensor:
+    """Draw where images end early at some sides.
 
-    `most` is the largest share that is cut from a side (top, bottom, left, right), `chance` how often one is.
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    size : int
+        Side of the images, px.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+    most : float or (4,) Tensor of float
+        Largest fraction that is cut from a side, in the order top, bottom, left, right.
+    probability : float
+        That a side is cut at all.
+
+    Returns
+    -------
+    (n, size, size) Tensor of float
+        1 inside the image and 0 outside.
     """
     cells = torch.arange(size) / size
     ends = torch.rand((n, 4), generator=generator) * most
-    ends = ends * (torch.rand((n, 4), generator=generator) < chance)
+    ends = ends * (torch.rand((n, 4), generator=generator) < probability)
     rows = (cells >= ends[:, :1]) & (cells <= 1 - ends[:, 1:2])
     columns = (cells >= ends[:, 2:3]) & (cells <= 1 - ends[:, 3:])
     return (rows[:, :, None] & columns[:, None, :]).float()
 
 
 def _shading(n: int, size: int, generator: torch.Generator) -> Tensor:
-    """A smooth positive field, as a coil's sensitivity."""
+    """Draw smooth positive fields (n, size, size), as of a coil's sensitivity."""
     coarse = torch.randn((n, 1, 3, 3), generator=generator) * math.log(1.6)
     return torch.exp(functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True))[
         :, 0

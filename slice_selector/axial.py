@@ -7,36 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.cropping import Cutter
-from lsdc.cohort.mean_positions import RECESS_BEHIND_MM, RECESS_BESIDE_MM
+from lsdc.cohort.mean_positions import RECESS_BESIDE_MM, RECESS_IN_FRONT_MM
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Level, Side, Target, View
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.heatmap_decoding import peak
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.network import STRIDE
-from lsdc.slice_selector.ranking import AXIAL_REACH, SliceRanking
-from lsdc.slice_selector.training_example import AXIAL_MM, AXIAL_PX, N_LEVELS, image_center, series_geometry
+from lsdc.slice_selector.ranking import AXIAL_REACH_MM, CandidateSlices, SliceRanking
+from lsdc.slice_selector.square_images import N_LEVELS, SquareImages, image_center
+from lsdc.slice_selector.training_example import series_geometry
 
-ACCEPTED_MM = 8.0
+SHOWN_WITHIN_MM = 8.0
 """A slice farther than this from a level does not show it."""
-_AROUND_MM = 9.0
-"""Spread of recesses around where the canal's point puts them, mm."""
+_NEAR_GEOMETRY_MM = 9.0
+"""Spread of recesses around where the canal's point puts them."""
+_GEOMETRY_CONFIDENCE = 0.3
+_LEAST_MASS = 0.02
+"""Where a recess has less probability than this around its peak, geometry places both."""
 
 
 @dataclass(frozen=True)
-class Recess:
-    """The two recesses of a level on an axial slice.
+class RecessPair:
+    """The two recesses of a level, located on an axial slice.
 
     Parameters
     ----------
     series, slice : int
-        Where.
-    points : (2, 2) float
+        Index into the study's series and into its slices.
+    points : (2, 2) float64
         Column and row of the patient's left and right recess, px.
-    patient : (2, 3) float
-        The same, mm.
-    confidence : (2,) float
+    patient : (2, 3) float64
+        The same in the patient, mm towards left, posterior, head; without meaning where the series is not placed.
+    confidence : (2,) float64
         0 to 1.
     located_by : str
         `network` or `geometry`.
@@ -51,19 +53,36 @@ class Recess:
 
 
 def recesses_beside(canal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the left and right recess lie beside a canal point (3,), mm; shape (2, 3)."""
-    return canal + np.array([[sign * RECESS_BESIDE_MM, -RECESS_BEHIND_MM, 0] for sign in (1, -1)])
+    """Place the recesses by their mean distance from the canal's point.
+
+    Parameters
+    ----------
+    canal : (3,) float
+        The canal's point at a level, mm towards the patient's left, posterior, head.
+
+    Returns
+    -------
+    (2, 3) float64
+        The patient's left and right recess, mm.
+
+    Examples
+    --------
+    >>> recesses_beside(np.array([0.0, 0.0, 40.0]))
+    array([[ 9., -2., 40.],
+           [-9., -2., 40.]])
+    """
+    return canal + np.array([[sign * RECESS_BESIDE_MM, -RECESS_IN_FRONT_MM, 0] for sign in (1, -1)])
 
 
 class AxialSearch:
-    """Finds levels on the axial series of a study whose place is known, or on all where none's is.
+    """Locates recesses on the axial series of a study that are placed in the patient, or on all where none is.
 
     Parameters
     ----------
     study : Study
         Any number of axial series.
     localizer : Localizer or None
-        None: points by geometry.
+        With None, points are placed by geometry.
     """
 
     def __init__(self, study: Study, localizer: Localizer | None) -> None:
@@ -75,15 +94,21 @@ class AxialSearch:
         self.offset = np.concatenate([part[0] for part in geometry]) if geometry else np.zeros(0)
         self.fraction = np.concatenate([part[1] for part in geometry]) if geometry else np.zeros(0)
         self._descriptors: dict[int, NDArray[np.float32]] = {}
-        self._cutters: dict[int, Cutter] = {}
+        self._square: dict[int, SquareImages] = {}
 
     @property
     def placed(self) -> bool:
-        """Whether points found on sagittal series tell anything about these."""
+        """Whether points located on sagittal series say where these slices are."""
         return bool(self.series) and self.study.series[self.series[0]].placed
 
     def spread_levels(self) -> NDArray[np.float64]:
-        """Canal points guessed from the stacks alone, where no sagittal series leads there; (5, 3) mm."""
+        """Guess canal points from the stacks alone, where no sagittal series leads there.
+
+        Returns
+        -------
+        (5, 3) float64
+            Middles of slices, spread evenly from head to foot, mm.
+        """
         centers = np.array([
             self.study.series[k].slices[i].plane.to_patient([image_center(self.study.series[k], i)])[0]
             for k, i in self.slices
@@ -92,18 +117,32 @@ class AxialSearch:
         take = np.round(np.linspace(0.1, 0.9, N_LEVELS) * (len(order) - 1)).astype(int)
         return order[take]
 
-    def find(self, level: Level, canal: NDArray[np.float64], ranking: SliceRanking) -> Recess | None:
-        """Find a level's recesses near its canal point (3,), mm; None when no slice comes near enough."""
-        away = np.array([self.study.series[k].slices[i].plane.distance(canal)[0] for k, i in self.slices])
-        near = np.nonzero(np.abs(away) < AXIAL_REACH)[0]
-        if not len(near) or np.abs(away).min() > ACCEPTED_MM:
+    def find(self, level: Level, canal: NDArray[np.float64], ranking: SliceRanking) -> RecessPair | None:
+        """Locate the recesses of a level near its canal point.
+
+        Parameters
+        ----------
+        level : Level
+            Which level.
+        canal : (3,) float
+            Its canal point, mm towards the patient's left, posterior, head.
+        ranking : SliceRanking
+            Of the subarticular family; chooses among the slices that pass within 8 mm of the point.
+
+        Returns
+        -------
+        RecessPair or None
+            None when no slice comes near enough.
+        """
+        distance = np.array([self.study.series[k].slices[i].plane.distance(canal)[0] for k, i in self.slices])
+        near = np.nonzero(np.abs(distance) < AXIAL_REACH_MM)[0]
+        if not len(near) or np.abs(distance).min() > SHOWN_WITHIN_MM:
             return None
         descriptors = np.array([self._describe(int(k)) for k in near])
-        target = Target(Condition.LEFT_SUBARTICULAR_STENOSIS, level)
-        score = ranking.score([target], descriptors, self.offset[near], self.fraction[near], away[near])[0]
-        score = np.where(np.abs(away[near]) > ACCEPTED_MM, -np.inf, score)
-        series, index = self.slices[int(near[int(score.argmax())])]
-        return self._points(series, index, canal)
+        slices = CandidateSlices(descriptors, self.offset[near], self.fraction[near], distance[near])
+        score = ranking.score([Target(Condition.LEFT_SUBARTICULAR_STENOSIS, level)], slices)[0]
+        score = np.where(np.abs(slices.distance) > SHOWN_WITHIN_MM, -np.inf, score)
+        return self._locate(*self.slices[int(near[int(score.argmax())])], canal)
 
     def _describe(self, k: int) -> NDArray[np.float32]:
         if k not in self._descriptors:
@@ -112,23 +151,29 @@ class AxialSearch:
             self._descriptors[k] = describe(item.pixels, item.plane)
         return self._descriptors[k]
 
-    def _points(self, series: int, index: int, canal: NDArray[np.float64]) -> Recess:
-        found = self.study.series[series]
-        plane, center = found.slices[index].plane, image_center(found, index)
+    def _locate(self, series: int, index: int, canal: NDArray[np.float64]) -> RecessPair:
+        """Both recesses on a slice: by the network where it is sure enough of both, else by geometry."""
+        plane = self.study.series[series].slices[index].plane
         expected = plane.to_pixel(recesses_beside(canal))
-        points, confidence, how = expected, np.full(len(Side), 0.3), "geometry"
+        points, confidence, located_by = expected, np.full(len(Side), _GEOMETRY_CONFIDENCE), "geometry"
         if self.localizer is not None:
-            cutter = self._cutters.setdefault(series, Cutter(found, View.AXIAL_T2))
-            maps = self.localizer.predict(cutter.cut(index, center, AXIAL_MM, AXIAL_PX)[None])[0][0]
-            cells = np.arange(AXIAL_PX // STRIDE) * STRIDE + (STRIDE - 1) / 2
-            here, mass = [], []
-            for side, heatmap in enumerate(maps):
-                pixel = (expected[side, 0], expected[side, 1])
-                x, y = cutter.place(index, center, pixel, AXIAL_MM, AXIAL_PX)
-                away = ((cells[None] - x) ** 2 + (cells[:, None] - y) ** 2) * (AXIAL_MM / AXIAL_PX) ** 2
-                best = peak((heatmap * np.exp(-0.5 * away / _AROUND_MM**2)).astype(np.float32))
-                here.append(cutter.unplace(index, center, (best[0], best[1]), AXIAL_MM, AXIAL_PX))
-                mass.append(best[2])
-            if min(mass) > 0.02:
-                points, confidence, how = np.array(here), np.clip(mass, 0, 1), "network"
-        return Recess(series, index, points, plane.to_patient(points), confidence, how)
+            peaks, mass = self._peaks(self.localizer, series, index, expected)
+            if mass.min() > _LEAST_MASS:
+                points, confidence, located_by = peaks, np.clip(mass, 0, 1), "network"
+        return RecessPair(series, index, points, plane.to_patient(points), confidence, located_by)
+
+    def _peaks(
+        self, localizer: Localizer, series: int, index: int, expected: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Peaks (2, 2) px of the heatmaps near the expected points (2, 2) px, and the mass (2,) around them."""
+        if series not in self._square:
+            self._square[series] = SquareImages.axial(self.study.series[series])
+        square = self._square[series]
+        maps = localizer.predict(square.cut(index)[None])[0][0]
+        points, mass = [], []
+        for heatmap, point in zip(maps, expected):
+            weight = square.closeness(index, point, _NEAR_GEOMETRY_MM)
+            best = peak((heatmap * weight).astype(np.float32))
+            points.append(square.to_slice(index, best[:2]))
+            mass.append(best[2])
+        return np.array(points), np.array(mass)

@@ -16,15 +16,29 @@ from lsdc.cohort.geometry import SlicePlane
 SIZE = 128
 """Side of the square that slices are brought to, px."""
 Descriptor = NDArray[np.float32]
+"""(166,): what `describe` gives."""
 
 
-def square(pixels: NDArray[np.float32], plane: SlicePlane) -> NDArray[np.float64]:
-    """Bring a slice to a square of `SIZE` with square pixels, dark at the borders, values from 0 to 1."""
+def to_square(pixels: NDArray[np.float32], plane: SlicePlane) -> NDArray[np.float64]:
+    """Bring a slice to a square of one size with square pixels, so that slices of any scanner can be compared.
+
+    Parameters
+    ----------
+    pixels : (rows, columns) float32
+        Any intensity scale.
+    plane : SlicePlane
+        For the spacing of its pixels.
+
+    Returns
+    -------
+    (128, 128) float64
+        Values from 0 (the 1st percentile) to 1 (the 99th); 0 around the slice.
+    """
     height, width = np.array(pixels.shape) * plane.spacing
     scale = SIZE / max(height, width)
     shape = (max(8, round(height * scale)), max(8, round(width * scale)))
-    picture = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
-    small = np.asarray(picture.resize(shape[::-1], Image.Resampling.BOX), float)
+    image = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
+    small = np.asarray(image.resize(shape[::-1], Image.Resampling.BOX), float)
     low, high = np.percentile(small[::2, ::2], [1, 99])
     small = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
     result = np.zeros((SIZE, SIZE))
@@ -34,18 +48,64 @@ def square(pixels: NDArray[np.float32], plane: SlicePlane) -> NDArray[np.float64
 
 
 def gradients(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Histogram of oriented gradients: 8 directions in 4 x 4 cells (Dalal & Triggs 2005)."""
+    """Compute the histogram of oriented gradients: where edges run, and in which direction.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (128,) float64
+        8 directions in each of 4 x 4 cells.
+
+    References
+    ----------
+    Dalal, Triggs: Histograms of oriented gradients for human detection. CVPR 2005.
+    """
     return hog(image, orientations=8, pixels_per_cell=(32, 32), cells_per_block=(1, 1))
 
 
 def binary_patterns(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Histogram of uniform local binary patterns of 8 neighbors at 1 px (Ojala et al. 2002)."""
+    """Compute the histogram of uniform local binary patterns: the finest texture.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (10,) float64
+        Fractions of the pixels; 8 neighbors at 1 px.
+
+    References
+    ----------
+    Ojala, Pietikäinen, Mäenpää: Multiresolution gray-scale and rotation invariant texture classification with local
+    binary patterns. IEEE TPAMI 24, 2002.
+    """
     codes = local_binary_pattern((image * 255).astype(np.uint8), 8, 1, method="uniform")
     return np.bincount(codes.astype(int).ravel(), minlength=10) / codes.size
 
 
 def cooccurrence(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Texture of neighboring gray levels across and down (Haralick et al. 1973)."""
+    """Compute the texture of neighboring gray levels across and down.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (8,) float64
+        Contrast, homogeneity, energy and correlation, each across then down, of 16 gray levels.
+
+    References
+    ----------
+    Haralick, Shanmugam, Dinstein: Textural features for image classification. IEEE Trans. SMC 3, 1973.
+    """
     levels = (image * 15.999).astype(np.uint8)
     matrix = graycomatrix(levels, [1], [0, np.pi / 2], levels=16, symmetric=True, normed=True)
     names = ("contrast", "homogeneity", "energy", "correlation")
@@ -53,13 +113,39 @@ def cooccurrence(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def shape_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of Hu's seven invariant moments (Hu 1962)."""
+    """Compute Hu's invariant moments: the shape of what is bright.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (7,) float64
+        Signed logarithms.
+
+    References
+    ----------
+    Hu: Visual pattern recognition by moment invariants. IRE Trans. Information Theory 8, 1962.
+    """
     values = moments_hu(moments_normalized(moments_central(image)))
     return np.sign(values) * np.log1p(np.abs(values) * 1e6)
 
 
 def intensities(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean, spread, percentiles and Shannon entropy of the gray values."""
+    """Compute the distribution of the gray values.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (8,) float64
+        Mean, standard deviation, percentiles 10, 25, 50, 75 and 90, Shannon entropy (bits).
+    """
     entropy = shannon_entropy((image * 63).astype(np.uint8))
     return np.array(
         [image.mean(), image.std(), *np.percentile(image[::2, ::2], [10, 25, 50, 75, 90]), entropy]
@@ -67,19 +153,41 @@ def intensities(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def edges(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean, spread and 90th percentile of Sobel's gradient."""
+    """Compute how strong edges are.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (3,) float64
+        Mean, standard deviation and 90th percentile of Sobel's gradient.
+    """
     strength = sobel(image)
     return np.array([strength.mean(), strength.std(), np.percentile(strength, 90)])
 
 
 def symmetry(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlation of the picture with its left-right and upside-down mirror images."""
+    """Compute how much the image resembles its mirror images; an axial slice resembles its left-right one.
+
+    Parameters
+    ----------
+    image : (128, 128) float64
+        As `to_square` gives it.
+
+    Returns
+    -------
+    (2,) float64
+        Correlation, -1 to 1, with the left-right and the upside-down mirror image.
+    """
     centered = image - image.mean()
     power = float((centered**2).sum()) + 1e-9
     return np.array([(centered * centered[:, ::-1]).sum() / power, (centered * centered[::-1]).sum() / power])
 
 
-PARTS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+DESCRIPTORS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "gradients": gradients,
     "binary_patterns": binary_patterns,
     "cooccurrence": cooccurrence,
@@ -88,23 +196,29 @@ PARTS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "edges": edges,
     "symmetry": symmetry,
 }
-"""What a descriptor consists of, in order; each takes the square of `square`."""
+"""What a slice is described by, in order; each takes the square that `to_square` makes."""
 
 
 def describe(pixels: NDArray[np.float32], plane: SlicePlane) -> Descriptor:
-    """Describe one slice.
+    """Describe one slice by 166 numbers, by which the ranker compares it with others.
 
     Parameters
     ----------
     pixels : (rows, columns) float32
         Any intensity scale.
     plane : SlicePlane
-        For the shape of its pixels.
+        For the spacing of its pixels.
 
     Returns
     -------
-    (n,) float32
-        The parts in the order of `PARTS`.
+    (166,) float32
+        The parts in the order of `DESCRIPTORS`.
+
+    Examples
+    --------
+    >>> plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (0.6, 0.6))
+    >>> describe(np.eye(64, dtype=np.float32), plane).shape
+    (166,)
     """
-    image = square(pixels, plane)
-    return np.concatenate([part(image) for part in PARTS.values()]).astype(np.float32)
+    image = to_square(pixels, plane)
+    return np.concatenate([part(image) for part in DESCRIPTORS.values()]).astype(np.float32)

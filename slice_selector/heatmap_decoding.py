@@ -10,13 +10,34 @@ from numpy.typing import NDArray
 from lsdc.slice_selector.network import STRIDE
 
 Maps = NDArray[np.float32]
+"""Probability of each cell, (..., cells, cells); a cell is `STRIDE` pixels wide."""
 _CANDIDATES = 6
+"""Peaks of each level that are tried."""
 _STEP_MM, _SPREAD_MM = 34.0, 7.0
-"""Distance of neighboring lumbar disc levels along the spine and its spread, mm."""
+"""Distance of neighboring lumbar disc levels along the spine and its spread."""
 
 
 def probabilities(logits: NDArray[np.float32]) -> tuple[Maps, NDArray[np.float32]]:
-    """Split logits (..., cells * cells + 1) into probability maps (..., cells, cells) and presence (...)."""
+    """Turn the network's logits into heatmaps and the probability that there is a point at all.
+
+    Parameters
+    ----------
+    logits : (..., cells * cells + 1) float32
+        One per cell, row by row; the last is for "absent".
+
+    Returns
+    -------
+    maps : (..., cells, cells) float32
+        Probability of each cell; sums to the presence.
+    presence : (...) float32
+        Probability that the point is on the image.
+
+    Examples
+    --------
+    >>> maps, presence = probabilities(np.zeros((10, 17), np.float32))
+    >>> maps.shape, presence.shape
+    ((10, 4, 4), (10,))
+    """
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shifted /= shifted.sum(axis=-1, keepdims=True)
     side = int(np.sqrt(logits.shape[-1] - 1))
@@ -27,43 +48,62 @@ def ordered_levels(maps: Maps, mm: float) -> NDArray[np.float64]:
     """Choose one point per level so that the levels descend at a plausible distance.
 
     Dynamic programming over the strongest peaks of every level: log probability plus a Gaussian for the
-    distance between neighbors.
+    distance between neighbors, 34 mm with a spread of 7 mm.
 
     Parameters
     ----------
-    maps : (5, cells, cells) float
-        Probability per level, head to foot.
+    maps : (5, cells, cells) float32
+        Probability per level, head to foot, on an upright image.
     mm : float
-        Side of a cell.
+        Side of a cell, mm.
 
     Returns
     -------
-    (5, 3) float
-        Column and row, px of the picture, and the probability mass around the point.
+    (5, 3) float64
+        Column and row, px of the image, and the probability mass around the point.
     """
     peaks = [_peaks(level) for level in maps]
     best: list[NDArray[np.float64]] = [np.log(peaks[0][:, 2] + 1e-9)]
-    came: list[NDArray[np.intp]] = []
+    came_from: list[NDArray[np.intp]] = []
     for above, here in pairwise(peaks):
-        apart = (here[:, None, :2] - above[None, :, :2]) * mm
-        distance = np.linalg.norm(apart, axis=-1)
-        fit = -0.5 * ((distance - _STEP_MM) / _SPREAD_MM) ** 2 - 50.0 * (apart[..., 1] < 0)
+        step = (here[:, None, :2] - above[None, :, :2]) * mm
+        distance = np.linalg.norm(step, axis=-1)
+        fit = -0.5 * ((distance - _STEP_MM) / _SPREAD_MM) ** 2 - 50.0 * (step[..., 1] < 0)
         total = best[-1][None] + np.maximum(fit, -60)
-        came.append(total.argmax(axis=1))
+        came_from.append(total.argmax(axis=1))
         best.append(total.max(axis=1) + np.log(here[:, 2] + 1e-9))
     chosen = [int(best[-1].argmax())]
-    for back in reversed(came):
+    for back in reversed(came_from):
         chosen.append(int(back[chosen[-1]]))
     return np.array([refine(maps[k], peaks[k][i, :2]) for k, i in enumerate(reversed(chosen))])
 
 
 def peak(heatmap: Maps) -> NDArray[np.float64]:
-    """The strongest point of one map (cells, cells): column, row in px, probability mass around it."""
+    """Find the strongest point of one heatmap.
+
+    Parameters
+    ----------
+    heatmap : (cells, cells) float32
+        Probability of each cell.
+
+    Returns
+    -------
+    (3,) float64
+        Column and row, px of the image, and the probability mass around the point.
+
+    Examples
+    --------
+    >>> heatmap = np.zeros((8, 8), np.float32)
+    >>> heatmap[2, 5] = 0.5
+    >>> peak(heatmap)
+    array([21.5, 9.5, 0.5])
+    """
     row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
     return refine(heatmap, np.array([column, row], float))
 
 
 def _peaks(heatmap: Maps) -> NDArray[np.float64]:
+    """Find the strongest local maxima, at most `_CANDIDATES`: column and row (cells) and probability."""
     padded = np.pad(heatmap, 1, constant_values=-1)
     shifts = [padded[1 + i : 1 + i + heatmap.shape[0], 1 + j : 1 + j + heatmap.shape[1]]
               for i in (-1, 0, 1) for j in (-1, 0, 1)]  # fmt: skip
@@ -73,12 +113,25 @@ def _peaks(heatmap: Maps) -> NDArray[np.float64]:
 
 
 def refine(heatmap: Maps, cell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Center of mass of the 5 x 5 cells around a cell, in px of the picture, and their mass."""
+    """Find the center of mass of the 5 x 5 cells around a cell.
+
+    Parameters
+    ----------
+    heatmap : (cells, cells) float32
+        Probability of each cell.
+    cell : (2,) float
+        Column and row of the cell, counted from 0.
+
+    Returns
+    -------
+    (3,) float64
+        Column and row, px of the image, and the probability mass of these cells.
+    """
     column, row = int(cell[0]), int(cell[1])
     rows = np.arange(max(0, row - 2), min(heatmap.shape[0], row + 3))
     columns = np.arange(max(0, column - 2), min(heatmap.shape[1], column + 3))
     window = heatmap[np.ix_(rows, columns)].astype(float)
     mass = float(window.sum())
-    place = [(window.sum(axis=0) @ columns), (window.sum(axis=1) @ rows)]
-    px = [value / max(mass, 1e-12) * STRIDE + (STRIDE - 1) / 2 for value in place]
+    center = [(window.sum(axis=0) @ columns), (window.sum(axis=1) @ rows)]
+    px = [value / max(mass, 1e-12) * STRIDE + (STRIDE - 1) / 2 for value in center]
     return np.array([px[0], px[1], mass])

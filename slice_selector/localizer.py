@@ -1,4 +1,4 @@
-"""The localizer: level points on sagittal slices, side points on axial ones."""
+"""The localizer: level points on sagittal images, recess points on axial ones."""
 
 from __future__ import annotations
 
@@ -14,31 +14,42 @@ from torch import Tensor
 
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import write_weights
-from lsdc.runtime.training import History, Recipe, train
+from lsdc.runtime.paths import PathLike
+from lsdc.runtime.recipe import History, Recipe
+from lsdc.runtime.training import train
+from lsdc.slice_selector.annotated_images import AnnotatedImages
 from lsdc.slice_selector.augment import disturb
 from lsdc.slice_selector.heatmap_decoding import Maps, probabilities
 from lsdc.slice_selector.network import PointNetwork, normalize, point_loss
-from lsdc.slice_selector.training_example import N_LEVELS, PRESENT, UNKNOWN, SelectorExample
-from lsdc.slice_selector.vertebra_classes import REGIONS, supported
+from lsdc.slice_selector.square_images import N_LEVELS, PRESENT, UNKNOWN
+from lsdc.slice_selector.training_example import SelectorExample
+from lsdc.slice_selector.vertebra_classes import N_CLASSES, weigh_by_disc
 
-Batch = tuple[Tensor, Tensor, Tensor]
 CHANNELS = {"sagittal": 10, "axial": 2}
+"""Number of points of each kind of localizer."""
 BACKBONES = {"sagittal": "mobilenetv3_small_100", "axial": "mobilenetv3_small_050"}
+"""The timm model of each kind."""
 
 
 class Localizer:
-    """A point network for one kind of picture.
+    """Finds points on one kind of image.
 
     Parameters
     ----------
     kind : str
-        `sagittal` (10 channels: canal then foramen of the five levels) or `axial` (the patient's left, right).
+        `sagittal` (10 points: the canal, then the foramen of the five levels) or `axial` (2 points: the patient's left
+        and right recess).
+
+    Attributes
+    ----------
+    network : PointNetwork
+        Starts from random weights that are the same every time.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         torch.manual_seed(0)
-        self.network = PointNetwork(CHANNELS[kind], BACKBONES[kind], REGIONS if kind == "sagittal" else 0)
+        self.network = PointNetwork(CHANNELS[kind], BACKBONES[kind], N_CLASSES if kind == "sagittal" else 0)
 
     def fit(
         self,
@@ -49,40 +60,42 @@ class Localizer:
         device: torch.device | None = None,
         checkpoint: Path | None = None,
     ) -> History:
-        """Train on the pictures of examples; goes on from the present weights.
+        """Fine-tune on the images of examples, from the present weights.
 
         Parameters
         ----------
         examples : sequence of SelectorExample
-            Those without pictures add nothing.
+            Those without images add nothing; with fewer than two images in all, nothing is trained.
         recipe : Recipe
             How to train.
         batch : int
-            Pictures per step.
+            Images per step.
         device : torch.device, optional
-            Default: the best there is.
+            Where to train; by default the CPU.
         checkpoint : Path, optional
-            To go on after a kill.
-        """
-        pictures = np.concatenate([getattr(item, self.kind) for item in examples])
-        points = np.concatenate([getattr(item, f"{self.kind}_points") for item in examples])
-        state = np.concatenate([getattr(item, f"{self.kind}_state") for item in examples])
-        if len(pictures) < 2:
-            return History()
-        steps = max(1, len(pictures) // batch)
+            File written after each epoch, from which a run that was killed resumes.
 
-        def batches(epoch: int) -> Iterator[Batch]:
+        Returns
+        -------
+        History
+            The losses by epoch.
+        """
+        annotated = AnnotatedImages(
+            np.concatenate([getattr(item, self.kind) for item in examples]),
+            np.concatenate([getattr(item, f"{self.kind}_points") for item in examples]),
+            np.concatenate([getattr(item, f"{self.kind}_state") for item in examples]),
+        )
+        if len(annotated.images) < 2:
+            return History()
+        steps, mirror = max(1, len(annotated.images) // batch), self.kind == "axial"
+
+        def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
             rng = np.random.default_rng([recipe.seed, epoch])
-            order = rng.permutation(len(pictures))
+            order = rng.permutation(len(annotated.images))
             for k in range(steps):
                 rows = np.sort(order[k * batch : (k + 1) * batch])
                 generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-                here = torch.from_numpy(pictures[rows]), torch.from_numpy(points[rows])
-                changed, moved = disturb(*here, generator, mirror=self.kind == "axial")
-                known = torch.from_numpy(state[rows].astype(np.int64))
-                seen = torch.isfinite(moved).all(dim=-1)  # mirroring has swapped the sides
-                known = torch.where(seen, PRESENT, torch.where(known == PRESENT, UNKNOWN, known))
-                yield changed, moved, known
+                yield _augmented(annotated, rows, generator, mirror)
 
         return self.learn(batches, steps, recipe, device=device, checkpoint=checkpoint)
 
@@ -95,22 +108,31 @@ class Localizer:
         device: torch.device | None = None,
         checkpoint: Path | None = None,
     ) -> History:
-        """Train on batches of pictures, points and states; arguments as those of `runtime.training.train`.
+        """Train on batches of images, points and states, wherever they come from.
 
         Parameters
         ----------
         batches : callable
-            Epoch to what `point_loss` takes, but with gray values (n, size, size) of any scale.
+            Epoch to batches as `point_loss` takes them, but with gray values (n, size, size) of any scale.
         steps : int
             Batches per epoch.
-        recipe, device, checkpoint
-            As those of `fit`.
+        recipe : Recipe
+            How to train.
+        device : torch.device, optional
+            Where to train; by default the CPU.
+        checkpoint : Path, optional
+            File written after each epoch, from which a run that was killed resumes.
+
+        Returns
+        -------
+        History
+            The losses by epoch.
         """
         where = device or torch.device("cpu")
 
         def ready(epoch: int) -> Iterator[tuple[Tensor, ...]]:
-            for pictures, *known in batches(epoch):
-                yield tuple(item.to(where) for item in (normalize(pictures), *known))
+            for images, *known in batches(epoch):
+                yield tuple(item.to(where) for item in (normalize(images), *known))
 
         return train(
             self.network, ready, point_loss, recipe, steps_per_epoch=steps, device=where,
@@ -118,31 +140,54 @@ class Localizer:
         )  # fmt: skip
 
     @torch.inference_mode()
-    def predict(self, pictures: NDArray[np.uint8]) -> tuple[Maps, NDArray[np.float32]]:
-        """Locate points on pictures (n, size, size).
+    def predict(self, images: NDArray[np.uint8]) -> tuple[Maps, NDArray[np.float32]]:
+        """Compute where the points are on images.
+
+        Parameters
+        ----------
+        images : (n, size, size) uint8
+            As `SquareImages` cuts them; size is a multiple of 32.
 
         Returns
         -------
         maps : (n, channels, cells, cells) float32
-            Probability of each cell; those of the canal after `supported`.
+            Probability of each cell, which is 4 px wide; those of the canal after `weigh_by_disc`.
         presence : (n, channels) float32
-            Probability that the point is on the picture.
+            Probability that the point is on the image.
         """
         self.network.eval().cpu()
-        logits, regions = self.network(normalize(torch.from_numpy(np.array(pictures))))
+        logits, classes = self.network(normalize(torch.from_numpy(np.array(images))))
         maps, presence = probabilities(logits.float().numpy())
         if self.kind == "sagittal":
             canal = torch.from_numpy(maps[:, :N_LEVELS])
-            maps[:, :N_LEVELS] = supported(canal, regions.float().softmax(1)).numpy()
+            maps[:, :N_LEVELS] = weigh_by_disc(canal, classes.float().softmax(1)).numpy()
         return maps, presence
 
-    def save(self, path: Path) -> None:
-        """Write the weights as half-precision safetensors."""
-        write_weights(path, self.network.state_dict())
+    def save(self, path: PathLike) -> None:
+        """Write the weights as half-precision safetensors.
+
+        Parameters
+        ----------
+        path : path
+            The file; what is there is replaced.
+        """
+        write_weights(Path(path), self.network.state_dict())
 
     @classmethod
-    def load(cls, path: Path, kind: str) -> Self:
+    def load(cls, path: PathLike, kind: str) -> Self:
         """Read weights.
+
+        Parameters
+        ----------
+        path : path
+            What `save` wrote.
+        kind : str
+            `sagittal` or `axial`.
+
+        Returns
+        -------
+        Localizer
+            In single precision, on the CPU.
 
         Raises
         ------
@@ -163,3 +208,15 @@ class Localizer:
             ) from error
         localizer.network.eval()
         return localizer
+
+
+def _augmented(
+    annotated: AnnotatedImages, rows: NDArray[np.intp], generator: torch.Generator, mirror: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Disturb some images with their points, which mirroring swaps: the states follow from the points."""
+    images, points = torch.from_numpy(annotated.images[rows]), torch.from_numpy(annotated.points[rows])
+    changed, moved = disturb(images, points, generator, mirror=mirror)
+    state = torch.from_numpy(annotated.state[rows].astype(np.int64))
+    marked = torch.isfinite(moved).all(dim=-1)
+    state = torch.where(marked, PRESENT, torch.where(state == PRESENT, UNKNOWN, state))
+    return changed, moved, state

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDE = 4
-"""Pixels of the picture per cell of a heatmap."""
+"""Pixels of the image per cell of a heatmap, across and down."""
 
 
 class PointNetwork(nn.Module):
-    """A timm backbone with a feature pyramid; each channel is a distribution over cells and "absent".
+    """Gives each point a distribution over cells and "absent": a timm backbone with a feature pyramid.
 
     Parameters
     ----------
@@ -19,13 +19,13 @@ class PointNetwork(nn.Module):
         Number of points.
     backbone : str
         A timm model that offers `features_only`.
-    regions : int
-        How many kinds of cells it tells apart besides, 0 none.
+    classes : int
+        Number of classes that it also tells cells apart by (see `vertebra_classes`); 0 for none.
     width : int
-        Of the pyramid.
+        Channels of the pyramid.
     """
 
-    def __init__(self, channels: int, backbone: str, regions: int = 0, width: int = 24) -> None:
+    def __init__(self, channels: int, backbone: str, classes: int = 0, width: int = 24) -> None:
         import timm
 
         super().__init__()
@@ -40,60 +40,72 @@ class PointNetwork(nn.Module):
         )  # fmt: skip
         self.points = nn.Conv2d(width, channels, 1)
         self.absent = nn.Linear(sizes[-1], channels)
-        self.regions = nn.Conv2d(width, regions, 1) if regions else None
+        # `regions` is what the files of weights call the classes.
+        self.regions = nn.Conv2d(width, classes, 1) if classes else None
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Score every cell, absence, and regions.
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Score every cell and absence, by point, and every class, by cell.
 
         Parameters
         ----------
-        pictures : (n, 1, size, size) float
+        images : (n, 1, size, size) float32
             Zero mean, unit variance; size divisible by 32.
 
         Returns
         -------
-        points : (n, channels, cells * cells + 1) float
-            Logits; the last is for "absent".
-        regions : (n, regions, cells, cells) float
+        points : (n, channels, cells * cells + 1) float32
+            Logits, row by row; the last is for "absent".
+        classes : (n, classes, cells, cells) float32
             Logits.
         """
-        features = self.backbone(pictures)
+        features = self.backbone(images)
         top = self.sides[-1](features[-1])
         for side, feature in zip(reversed(list(self.sides)[:-1]), reversed(features[:-1])):
             top = side(feature) + functional.interpolate(top, size=feature.shape[-2:], mode="nearest")
         cells = self.smooth(top)
         absent = self.absent(features[-1].mean(dim=(2, 3)))[..., None]
-        regions = cells[:, :0] if self.regions is None else self.regions(cells)
-        return torch.cat([self.points(cells).flatten(2), absent], dim=-1), regions
+        classes = cells[:, :0] if self.regions is None else self.regions(cells)
+        return torch.cat([self.points(cells).flatten(2), absent], dim=-1), classes
 
 
-def normalize(pictures: Tensor) -> Tensor:
-    """Bring (n, size, size) gray values to (n, 1, size, size) with zero mean and unit variance each."""
-    pictures = pictures.float()[:, None]
-    mean = pictures.mean(dim=(2, 3), keepdim=True)
-    scaled = (pictures - mean) / (pictures.std(dim=(2, 3), keepdim=True) + 1e-3)
+def normalize(images: Tensor) -> Tensor:
+    """Bring images to what the network takes, whatever their gray scale.
+
+    Parameters
+    ----------
+    images : (n, size, size) of any number type
+        Gray values.
+
+    Returns
+    -------
+    (n, 1, size, size) float32
+        Zero mean and unit variance, each image by itself.
+    """
+    images = images.float()[:, None]
+    mean = images.mean(dim=(2, 3), keepdim=True)
+    scaled = (images - mean) / (images.std(dim=(2, 3), keepdim=True) + 1e-3)
     # Convolutions on a CPU are half again as fast in this order, which they hand on.
     return scaled.to(memory_format=torch.channels_last)
 
 
 def soft_targets(points: Tensor, state: Tensor, size: int, sigma: float = 0.8) -> Tensor:
-    """The distributions that the network should give.
+    """Make the distributions that the network should give.
 
     Parameters
     ----------
-    points : (n, channels, 2) float
-        Column and row, px of the picture; anything where the point is not present.
+    points : (n, channels, 2) float32
+        Column and row, px of the image; anything where the point is not present.
     state : (n, channels) int
-        0 unknown, 1 present, 2 absent.
+        0 unknown, 1 present, 2 absent. A point that is present but outside the image counts as absent.
     size : int
-        Side of the picture, px.
+        Side of the image, px.
     sigma : float
         Spread around the point, cells.
 
     Returns
     -------
-    (n, channels, cells * cells + 1) float
-        Sums to 1; zero where unknown.
+    (n, channels, cells * cells + 1) float32
+        Each sums to 1; zero where unknown.
     """
     n = size // STRIDE
     centers = torch.arange(n, device=points.device) * STRIDE + (STRIDE - 1) / 2
@@ -107,26 +119,31 @@ def soft_targets(points: Tensor, state: Tensor, size: int, sigma: float = 0.8) -
 
 
 def point_loss(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-    """Cross-entropy of the known points and, where the batch has them, of the regions.
+    """Compute the cross-entropy of the known points and, where the batch has them, of the classes.
 
     Parameters
     ----------
     network : PointNetwork
-        Its module, or it compiled.
+        The module, or what wraps it: compiled, or parallel.
     batch : tuple of Tensor
-        Pictures, points, states as in `soft_targets`, and maybe regions (n, cells, cells), -1 unknown; cells of the
-        spine (above 0) and other cells weigh the same in sum.
+        Images (n, 1, size, size) as `normalize` gives them; points and states as in `soft_targets`; and, for networks
+        with classes, the class of each cell (n, cells, cells) int64, -1 unknown.
+
+    Returns
+    -------
+    () float32
+        Mean over the known points, plus half the mean over cells of the spine and half that over cells of nothing.
     """
-    pictures, points, state = batch[:3]
-    target = soft_targets(points, state, pictures.shape[-1])
-    scores, region_scores = network(pictures)
+    images, points, state = batch[:3]
+    target = soft_targets(points, state, images.shape[-1])
+    scores, class_scores = network(images)
     known = state > 0
     loss = -(target * scores.float().log_softmax(-1)).sum(-1)
     total = (loss * known).sum() / known.sum().clamp_min(1)
     if len(batch) == 3:
         return total
-    regions = batch[3]
-    each = functional.cross_entropy(region_scores.float(), regions.clamp_min(0), reduction="none")
-    for chosen in (regions > 0, regions == 0):
+    classes = batch[3]
+    each = functional.cross_entropy(class_scores.float(), classes.clamp_min(0), reduction="none")
+    for chosen in (classes > 0, classes == 0):
         total = total + (each * chosen).sum() / chosen.sum().clamp_min(1) / 2
     return total

@@ -19,36 +19,46 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from xgboost import XGBRegressor
 
-KINDS = ("forest", "svm", "mlp", "xgboost")
+REGRESSORS = ("forest", "svm", "mlp", "xgboost")
+"""The parts of the ensemble, in the order of its weights."""
 
 
 class EnsembleRanker(RegressorMixin, BaseEstimator):
-    """Random forest, support vector machine, neural network and boosted trees, averaged.
+    """Predicts the relevance of rows as the mean of a random forest, an SVM, a neural network and boosted trees.
 
-    The weights are non-negative, sum to 1, and minimize the squared error of predictions for rows that the
-    parts did not see.
+    The weights of the mean are non-negative, sum to 1, and minimize the squared error of predictions for rows that
+    the parts did not see.
 
     Parameters
     ----------
     n_trees : int
-        Of the forest and of the boosted trees.
+        Trees of the forest; the boosted ones are twice as many.
     svm_rows : int
-        The SVM, whose cost grows with the square of the rows, is fitted on at most so many.
+        The SVM, whose cost grows with the square of the rows, is fitted on at most so many, chosen at random.
     folds : int
-        For the out-of-fold predictions; with fewer than two groups per fold the weights are equal.
+        For the out-of-fold predictions that the weights are fitted to; with fewer than four groups per fold the
+        weights are equal.
     random_state : int, RandomState or None
         As in scikit-learn.
 
     Attributes
     ----------
-    weights_ : (4,) float
-        Of the parts in the order of `KINDS`.
+    weights_ : (4,) float64
+        Of the parts in the order of `REGRESSORS`.
     parts_ : list
         The fitted parts.
     scaler_ : StandardScaler
         Of the features.
     n_features_in_ : int
         Number of features.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.standard_normal((200, 3))
+    >>> ranker = EnsembleRanker(n_trees=5, random_state=0).fit(features, features[:, 0])
+    >>> int(ranker.predict(np.diag([2.0, 0.0, 0.0])).argmax())
+    0
     """
 
     def __init__(
@@ -69,7 +79,17 @@ class EnsembleRanker(RegressorMixin, BaseEstimator):
         y : (n,) float
             Relevance; larger ranks higher.
         groups : (n,) array, optional
-            Rows of one group (a study) are never on both sides of a fold.
+            Rows of one group (a study) are never on both sides of a fold; by default each row is a group by itself.
+
+        Returns
+        -------
+        EnsembleRanker
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            When arrays are empty, not finite, or of different lengths.
         """
         checked: tuple[NDArray, NDArray] = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         features, relevance = checked
@@ -83,13 +103,30 @@ class EnsembleRanker(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict the relevance of rows; shape (n,)."""
+        """Predict the relevance of rows.
+
+        Parameters
+        ----------
+        X : (n, d) float
+            Features, as many as in `fit`.
+
+        Returns
+        -------
+        (n,) float64
+            Larger ranks higher.
+
+        Raises
+        ------
+        NotFittedError
+            When `fit` was not called.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self._predict_parts(self.parts_, self.scaler_.transform(X)) @ self.weights_
 
     def _weigh(self, X: NDArray, y: NDArray, groups: NDArray, seed: int) -> NDArray[np.float64]:
-        equal = np.full(len(KINDS), 1 / len(KINDS))
+        """Fit the weights of the parts to their predictions for groups that they did not see."""
+        equal = np.full(len(REGRESSORS), 1 / len(REGRESSORS))
         if len(np.unique(groups)) < 4 * self.folds:
             return equal
         seen, predictions = [], []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -13,49 +14,85 @@ from sklearn.decomposition import PCA
 from lsdc.cohort.mean_positions import slice_fraction
 from lsdc.cohort.vocabulary import TARGETS, Family, Level, Side, Target, View
 from lsdc.runtime.estimators import load_estimator, save_estimator
+from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.ranker import EnsembleRanker
 from lsdc.slice_selector.training_example import SelectorExample
 
-AXIAL_REACH = 15.0
-"""mm from a level within which axial slices are considered."""
-_SPREAD = {Family.SPINAL: 3.5, Family.FORAMINAL: 3.5, Family.SUBARTICULAR: 3.0}
-"""mm from the annotated slice at which relevance has fallen to exp(-1/2)."""
+AXIAL_REACH_MM = 15.0
+"""Axial slices within this distance from a level are ranked for it."""
+_RELEVANCE_SPREAD_MM = {Family.SPINAL: 3.5, Family.FORAMINAL: 3.5, Family.SUBARTICULAR: 3.0}
+"""Distance from the annotated slice at which relevance has fallen to exp(-1/2)."""
 _MOST_ROWS = 4000
 _COMPONENTS = 20
 
 
-def geometry(target: Target, offset: NDArray, fraction: NDArray, distance: NDArray) -> NDArray[np.float64]:
-    """Geometric features of slices for a target; (n, 5).
+@dataclass(frozen=True)
+class CandidateSlices:
+    """Slices of one or more series of a view, among which the best for a target is sought.
 
-    Right-sided targets see mirrored offsets, so that left and right share a ranker.
+    Parameters
+    ----------
+    descriptors : (n, d) float32
+        As `lsdc.slice_selector.descriptors.describe` makes them.
+    offset : (n,) float
+        Position along the series' normal from its middle, mm; towards the patient's left or head.
+    fraction : (n,) float
+        Position of the slice in its series, 0 to 1.
+    distance : (n,) float
+        Signed distance from the target's level, mm, for axial slices; NaN for sagittal ones.
+    """
+
+    descriptors: NDArray[np.float32]
+    offset: NDArray
+    fraction: NDArray
+    distance: NDArray
+
+
+def geometric_features(target: Target, slices: CandidateSlices) -> NDArray[np.float64]:
+    """Compute what the ranker knows of each slice besides its descriptor.
+
+    Right-sided targets see mirrored offsets, so that left and right teach one ranker.
 
     Parameters
     ----------
     target : Target
         Decides side and level.
-    offset, fraction : (n,) float
-        See `SelectorExample`.
-    distance : (n,) float
-        Signed distance to the level, mm, for axial slices.
+    slices : CandidateSlices
+        The n slices.
+
+    Returns
+    -------
+    (n, 5) float64
+        Sagittal: offset and its size (cm), fraction, level (0 to 4), distance of the fraction from one half. Axial:
+        distance and its size (5 mm), rank by distance, level (0 to 4), fraction.
     """
-    level = np.full(len(offset), list(Level).index(target.level), float)
+    level = np.full(len(slices.offset), list(Level).index(target.level), float)
     if target.condition.family is Family.SUBARTICULAR:
+        distance = slices.distance
         order = np.abs(distance).argsort().argsort()
-        return np.stack([distance / 5, np.abs(distance) / 5, order, level, fraction], axis=1)
+        return np.stack([distance / 5, np.abs(distance) / 5, order, level, slices.fraction], axis=1)
     sign = -1.0 if target.condition.side is Side.RIGHT else 1.0
-    part = fraction if sign > 0 else 1 - fraction
+    part = slices.fraction if sign > 0 else 1 - slices.fraction
+    offset = slices.offset
     return np.stack([sign * offset / 10, np.abs(offset) / 10, part, level, np.abs(part - 0.5)], axis=1)
 
 
 class SliceRanking:
-    """The ranker of one family of conditions with the compression of its descriptors.
+    """Scores slices for the targets of one family of conditions, from compressed descriptors and geometry.
 
     Parameters
     ----------
     family : Family
         Which targets.
     seed : int
-        Of everything random.
+        Of the choice of rows, the compression and the ranker.
+
+    Attributes
+    ----------
+    pca : PCA or None
+        The compression of the descriptors; None until fitted.
+    ranker : EnsembleRanker or None
+        None until fitted: then geometry alone ranks.
     """
 
     def __init__(self, family: Family, seed: int = 0) -> None:
@@ -64,69 +101,115 @@ class SliceRanking:
         self.ranker: EnsembleRanker | None = None
 
     def fit(self, examples: Sequence[SelectorExample]) -> Self:
-        """Fit on annotated slices; without any, the geometry alone ranks."""
+        """Fit on annotated slices and their neighbors in the same series.
+
+        Parameters
+        ----------
+        examples : sequence of SelectorExample
+            Studies; with annotations from fewer than two of them, or with fewer than 80 rows, the ranking stays
+            unfitted and geometry alone ranks.
+
+        Returns
+        -------
+        SliceRanking
+            Itself.
+        """
         rng = np.random.default_rng(self.seed)
-        rows = [row for k, example in enumerate(examples) for row in self._rows(example, k)]
+        rows = [row for k, example in enumerate(examples) for row in self._training_rows(example, k)]
         if not rows:
             return self
         parts = [np.concatenate(part) for part in zip(*rows)]
         take = rng.permutation(len(parts[0]))[:_MOST_ROWS]
-        descriptors, places, relevance, groups = (part[take] for part in parts)
+        descriptors, geometry, relevance, groups = (part[take] for part in parts)
         if len(np.unique(groups)) < 2 or len(take) < 4 * _COMPONENTS:
             return self
         self.pca = PCA(_COMPONENTS, random_state=self.seed).fit(descriptors)
-        features = np.concatenate([places, self.pca.transform(descriptors)], axis=1)
+        features = np.concatenate([geometry, self.pca.transform(descriptors)], axis=1)
         self.ranker = EnsembleRanker(random_state=self.seed).fit(features, relevance, groups)
         return self
 
-    def _rows(self, example: SelectorExample, group: int) -> list[tuple[NDArray, NDArray, NDArray, NDArray]]:
-        result = []
+    def _training_rows(
+        self, example: SelectorExample, group: int
+    ) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
+        """Descriptors, geometry, relevance and group of the slices near each annotated one."""
         for k, target in enumerate(TARGETS):
             if target.condition.family is not self.family or example.annotated[k] < 0:
                 continue
             wanted = int(example.annotated[k])
             near = example.series == example.series[wanted]
-            level = list(Level).index(target.level)
-            distance = example.distance[:, level]
+            distance = example.distance[:, list(Level).index(target.level)]
             if self.family is Family.SUBARTICULAR:
-                near = (example.view == list(View).index(View.AXIAL_T2)) & (np.abs(distance) < AXIAL_REACH)
-                away = distance - distance[wanted]
+                near = (example.view == list(View).index(View.AXIAL_T2)) & (np.abs(distance) < AXIAL_REACH_MM)
+                from_wanted = distance - distance[wanted]
             else:
-                away = example.offset - example.offset[wanted]
-            place = geometry(target, example.offset[near], example.fraction[near], distance[near])
-            if not near.any() or not np.isfinite(place).all() or not np.isfinite(away[near]).all():
+                from_wanted = example.offset - example.offset[wanted]
+            slices = CandidateSlices(
+                example.descriptors[near], example.offset[near], example.fraction[near], distance[near]
+            )
+            geometry = geometric_features(target, slices)
+            if not near.any() or not np.isfinite(geometry).all() or not np.isfinite(from_wanted[near]).all():
                 continue
-            relevance = np.exp(-0.5 * (away[near] / _SPREAD[self.family]) ** 2)
-            result.append((example.descriptors[near], place, relevance, np.full(near.sum(), group)))
-        return result
+            relevance = np.exp(-0.5 * (from_wanted[near] / _RELEVANCE_SPREAD_MM[self.family]) ** 2)
+            yield slices.descriptors, geometry, relevance, np.full(near.sum(), group)
 
-    def score(
-        self,
-        targets: Sequence[Target],
-        descriptors: NDArray,
-        offset: NDArray,
-        fraction: NDArray,
-        distance: NDArray,
-    ) -> NDArray[np.float64]:
-        """Relevance of n slices for each target; (targets, n), larger is better."""
+    def score(self, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
+        """Score slices for targets of the family.
+
+        Parameters
+        ----------
+        targets : sequence of Target
+            The t targets.
+        slices : CandidateSlices
+            The n slices, of the targets' view.
+
+        Returns
+        -------
+        (t, n) float64
+            Relevance; larger is better. Unfitted: minus the distance from the level (axial) or from the mean fraction
+            of the target (sagittal).
+        """
         if self.ranker is None or self.pca is None:
             if self.family is Family.SUBARTICULAR:
-                return np.stack([-np.abs(distance) for _ in targets])
-            return np.stack([-np.abs(fraction - slice_fraction(target)) for target in targets])
-        places = np.concatenate([geometry(target, offset, fraction, distance) for target in targets])
-        compressed = np.tile(self.pca.transform(descriptors), (len(targets), 1))
-        return self.ranker.predict(np.concatenate([places, compressed], axis=1)).reshape(len(targets), -1)
+                return np.stack([-np.abs(slices.distance) for _ in targets])
+            return np.stack([-np.abs(slices.fraction - slice_fraction(target)) for target in targets])
+        geometry = np.concatenate([geometric_features(target, slices) for target in targets])
+        compressed = np.tile(self.pca.transform(slices.descriptors), (len(targets), 1))
+        return self.ranker.predict(np.concatenate([geometry, compressed], axis=1)).reshape(len(targets), -1)
 
-    def save(self, folder: Path) -> None:
-        """Write into a folder; an unfitted ranking leaves nothing."""
+    def save(self, folder: PathLike) -> None:
+        """Write ranker and compression as skops files; an unfitted ranking writes nothing.
+
+        Parameters
+        ----------
+        folder : path
+            Must exist; the files are named after the family.
+        """
         if self.ranker is not None:
-            save_estimator(folder / f"{self.family}_ranker.skops", self.ranker)
-            save_estimator(folder / f"{self.family}_pca.skops", self.pca)
+            save_estimator(Path(folder) / f"{self.family}_ranker.skops", self.ranker)
+            save_estimator(Path(folder) / f"{self.family}_pca.skops", self.pca)
 
     @classmethod
-    def load(cls, folder: Path, family: Family) -> Self:
-        """Read what `save` wrote."""
-        ranking = cls(family)
+    def load(cls, folder: PathLike, family: Family) -> Self:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+            Where the files are.
+        family : Family
+            Whose ranking.
+
+        Returns
+        -------
+        SliceRanking
+            Unfitted where the folder has no ranker of the family.
+
+        Raises
+        ------
+        ArtefactError
+            When a file is damaged, or holds a type that is not trusted.
+        """
+        folder, ranking = Path(folder), cls(family)
         if (folder / f"{family}_ranker.skops").is_file():
             ranking.ranker = load_estimator(folder / f"{family}_ranker.skops")
             ranking.pca = load_estimator(folder / f"{family}_pca.skops")

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from numpy.typing import NDArray
+import numpy as np
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, Side, Target, View
+from lsdc.cohort.vocabulary import Condition, Family, Level, Side, View
 from lsdc.runtime.artefact import MANIFEST, read_manifest, write_manifest
-from lsdc.slice_selector.axial import AxialSearch, Recess, recesses_beside
+from lsdc.runtime.paths import PathLike
+from lsdc.slice_selector.axial import AxialSearch, RecessPair
 from lsdc.slice_selector.localizer import CHANNELS, Localizer
+from lsdc.slice_selector.locations import CanalFindings, RecessFindings, to_locations
 from lsdc.slice_selector.ranking import SliceRanking
-from lsdc.slice_selector.sagittal import Found, SagittalSearch, fullest
-from lsdc.slice_selector.training_example import N_LEVELS
+from lsdc.slice_selector.sagittal import LevelLocations, SagittalSearch, fullest
+from lsdc.slice_selector.square_images import N_LEVELS
 
-SCHEMA = 2
-WEIGHTS = Path(__file__).with_name("weights")
-_NAN3 = (float("nan"),) * 3
-_NAN2 = (float("nan"),) * 2
+_KIND, _SCHEMA, _MADE_BY = "selector", 2, "lsdc-features extract"
+_WEIGHTS = Path(__file__).with_name("weights")
+_FORAMEN = {
+    Side.LEFT: Condition.LEFT_NEURAL_FORAMINAL_NARROWING,
+    Side.RIGHT: Condition.RIGHT_NEURAL_FORAMINAL_NARROWING,
+}
+_UNGUIDED_TRUST = 0.1
+"""Confidence in levels that are guessed from the axial stack alone."""
 
 
 class SliceSelector:
-    """Ranker, localizer and geometry together.
+    """Locates the 25 targets of a study: a ranker chooses slices, a localizer points, geometry joins the views.
+
+    `bundled` needs no fit; `fit_selector` teaches one what readers marked in a cohort.
 
     Parameters
     ----------
     rankings : dict of Family to SliceRanking
-        One per family.
+        One per family; unfitted ones rank by geometry.
     localizers : dict of str to Localizer
-        `sagittal`, `axial`; what is absent is replaced by geometry.
+        By kind, `sagittal` and `axial`; what is absent is replaced by geometry.
     """
 
     def __init__(self, rankings: dict[Family, SliceRanking], localizers: dict[str, Localizer]) -> None:
@@ -40,137 +47,139 @@ class SliceSelector:
 
     @classmethod
     def bundled(cls) -> Self:
-        """The selector that comes with the toolkit: localizers trained on simulated patients, no ranker."""
-        localizers = {
-            kind: Localizer.load(WEIGHTS / f"{kind}.safetensors", kind)
-            for kind in CHANNELS
-            if (WEIGHTS / f"{kind}.safetensors").is_file()
-        }
+        """Load the selector that comes with the toolkit: localizers trained on simulated patients, no fitted ranker.
+
+        Returns
+        -------
+        SliceSelector
+            Ready to locate.
+        """
+        files = {kind: _WEIGHTS / f"{kind}.safetensors" for kind in CHANNELS}
+        localizers = {kind: Localizer.load(path, kind) for kind, path in files.items() if path.is_file()}
         return cls({family: SliceRanking(family) for family in Family}, localizers)
 
     def locate(self, study: Study) -> list[Location]:
-        """Locate the 25 targets, in the competition's order; a study without pictures gives absent locations."""
+        """Locate the 25 targets of a study, in three steps: the canal, the foramina, the recesses.
+
+        Parameters
+        ----------
+        study : Study
+            Any number of series, also none.
+
+        Returns
+        -------
+        list of Location
+            In the order of `TARGETS`. A target whose view is absent or does not reach it has no slice, a flag that
+            says so, and its place in the patient where another view shows the level.
+        """
         t2 = fullest(study, View.SAGITTAL_T2, View.SAGITTAL_T1)
         t1 = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
-        network = self.localizers.get("sagittal")
-        searches = {k: SagittalSearch(study, k, network) for k in {t1, t2} if k is not None}
-        placed = [k for k in (t2, t1) if k is not None and study.series[k].placed]
-        canals = {
-            k: searches[k].find(Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], None)
-            for k in {t2, *placed[:1]}
-            if k is not None
-        }
-        # Levels are projected from a series whose place is known: the canal's own where it is.
-        guide = canals[placed[0]] if placed else None
-        axial = AxialSearch(study, self.localizers.get("axial"))
-        led = guide is not None and (axial.placed or not axial.slices)
-        levels = guide.patient if guide and led else axial.spread_levels() if axial.slices else None
-        foramina: dict[Side, Found] = {}
-        if t1 is not None:
-            for own_side in Side:
-                condition = Condition(f"{own_side}_neural_foraminal_narrowing")
-                canal = canals.get(t1, guide if t1 in placed else None)
-                near = None if canal is None else canal.patient
-                foramina[own_side] = searches[t1].find(condition, self.rankings[Family.FORAMINAL], near)
-        recesses: list[Recess | None] = [None] * N_LEVELS
-        if levels is not None and axial.slices:
-            ranking = self.rankings[Family.SUBARTICULAR]
-            recesses = [axial.find(level, point, ranking) for level, point in zip(Level, levels)]
-        result = []
-        for target in TARGETS:
-            level, side = list(Level).index(target.level), target.condition.side
-            if target.condition.family is Family.SPINAL:
-                canal = None if t2 is None else canals[t2]
-                result.append(_sagittal(target, level, canal, study, levels if axial.placed else None))
-            elif target.condition.family is Family.FORAMINAL and side is not None:
-                result.append(_sagittal(target, level, foramina.get(side), study, None))
-            else:
-                trust = float(guide.confidence[level]) if guide and led else 0.1
-                result.append(_axial(target, level, recesses[level], levels, trust, bool(axial.slices)))
-        return result
+        localizer = self.localizers.get("sagittal")
+        searches = {k: SagittalSearch(study, k, localizer) for k in (t2, t1) if k is not None}
+        t2_search, t1_search = (None if k is None else searches[k] for k in (t2, t1))
+        canal = self._locate_canal(t2_search, t1_search)
+        foramina = self._locate_foramina(t1_search, canal)
+        recesses = self._locate_recesses(AxialSearch(study, self.localizers.get("axial")), canal)
+        return to_locations(study, canal, foramina, recesses)
 
-    def save(self, folder: Path) -> None:
-        """Write into a folder, without pickle."""
+    def _locate_canal(self, t2: SagittalSearch | None, t1: SagittalSearch | None) -> CanalFindings:
+        """Locate the canal on the T2 series, and on a series that is placed in the patient where T2 is not."""
+        placed = next((search for search in (t2, t1) if search is not None and search.series.placed), None)
+        found = {
+            search.index: search.find(
+                Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], near=None
+            )
+            for search in dict.fromkeys((t2, placed))
+            if search is not None
+        }
+        return CanalFindings(
+            graded=None if t2 is None else found[t2.index],
+            guide=None if placed is None else found[placed.index],
+        )
+
+    def _locate_foramina(self, t1: SagittalSearch | None, canal: CanalFindings) -> dict[Side, LevelLocations]:
+        """Locate the foramina on the T1 series, near the canal's points where these hold on it."""
+        if t1 is None:
+            return {}
+        near = None
+        if canal.graded is not None and canal.graded.series == t1.index:
+            near = canal.graded
+        elif t1.series.placed:
+            near = canal.guide
+        ranking = self.rankings[Family.FORAMINAL]
+        return {
+            side: t1.find(condition, ranking, None if near is None else near.patient)
+            for side, condition in _FORAMEN.items()
+        }
+
+    def _locate_recesses(self, axial: AxialSearch, canal: CanalFindings) -> RecessFindings:
+        """Locate the recesses beside the canal's points, or beside guesses from the axial stack without any."""
+        levels, trust = None, np.full(N_LEVELS, _UNGUIDED_TRUST)
+        has_slices = bool(axial.slices)
+        if canal.guide is not None and (axial.placed or not has_slices):
+            levels, trust = canal.guide.patient, canal.guide.confidence
+        elif has_slices:
+            levels = axial.spread_levels()
+        pairs: list[RecessPair | None] = [None] * N_LEVELS
+        if levels is not None and has_slices:
+            ranking = self.rankings[Family.SUBARTICULAR]
+            pairs = [axial.find(level, point, ranking) for level, point in zip(Level, levels)]
+        return RecessFindings(levels, trust, pairs, has_slices, axial.placed)
+
+    def save(self, folder: PathLike) -> None:
+        """Write rankings and localizers into a folder, without pickle; the manifest comes last.
+
+        Parameters
+        ----------
+        folder : path
+            Is made where it is absent.
+        """
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for ranking in self.rankings.values():
             ranking.save(folder)
         for kind, localizer in self.localizers.items():
             localizer.save(folder / f"{kind}.safetensors")
-        write_manifest(folder, "selector", SCHEMA, localizers=sorted(self.localizers))
+        write_manifest(folder, _KIND, _SCHEMA, localizers=sorted(self.localizers))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: PathLike) -> Self:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+            A finished selector directory.
+
+        Returns
+        -------
+        SliceSelector
+            Locates as the saved one does, to the half precision of the weights.
 
         Raises
         ------
         ArtefactError
             When the folder is no selector, damaged, or from a newer version.
         """
-        manifest = read_manifest(folder, "selector", SCHEMA, "lsdc-features extract")
+        folder = Path(folder)
+        manifest = read_manifest(folder, _KIND, _SCHEMA, _MADE_BY)
         localizers = {
             kind: Localizer.load(folder / f"{kind}.safetensors", kind) for kind in manifest["localizers"]
         }
         return cls({family: SliceRanking.load(folder, family) for family in Family}, localizers)
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether a selector was saved there to its end."""
-    return (folder / MANIFEST).is_file()
+def is_finished(folder: PathLike) -> bool:
+    """Tell whether a selector was saved to its end.
 
+    Parameters
+    ----------
+    folder : path
+        Where `SliceSelector.save` writes.
 
-def _sagittal(
-    target: Target, level: int, found: Found | None, study: Study, canal: NDArray | None
-) -> Location:
-    view = target.condition.view
-    if found is None:
-        if canal is None:
-            return _absent(target)
-        return Location(
-            target, view, None, None, _NAN2, _triple(canal[level]), 0.05, "geometry", _VIEW_ABSENT
-        )
-    patient, confidence = _triple(found.patient[level]), float(found.confidence[level])
-    series = study.series[found.series]
-    if series.view is not view:
-        if not series.placed:
-            return _absent(target)
-        return Location(target, view, None, None, _NAN2, patient, 0.5 * confidence, "geometry", _VIEW_ABSENT)
-    point = (float(found.points[level, 0]), float(found.points[level, 1]))
-    return Location(
-        target, view, found.series, int(found.slices[level]), point, patient, confidence, found.located_by
-    )
-
-
-def _axial(
-    target: Target, level: int, recess: Recess | None, canal: NDArray | None, trust: float, present: bool
-) -> Location:
-    view, side = target.condition.view, 0 if target.condition.side is Side.LEFT else 1
-    if canal is None:
-        return _absent(target)
-    if recess is None:
-        flags = frozenset({"out_of_stack"}) if present else _VIEW_ABSENT
-        patient = _triple(recesses_beside(canal[level])[side])
-        return Location(target, view, None, None, _NAN2, patient, 0.3 * trust, "geometry", flags)
-    point = (float(recess.points[side, 0]), float(recess.points[side, 1]))
-    confidence = float(recess.confidence[side]) * trust
-    return Location(
-        target,
-        view,
-        recess.series,
-        recess.slice,
-        point,
-        _triple(recess.patient[side]),
-        confidence,
-        recess.located_by,
-    )
-
-
-_VIEW_ABSENT = frozenset({"view_absent"})
-
-
-def _absent(target: Target) -> Location:
-    return Location(target, target.condition.view, None, None, _NAN2, _NAN3, 0.0, "absent", _VIEW_ABSENT)
-
-
-def _triple(point: Sequence[float] | NDArray) -> tuple[float, float, float]:
-    return float(point[0]), float(point[1]), float(point[2])
+    Returns
+    -------
+    bool
+        False where the folder is absent or was left unfinished.
+    """
+    return (Path(folder) / MANIFEST).is_file()

@@ -9,50 +9,64 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lsdc.slice_selector.training_example import N_LEVELS
+from lsdc.slice_selector.square_images import N_LEVELS
 
-REGIONS = 24
-"""Neither; then head to foot from T10 and T10/T11 in turns, vertebrae odd and discs even."""
+N_CLASSES = 24
+"""0 for neither; then head to foot from T10 and T10/T11 in turns, vertebrae odd and discs even."""
 _FIRST_LUMBAR_DISC = 3
-_DOUBT = 0.01
+_FLOOR = 0.01
 """Support of a point with nothing in front of it."""
-_REACH, _ROWS = 5, 3
-"""How many columns of cells in front are looked at, 6 to 31 mm, and how many rows each of vertebrae and disc."""
+_COLUMNS, _ROWS = 5, 3
+"""How many columns of cells in front count, 6 to 31 mm, and how many rows each of vertebra, disc and vertebra."""
 _UP, _AHEAD = 8, 6
 """How far the kernel reaches, cells: enough for the steepest disc."""
 _TILT = np.deg2rad([-13.0, -8.0, 0.0, 10.0, 30.0])
-"""Mean tilt of the discs L1/L2 to L5/S1 on sagittal pictures; the front of those above 0 lies lower than the back."""
+"""Mean tilt of the discs L1/L2 to L5/S1 on sagittal images; the front of those above 0 lies lower than the back."""
 
 
-def region_of_disc(k: int) -> int:
-    """Region of the disc k, counted from T10/T11.
+def class_of_disc(k: int) -> int:
+    """Find the class of a disc.
 
-    >>> region_of_disc(0), region_of_disc(7)
+    Parameters
+    ----------
+    k : int
+        Discs counted from T10/T11, which is 0; L1/L2 is 3.
+
+    Returns
+    -------
+    int
+        Index into the `N_CLASSES` classes; the vertebra above has the index before, the one below the index after.
+
+    Examples
+    --------
+    >>> class_of_disc(0), class_of_disc(7)
     (2, 16)
     """
     return 2 + 2 * k
 
 
-def supported(maps: Tensor, regions: Tensor) -> Tensor:
-    """Weigh where the levels' points may be by whether their disc, between its vertebrae, is seen in front.
+def weigh_by_disc(maps: Tensor, classes: Tensor) -> Tensor:
+    """Weigh where the canal's points may be by whether the level's disc, between its vertebrae, is seen in front.
+
+    This is what keeps a point from the disc above or below, whose canal looks the same.
 
     Parameters
     ----------
-    maps : (n, 5, cells, cells) Tensor
+    maps : (n, 5, cells, cells) float32
         Probability of each cell, by level.
-    regions : (n, REGIONS, cells, cells) Tensor
-        Probability of each region, by cell.
+    classes : (n, N_CLASSES, cells, cells) float32
+        Probability of each class, by cell.
 
     Returns
     -------
-    (n, 5, cells, cells) Tensor
+    (n, 5, cells, cells) float32
         The sum of each map is as before.
     """
-    discs = [region_of_disc(_FIRST_LUMBAR_DISC + level) for level in range(N_LEVELS)]
-    parts = torch.cat([regions[:, disc - 1 : disc + 2] for disc in discs], 1)
-    weighed = maps * (functional.conv2d(parts, _kernel(), padding="same", groups=N_LEVELS) + _DOUBT)
-    share = maps.sum((2, 3), keepdim=True) / weighed.sum((2, 3), keepdim=True).clamp_min(1e-12)
-    return weighed * share
+    discs = [class_of_disc(_FIRST_LUMBAR_DISC + level) for level in range(N_LEVELS)]
+    parts = torch.cat([classes[:, disc - 1 : disc + 2] for disc in discs], 1)
+    weighed = maps * (functional.conv2d(parts, _kernel(), padding="same", groups=N_LEVELS) + _FLOOR)
+    scale = maps.sum((2, 3), keepdim=True) / weighed.sum((2, 3), keepdim=True).clamp_min(1e-12)
+    return weighed * scale
 
 
 @cache
@@ -60,8 +74,8 @@ def _kernel() -> Tensor:
     """Means over the cells where the vertebra above, the disc, the vertebra below are due: (5, 3, rows, columns)."""
     kernel = torch.zeros((N_LEVELS, 3, 2 * _UP + 1, 2 * _AHEAD + 1))
     for level, slope in enumerate(np.tan(_TILT)):
-        for away in range(1, _REACH + 1):
-            top = _UP - _ROWS - _ROWS // 2 + round(float(slope) * away)
+        for ahead in range(1, _COLUMNS + 1):
+            top = _UP - _ROWS - _ROWS // 2 + round(float(slope) * ahead)
             for part in range(3):
-                kernel[level, part, top + part * _ROWS : top + (part + 1) * _ROWS, _AHEAD - away] = 1
+                kernel[level, part, top + part * _ROWS : top + (part + 1) * _ROWS, _AHEAD - ahead] = 1
     return kernel / kernel[0].sum()

@@ -1,4 +1,4 @@
-"""What compressed frames say of their own size, before a decoder believes it and allocates the memory."""
+"""The size that compressed frames claim, known before a decoder believes it and allocates the memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,29 @@ _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xDA))
 
 
 def size_of(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 frame gives; None where it gives none.
+    """Read the image size from the header of a compressed frame, without decoding it.
 
+    Parameters
+    ----------
+    frame : bytes
+        A JPEG, JPEG-LS or JPEG 2000 code stream, the latter bare or in a JP2 file.
+
+    Returns
+    -------
+    (int, int) or None
+        Rows and columns; None where the frame gives none or is in another format.
+
+    References
+    ----------
+    ITU-T T.81, annex B (JPEG markers); ITU-T T.87, annex C (JPEG-LS); ITU-T T.800, annex A (JPEG 2000, SIZ).
+
+    Examples
+    --------
     >>> size_of(bytes.fromhex("ffd8 fff7 000b 08 0020 0024 01 01 11 00"))
     (32, 36)
     """
     if frame[:2] == _JPEG:
-        return _jpeg(frame)
+        return _size_in_jpeg(frame)
     start = frame.find(_JPEG_2000) if frame[4:8] == _JP2_BOX else 0
     if start >= 0 and frame[start : start + 4] == _JPEG_2000 and len(frame) >= start + 24:
         right, bottom, left, top = (
@@ -25,17 +41,18 @@ def size_of(frame: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _jpeg(frame: bytes) -> tuple[int, int] | None:
-    place = 2
-    while place + 9 <= len(frame) and frame[place] == 0xFF:
-        marker = frame[place + 1]
+def _size_in_jpeg(frame: bytes) -> tuple[int, int] | None:
+    """Walk over the marker segments to the first that starts a frame, which holds the size."""
+    offset = 2
+    while offset + 9 <= len(frame) and frame[offset] == 0xFF:
+        marker = frame[offset + 1]
         if marker in _FRAME_STARTS:
-            rows, columns = frame[place + 5 : place + 7], frame[place + 7 : place + 9]
+            rows, columns = frame[offset + 5 : offset + 7], frame[offset + 7 : offset + 9]
             return int.from_bytes(rows, "big"), int.from_bytes(columns, "big")
         if marker == 0xFF:
-            place += 1
+            offset += 1
         elif marker in _WITHOUT_LENGTH:
-            place += 2
+            offset += 2
         else:
-            place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
+            offset += 2 + int.from_bytes(frame[offset + 2 : offset + 4], "big")
     return None

@@ -1,4 +1,4 @@
-"""Files under a folder, and which of them are DICOM, told by their first bytes."""
+"""Files under a folder, and which of them are DICOM, judged by their first bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,18 +19,41 @@ _FIRST_ELEMENTS = {0x0002: (0x00, 0x01, 0x02, 0x10), 0x0008: (0x00, 0x01, 0x05, 
 _IMPLAUSIBLE_LENGTH = 128
 
 
-def natural(path: Path) -> tuple[str | int, ...]:
-    """Sort key under which `2.dcm` comes before `10.dcm`.
+def natural_key(path: Path) -> tuple[str | int, ...]:
+    """Make a sort key under which `2.dcm` comes before `10.dcm`.
 
-    >>> sorted([Path("10.dcm"), Path("2.dcm")], key=natural)[0].name
+    Parameters
+    ----------
+    path : Path
+        A file or folder; it need not exist.
+
+    Returns
+    -------
+    tuple of str and int
+        The path's text, split into numbers and what stands between them.
+
+    Examples
+    --------
+    >>> sorted([Path("10.dcm"), Path("2.dcm")], key=natural_key)[0].name
     '2.dcm'
     """
     parts = re.split("([0-9]+)", str(path))
     return tuple(int(part) if k % 2 else part for k, part in enumerate(parts))
 
 
-def shown(path: Path) -> str:
-    """A path as text that any table can hold; bytes that are no UTF-8 are written as escapes."""
+def path_text(path: Path) -> str:
+    """Write a path as text that any table can hold.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder, of any name that the system allows.
+
+    Returns
+    -------
+    str
+        The path; bytes that are no UTF-8 are written as escapes.
+    """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -39,9 +62,15 @@ def list_files(root: Path) -> tuple[list[Path], list[Problem]]:
 
     Links to folders are followed once each, so that circles end. Names with a leading dot are left out.
 
+    Parameters
+    ----------
+    root : Path
+        A folder.
+
     Returns
     -------
     files : list of Path
+        Paths below `root`, not opened.
     problems : list of Problem
         Folders that cannot be listed, links to nowhere, pipes and devices.
     """
@@ -52,7 +81,7 @@ def list_files(root: Path) -> tuple[list[Path], list[Problem]]:
     def note(error: OSError) -> None:
         problems.append(
             Problem(
-                shown(Path(str(error.filename))),
+                path_text(Path(str(error.filename))),
                 f"the folder cannot be listed ({error.strerror})",
                 "check its permissions",
             )
@@ -80,13 +109,31 @@ def list_files(root: Path) -> tuple[list[Path], list[Problem]]:
             if path.is_file():
                 files.append(path)
             else:
-                problems.append(Problem(shown(path), "not a regular file, or a link to nowhere", "remove it"))
-    return sorted(files, key=natural), problems
+                problems.append(
+                    Problem(path_text(path), "not a regular file, or a link to nowhere", "remove it")
+                )
+    return sorted(files, key=natural_key), problems
 
 
 def looks_like_dicom(head: bytes) -> bool:
-    """Whether the first 132 bytes begin a DICOM file, with its preamble or without.
+    """Recognize a DICOM file, with its preamble or without, by its first bytes.
 
+    Parameters
+    ----------
+    head : bytes
+        The first 132 bytes of a file, or all where it is shorter.
+
+    Returns
+    -------
+    bool
+        True where the preamble's mark stands, or where the bytes are a plausible first element.
+
+    References
+    ----------
+    DICOM PS3.10, section 7.1.
+
+    Examples
+    --------
     >>> looks_like_dicom(bytes(128) + b"DICM"), looks_like_dicom(b"study_id,series_id")
     (True, False)
     """
@@ -103,20 +150,40 @@ def looks_like_dicom(head: bytes) -> bool:
 
 @dataclass
 class PassedOver:
-    """Files that are no business of ours, counted per folder and reason."""
+    """Files that are not meant to be MR images, counted per folder and reason.
+
+    Parameters
+    ----------
+    names : dict of (Path, str) to list of str
+        Names of files by their folder and the reason why they are left out; empty at first.
+    """
 
     names: dict[tuple[Path, str], list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, path: Path, reason: str) -> None:
-        """Count a file."""
+        """Count a file.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        reason : str
+            Why it is left out.
+        """
         self.names[path.parent, reason].append(path.name)
 
-    def problems(self) -> Iterable[Problem]:
-        """One record per folder and reason, naming the first files."""
+    def problems(self) -> Iterator[Problem]:
+        """Make the records of what was left out.
+
+        Yields
+        ------
+        Problem
+            One per folder and reason, naming the first three files.
+        """
         for (folder, reason), names in self.names.items():
             remedy = "nothing to do, unless it should be an MR image"
             if len(names) == 1:
-                yield Problem(shown(folder / names[0]), reason, remedy)
+                yield Problem(path_text(folder / names[0]), reason, remedy)
             else:
-                first = shown(Path(", ".join(names[:3]) + (", …" if len(names) > 3 else "")))
-                yield Problem(shown(folder), f"{len(names)} files: {reason} ({first})", remedy)
+                first = path_text(Path(", ".join(names[:3]) + (", …" if len(names) > 3 else "")))
+                yield Problem(path_text(folder), f"{len(names)} files: {reason} ({first})", remedy)

@@ -6,11 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsdc.cohort.dicom.files import shown
-from lsdc.cohort.dicom.headers import Header, frame_datasets, other_modality, read_header
-from lsdc.cohort.dicom.pixels import UnreadableError, opening_failed, read_dataset, read_frames
-from lsdc.cohort.dicom.safe_attributes import number, tolerant
-from lsdc.cohort.study import Pixels
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdc.cohort.dicom.files import path_text
+from lsdc.cohort.dicom.functional_groups import frame_datasets
+from lsdc.cohort.dicom.headers import Header, other_modality, read_file_header, read_header
+from lsdc.cohort.dicom.opening import UnreadableError, open_dataset, opening_failed
+from lsdc.cohort.dicom.pixels import decode, rescale
+from lsdc.cohort.dicom.safe_attributes import tolerant
 
 _LARGEST_NUMBER = 2**31
 
@@ -22,17 +26,17 @@ class Frame:
     Parameters
     ----------
     pixels : (rows, columns) float32
-        Rescaled.
+        Rescaled values; larger is brighter.
     header : Header
-        What the file says of it.
+        What the file says about the image.
     instance_number : int or None
-        InstanceNumber, else the number that the file's name ends with; the frame's number, from 1, in a
+        InstanceNumber, else the number that the file's name ends with, else None; the frame's number, from 1, in a
         multi-frame file.
     source : str
         The file, with `#frame` for multi-frame files.
     """
 
-    pixels: Pixels
+    pixels: NDArray[np.float32]
     header: Header
     instance_number: int | None
     source: str
@@ -40,6 +44,16 @@ class Frame:
 
 def read_file(path: Path) -> list[Frame]:
     """Read all images of a file.
+
+    Parameters
+    ----------
+    path : Path
+        Any file.
+
+    Returns
+    -------
+    list of Frame
+        One for a usual file, in order of the frames for a multi-frame one.
 
     Raises
     ------
@@ -52,29 +66,28 @@ def read_file(path: Path) -> list[Frame]:
     except UnreadableError:
         raise
     except Exception as error:  # whatever a hostile file can still do must cost that file only
-        raise UnreadableError(path, *opening_failed(error)) from error
+        raise opening_failed(error) from error
 
 
 def _read(path: Path) -> list[Frame]:
-    dataset = read_dataset(path)
-    if other := other_modality(dataset):
-        raise UnreadableError(path, f"no MR image (modality {other})", "nothing to do; it is left out")
-    pixels = read_frames(dataset, path)
-    headers = [read_header(item) for item in frame_datasets(dataset, len(pixels))]
+    dataset = open_dataset(path)
+    header = read_file_header(dataset)
+    if other := other_modality(header.modality):
+        raise UnreadableError(f"no MR image (modality {other})", "nothing to do; it is left out")
+    stored = decode(dataset, header)
+    images = [read_header(item) for item in frame_datasets(dataset, len(stored))]
+    pixels = rescale(stored, [image.rescale for image in images])
     if len(pixels) == 1:
-        return [
-            Frame(
-                pixels[0], headers[0], _instance_number(number(dataset, "InstanceNumber"), path), shown(path)
-            )
-        ]
+        number = _instance_number(header.instance_number, path)
+        return [Frame(pixels[0], images[0], number, path_text(path))]
     return [
-        Frame(image, header, k, f"{shown(path)}#{k}")
-        for k, (image, header) in enumerate(zip(pixels, headers), start=1)
+        Frame(frame, image, k, f"{path_text(path)}#{k}")
+        for k, (frame, image) in enumerate(zip(pixels, images), start=1)
     ]
 
 
-def _instance_number(said: float, path: Path) -> int | None:
-    if abs(said) < _LARGEST_NUMBER:
-        return int(said)
+def _instance_number(stated: float, path: Path) -> int | None:
+    if abs(stated) < _LARGEST_NUMBER:
+        return int(stated)
     digits = re.search(r"[0-9]+$", path.stem)
     return int(digits[0]) if digits and int(digits[0]) < _LARGEST_NUMBER else None

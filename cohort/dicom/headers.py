@@ -1,4 +1,4 @@
-"""What the header of one image says about its place, its contrast and how it was acquired."""
+"""What a DICOM file says, parsed once: of all its images what decoding needs, of each its place and contrast."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from lsdc.cohort.dicom.safe_attributes import items, number, numbers, positive, text, value
+from lsdc.cohort.dicom.safe_attributes import number, numbers, positive, text, value
+from lsdc.cohort.geometry import Axes, Vector
 
-Vector = tuple[float, float, float]
-Axes = tuple[Vector, Vector]
-
-_ALLOWED = {
+ACQUISITION_ATTRIBUTES = {
     "repetition_time_ms": "RepetitionTime",
     "echo_time_ms": "EchoTime",
     "field_strength_t": "MagneticFieldStrength",
@@ -26,22 +26,57 @@ _ALLOWED = {
     "echo_train_length": "EchoTrainLength",
     "pixel_bandwidth_hz": "PixelBandwidth",
 }
+"""The numbers of a header that are kept in `Series.metadata`, by their name there."""
+_PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_FARTHEST_MM = 1e4
+_SPACING_MM = (0.01, 50.0)
 _OLDEST = 90.0
-_OF_ALL_FRAMES = (
-    "Rows", "Columns", "SeriesDescription", "PatientAge", "PatientSex", "MagneticFieldStrength", "ImageType",
-    "ScanningSequence", "EchoPulseSequence", "RescaleSlope", "RescaleIntercept",
-)  # fmt: skip
-_PLANE = ("ImageOrientationPatient", "PixelSpacing", "ReconstructionDiameter")
-_ENHANCED_NAMES = {
-    "EffectiveEchoTime": "EchoTime",
-    "InversionTimes": "InversionTime",
-    "EchoPulseSequence": "ScanningSequence",
-}
+
+
+@dataclass(frozen=True)
+class FileHeader:
+    """What decides whether and how the pixels of a file are decoded; NaN or empty where the file is silent.
+
+    Nothing is checked here: a damaged file may claim any size.
+
+    Parameters
+    ----------
+    modality : str
+        Modality, such as `MR`.
+    instance_number : float
+        InstanceNumber.
+    rows, columns, frames : float
+        How many there are, as the file claims; `frames` is 1 where the file does not say.
+    samples_per_pixel : str
+        SamplesPerPixel; `1` or empty is grayscale.
+    photometric_interpretation : str
+        PhotometricInterpretation; `MONOCHROME1` means that large values are dark.
+    bits_stored : float
+        BitsStored: bits that carry the value of a pixel.
+    transfer_syntax : str
+        UID of the encoding; where the file has no meta header, the encoding in which its attributes could be read.
+    has_meta_header : bool
+        Whether the file names its transfer syntax itself.
+    pixel_bytes : int or None
+        Length of the encoded pixel data; None where the file holds none.
+    """
+
+    modality: str
+    instance_number: float
+    rows: float
+    columns: float
+    frames: float
+    samples_per_pixel: str
+    photometric_interpretation: str
+    bits_stored: float
+    transfer_syntax: str
+    has_meta_header: bool
+    pixel_bytes: int | None
 
 
 @dataclass(frozen=True)
 class Header:
-    """What one image says of itself; None or NaN where it is silent or makes no sense.
+    """What one image says about itself; None or NaN where it is silent or makes no sense.
 
     Parameters
     ----------
@@ -63,6 +98,9 @@ class Header:
         ScanningSequence and ImageType, backslash between values.
     inversion_ms : float
         InversionTime.
+    rescale : (2,) float
+        RescaleSlope and RescaleIntercept: what a stored value is multiplied by, and what is then added to it; 1 and
+        0 where they are absent or make no sense.
     """
 
     orientation: Axes | None
@@ -75,15 +113,59 @@ class Header:
     sequence: str
     image_type: str
     inversion_ms: float
+    rescale: tuple[float, float]
+
+
+def read_file_header(dataset: Dataset) -> FileHeader:
+    """Parse what a file says about all its images.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file, damaged or not.
+
+    Returns
+    -------
+    FileHeader
+        Attributes that are absent or cannot be parsed are NaN or empty.
+    """
+    meta = getattr(dataset, "file_meta", None)
+    syntax = "" if meta is None else text(meta, "TransferSyntaxUID")
+    present = [name for name in _PIXEL_DATA if name in dataset]
+    data = value(dataset, present[0]) if present else None
+    return FileHeader(
+        modality=text(dataset, "Modality"),
+        instance_number=number(dataset, "InstanceNumber"),
+        rows=number(dataset, "Rows"),
+        columns=number(dataset, "Columns"),
+        frames=number(dataset, "NumberOfFrames") if text(dataset, "NumberOfFrames") else 1.0,
+        samples_per_pixel=text(dataset, "SamplesPerPixel"),
+        photometric_interpretation=text(dataset, "PhotometricInterpretation"),
+        bits_stored=number(dataset, "BitsStored"),
+        transfer_syntax=syntax or _encoding_of(dataset),
+        has_meta_header=bool(syntax),
+        pixel_bytes=None if not present else len(data) if isinstance(data, bytes) else 0,
+    )
 
 
 def read_header(dataset: Dataset) -> Header:
-    """Read what one image says of itself."""
+    """Parse what one image says about itself.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The attributes of one image; for an image of a multi-frame file see `frame_datasets`.
+
+    Returns
+    -------
+    Header
+        Attributes that are absent, cannot be parsed or make no sense are None or NaN.
+    """
     position = numbers(dataset, "ImagePositionPatient", 3)
-    if position is not None and max(map(abs, position)) > 1e4:
+    if position is not None and max(map(abs, position)) > _FARTHEST_MM:
         position = None
     spacing = numbers(dataset, "PixelSpacing", 2)
-    if spacing is not None and not (min(spacing) > 0.01 and max(spacing) < 50):
+    if spacing is not None and not (min(spacing) > _SPACING_MM[0] and max(spacing) < _SPACING_MM[1]):
         spacing = None
     return Header(
         orientation=_orientation(dataset),
@@ -96,54 +178,43 @@ def read_header(dataset: Dataset) -> Header:
         sequence=text(dataset, "ScanningSequence"),
         image_type=text(dataset, "ImageType"),
         inversion_ms=positive(dataset, "InversionTime"),
+        rescale=_rescale(dataset),
     )
 
 
-def other_modality(dataset: Dataset) -> str:
-    """The modality of what is not MR; empty for MR, and where the header does not tell."""
-    modality = text(dataset, "Modality")
+def other_modality(modality: str) -> str:
+    """Name the modality of what is not MR.
+
+    Parameters
+    ----------
+    modality : str
+        The Modality of a file.
+
+    Returns
+    -------
+    str
+        The modality, `unknown` where it is no code of capital letters (damaged bytes may hold a name); empty for MR
+        and where the file is silent.
+
+    Examples
+    --------
+    >>> other_modality("CT"), other_modality("MR"), other_modality("Doe^Jane")
+    ('CT', '', 'unknown')
+    """
     if modality in ("", "MR"):
         return ""
     return modality if re.fullmatch("[A-Z]{2,16}", modality) else "unknown"
 
 
-def frame_datasets(dataset: Dataset, count: int) -> list[Dataset]:
-    """One flat data set per frame of an enhanced file, from its shared and per-frame functional groups.
-
-    A file without functional groups describes all its frames alike; of several frames only the first then has
-    a position.
-    """
-    groups = items(dataset, "PerFrameFunctionalGroupsSequence")
-    shared = items(dataset, "SharedFunctionalGroupsSequence")[:1]
-    if not groups and not shared:
-        rest = [_picked(dataset, (*_OF_ALL_FRAMES, *_ALLOWED.values(), *_PLANE))] if count > 1 else []
-        return [dataset] + rest * (count - 1)
-    return [_flat(dataset, [*shared, *groups[k : k + 1]]) for k in range(count)]
-
-
-def _flat(dataset: Dataset, groups: list[Dataset]) -> Dataset:
-    flat = _picked(dataset, _OF_ALL_FRAMES)
-    for group in groups:
-        for tag in list(group.keys()):
-            for macro in items(group, tag)[:1]:
-                flat.update(macro)
-    for enhanced, name in _ENHANCED_NAMES.items():
-        found = value(flat, enhanced)
-        if name not in flat and found is not None and not isinstance(found, bytes):
-            setattr(flat, name, found)
-    return flat
-
-
-def _picked(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    flat = Dataset()
-    for name in names:
-        if name in dataset:
-            element = dataset.get_item(name)
-            flat[element.tag] = element
-    return flat
+def _encoding_of(dataset: Dataset) -> str:
+    """Name the transfer syntax in which a file without meta header was parsed."""
+    implicit, little = dataset.original_encoding
+    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    return str(ImplicitVRLittleEndian if implicit else explicit)
 
 
 def _orientation(dataset: Dataset) -> Axes | None:
+    """Read the axes of an image, unless they are far from unit vectors or from perpendicular."""
     values = numbers(dataset, "ImageOrientationPatient", 6)
     if values is None:
         return None
@@ -157,12 +228,17 @@ def _orientation(dataset: Dataset) -> Axes | None:
     return _vector(row), _vector(column)
 
 
-def _vector(array: np.ndarray) -> Vector:
+def _vector(array: NDArray[np.float64]) -> Vector:
     return float(array[0]), float(array[1]), float(array[2])
 
 
+def _rescale(dataset: Dataset) -> tuple[float, float]:
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    return (slope if abs(slope) > 0 else 1.0), (0.0 if math.isnan(intercept) else intercept)
+
+
 def _acquisition(dataset: Dataset, spacing: tuple[float, ...] | None) -> dict[str, float]:
-    result = {key: positive(dataset, name) for key, name in _ALLOWED.items()}
+    result = {key: positive(dataset, name) for key, name in ACQUISITION_ATTRIBUTES.items()}
     result["row_spacing_mm"], result["column_spacing_mm"] = spacing or (math.nan, math.nan)
     result["age_years"] = _age(text(dataset, "PatientAge"))
     result["sex_male"] = {"M": 1.0, "F": 0.0}.get(text(dataset, "PatientSex").upper(), math.nan)
@@ -170,7 +246,7 @@ def _acquisition(dataset: Dataset, spacing: tuple[float, ...] | None) -> dict[st
 
 
 def _age(age: str) -> float:
-    """Years; from 90 on all ages are 90, as higher ones can identify a person."""
+    """Convert an age to years; from 90 on all ages are 90, as higher ones can identify a person."""
     match = re.fullmatch(r"([0-9]{1,3})([DWMY]?)", age)
     if match is None:
         return math.nan

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.dicom.frames import Frame
-from lsdc.cohort.dicom.headers import Axes, Header, Vector
-from lsdc.cohort.dicom.views import plane_of
-from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.study import Pixels, Slice
+from lsdc.cohort.dicom.headers import Header
+from lsdc.cohort.geometry import CANONICAL_AXES, Axes, SlicePlane, Vector, anatomical_normal, plane_of
+from lsdc.cohort.study import Slice
 
 FALLBACK_STEP_MM = 4.0
 """Distance of slices whose header gives neither spacing nor thickness; usual in lumbar studies."""
@@ -30,11 +29,10 @@ FALLBACK_FIELD_MM = {"sagittal": 300.0, "axial": 200.0, "coronal": 300.0}
 """Larger side of an image whose header does not give pixel spacing; usual in lumbar studies."""
 SAME_PLACE_MM = 0.05
 """Images closer than this along the normal lie at the same position."""
-_CANONICAL: dict[str, Axes] = {
-    "sagittal": ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
-    "axial": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
-    "coronal": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
-}
+_SENSIBLE_FIELD_MM = (50.0, 1000.0)
+
+Spacings = dict[tuple[int, int], tuple[float, float]]
+"""Pixel spacing (mm between rows, mm between columns) by image shape (rows, columns)."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ class Oriented:
     axes : (row direction, column direction)
         Unit vectors, LPS.
     position : (3,) float or None
-        Center of the first pixel, mm.
+        Center of the first pixel, mm LPS.
     flags : frozenset of str
-        How the axes were found.
+        How the axes were found: `mended`, `no_orientation`, or nothing where the header gives them.
     """
 
     frame: Frame
@@ -60,7 +58,7 @@ class Oriented:
 
     @property
     def normal(self) -> NDArray[np.float64]:
-        """Unit normal, towards the patient's left (sagittal), head (axial) or back (coronal)."""
+        """Unit normal (3,), LPS, towards the patient's left (sagittal), head (axial) or back (coronal)."""
         return anatomical_normal(self.axes)
 
 
@@ -73,26 +71,14 @@ class Placed:
     slice : Slice
         Pixels and plane.
     header : Header
-        What the file says.
+        What the file says about the image.
     flags : frozenset of str
-        How the plane was found.
+        How the plane was found; see `Series.flags`.
     """
 
     slice: Slice
     header: Header
     flags: frozenset[str]
-
-
-def anatomical_normal(axes: Axes) -> NDArray[np.float64]:
-    """Normal of a plane, towards the patient's left (sagittal), head (axial) or back (coronal).
-
-    >>> anatomical_normal(((0, 1, 0), (0, 0, -1))).tolist()
-    [1.0, 0.0, 0.0]
-    """
-    normal = np.cross(*axes)
-    towards = normal[{"sagittal": 0, "coronal": 1, "axial": 2}[plane_of(normal)]]
-    normal = normal / np.linalg.norm(normal) * (1.0 if towards > 0 else -1.0)
-    return normal + 0.0
 
 
 def orient(frames: Sequence[Frame], plane: str | None) -> list[Oriented]:
@@ -105,6 +91,11 @@ def orient(frames: Sequence[Frame], plane: str | None) -> list[Oriented]:
     plane : str or None
         `sagittal` or `axial` where a table describes the series. If no image of it lies in that plane, the
         table is trusted and the headers' orientation is not; nor are positions that run across another plane.
+
+    Returns
+    -------
+    list of Oriented
+        One per frame, in the same order.
     """
     axes = [frame.header.orientation for frame in frames]
     positions = [frame.header.position for frame in frames]
@@ -112,36 +103,36 @@ def orient(frames: Sequence[Frame], plane: str | None) -> list[Oriented]:
         if any(axes) and _plane_across(positions) not in (plane, None):
             positions = [None] * len(frames)
         axes = [None] * len(frames)
-    known = [k for k, item in enumerate(axes) if item is not None]
+    known = {k: item for k, item in enumerate(axes) if item is not None}
     if not known:
-        canonical = _CANONICAL[plane or _plane_across(positions) or "sagittal"]
+        canonical = CANONICAL_AXES[plane or _plane_across(positions) or "sagittal"]
         flags = frozenset({"no_orientation"})
-        return [Oriented(frame, canonical, place, flags) for frame, place in zip(frames, positions)]
+        return [Oriented(frame, canonical, position, flags) for frame, position in zip(frames, positions)]
     result = []
     for k, frame in enumerate(frames):
-        own = axes[k]
-        nearest = axes[min(known, key=lambda other: abs(other - k))]
-        assert nearest is not None
-        flags = frozenset() if own else frozenset({"mended"})
-        result.append(Oriented(frame, own or nearest, positions[k], flags))
+        nearest = known[min(known, key=lambda other: abs(other - k))]
+        flags = frozenset() if k in known else frozenset({"mended"})
+        result.append(Oriented(frame, nearest, positions[k], flags))
     return result
 
 
-def place(images: Sequence[Oriented], spacings: dict[tuple[int, int], tuple[float, float]]) -> list[Placed]:
+def place(images: Sequence[Oriented], spacings: Spacings) -> list[Placed]:
     """Give images of one orientation their planes.
 
     Parameters
     ----------
     images : sequence of Oriented
         In the order of their instance numbers.
-    spacings : dict
-        Known pixel spacing by image shape, for those that lack it.
+    spacings : dict of (int, int) to (float, float)
+        Pixel spacing by image shape, for images whose header lacks it; see `known_spacings`.
+
+    Returns
+    -------
+    list of Placed
+        One per image, in the same order.
     """
     known = [k for k, image in enumerate(images) if image.position is not None]
-    informative = len(known) >= 2 or len(images) == len(known)
-    if informative and len(known) > 2:
-        along = [float(images[k].normal @ np.array(images[k].position)) for k in known]
-        informative = np.ptp(along) > SAME_PLACE_MM
+    informative = _are_informative(images, known)
     measured = [_spacing(image, spacings) for image in images]
     if informative:
         origins = _interpolate(images, known)
@@ -161,44 +152,64 @@ def place(images: Sequence[Oriented], spacings: dict[tuple[int, int], tuple[floa
     return result
 
 
-def known_spacings(frames: Sequence[Frame]) -> dict[tuple[int, int], tuple[float, float]]:
-    """The pixel spacing of the first image of each shape that has one."""
-    found: dict[tuple[int, int], tuple[float, float]] = {}
+def known_spacings(frames: Sequence[Frame]) -> Spacings:
+    """Collect the pixel spacing that headers of a series give.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        All images of the series.
+
+    Returns
+    -------
+    dict of (int, int) to (float, float)
+        By image shape (rows, columns): mm between rows, mm between columns, of the first image that has them.
+    """
+    found: Spacings = {}
     for frame in frames:
         if frame.header.spacing is not None:
-            found.setdefault(_shape(frame.pixels), frame.header.spacing)
+            found.setdefault(_shape(frame), frame.header.spacing)
     return found
 
 
+def _are_informative(images: Sequence[Oriented], known: list[int]) -> bool:
+    """Judge whether the known positions are enough to place all images, and not all the same."""
+    if len(known) > 2:
+        along = [float(images[k].normal @ np.array(images[k].position)) for k in known]
+        return bool(np.ptp(along) > SAME_PLACE_MM)
+    return len(known) == 2 or len(images) == len(known)
+
+
 def _plane_across(positions: Sequence[Vector | None]) -> str | None:
+    """Name the plane whose normal is the direction in which positions differ; None where they hardly do."""
     known = np.array([item for item in positions if item is not None])
     extent = np.ptp(known, axis=0) if len(known) > 1 else np.zeros(3)
     return plane_of(extent / np.linalg.norm(extent)) if extent.max() > 1 else None
 
 
-def _spacing(
-    image: Oriented, spacings: dict[tuple[int, int], tuple[float, float]]
-) -> tuple[tuple[float, float], frozenset[str]]:
-    header, shape = image.frame.header, _shape(image.frame.pixels)
+def _spacing(image: Oriented, spacings: Spacings) -> tuple[tuple[float, float], frozenset[str]]:
+    """Find the pixel spacing of an image, and the flag that says how."""
+    header, shape = image.frame.header, _shape(image.frame)
     if header.spacing is not None:
         return header.spacing, frozenset()
     if shape in spacings:
         return spacings[shape], frozenset({"mended"})
     field = header.field_of_view_mm
-    if not 50 < field < 1000:
+    if not _SENSIBLE_FIELD_MM[0] < field < _SENSIBLE_FIELD_MM[1]:
         field = FALLBACK_FIELD_MM[plane_of(image.normal)]
     return (field / max(shape), field / max(shape)), frozenset({"no_pixel_spacing"})
 
 
 def _interpolate(images: Sequence[Oriented], known: list[int]) -> list[Vector]:
+    """Fill in missing positions by instance number: linear between known ones, a fitted line beyond them."""
     if len(known) == len(images):
         return [image.position for image in images if image.position is not None]
     numbers = [image.frame.instance_number for image in images]
     distinct = None not in numbers and len(set(numbers)) == len(numbers)
     steps = np.array(numbers if distinct else range(len(images)), float)
-    places = np.array([images[k].position for k in known])
-    slope, start = np.polyfit(steps[known], places, 1)
-    inside = np.stack([np.interp(steps, steps[known], column) for column in places.T], axis=1)
+    positions = np.array([images[k].position for k in known])
+    slope, start = np.polyfit(steps[known], positions, 1)
+    inside = np.stack([np.interp(steps, steps[known], column) for column in positions.T], axis=1)
     outside = (steps < steps[known].min()) | (steps > steps[known].max())
     inside[outside] = start + steps[outside, None] * slope
     return [
@@ -208,6 +219,7 @@ def _interpolate(images: Sequence[Oriented], known: list[int]) -> list[Vector]:
 
 
 def _side_by_side(images: Sequence[Oriented], spacings: Sequence[tuple[float, float]]) -> list[Vector]:
+    """Place slices without positions as a stack whose middle is the scanner's isocenter."""
     locations = np.array([image.frame.header.location_mm for image in images])
     if np.isfinite(locations).all() and len(np.unique(locations.round(2))) == len(images):
         along = locations - locations.mean()
@@ -224,6 +236,7 @@ def _side_by_side(images: Sequence[Oriented], spacings: Sequence[tuple[float, fl
 
 
 def _step(images: Sequence[Oriented]) -> float:
+    """Choose the distance between neighboring slices without positions, mm."""
     for name in ("spacing_between_slices_mm", "slice_thickness_mm"):
         values = [image.frame.header.acquisition[name] for image in images]
         finite = [value for value in values if math.isfinite(value)]
@@ -232,5 +245,5 @@ def _step(images: Sequence[Oriented]) -> float:
     return FALLBACK_STEP_MM
 
 
-def _shape(pixels: Pixels) -> tuple[int, int]:
-    return int(pixels.shape[0]), int(pixels.shape[1])
+def _shape(frame: Frame) -> tuple[int, int]:
+    return int(frame.pixels.shape[0]), int(frame.pixels.shape[1])

@@ -17,7 +17,13 @@ _ABSURD = 1e9
 
 @contextmanager
 def tolerant() -> Iterator[None]:
-    """Take invalid values as they come, without warnings; pydicom's settings are put back at the end."""
+    """Let pydicom take invalid values as they are, without warnings, for the length of a `with` block.
+
+    Yields
+    ------
+    None
+        Within the block the settings of pydicom are changed; afterwards they are as before.
+    """
     wrong_length = config.convert_wrong_length_to_UN
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")
@@ -29,7 +35,20 @@ def tolerant() -> Iterator[None]:
 
 
 def value(dataset: Dataset, name: str) -> Any:
-    """An attribute's value; None where it is absent, empty or cannot be parsed."""
+    """Read an attribute of any type.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file.
+    name : str
+        The attribute's keyword, such as `EchoTime`, or its tag.
+
+    Returns
+    -------
+    object or None
+        The value as pydicom parses it; None where it is absent, empty or cannot be parsed.
+    """
     try:
         found = dataset.get(name)
         return None if found is None or found == "" else found
@@ -38,7 +57,20 @@ def value(dataset: Dataset, name: str) -> Any:
 
 
 def text(dataset: Dataset, name: str) -> str:
-    """An attribute as text; empty where there is none."""
+    """Read an attribute as text.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file.
+    name : str
+        The attribute's keyword.
+
+    Returns
+    -------
+    str
+        Without spaces around it, several values joined by backslashes; empty where there is none.
+    """
     found = value(dataset, name)
     if isinstance(found, MultiValue):
         return "\\".join(map(str, found))
@@ -46,7 +78,20 @@ def text(dataset: Dataset, name: str) -> str:
 
 
 def items(dataset: Dataset, name: str) -> list[Dataset]:
-    """The items of a sequence; none where it is absent or no sequence."""
+    """Read the items of a sequence.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file.
+    name : str
+        The sequence's keyword, or its tag.
+
+    Returns
+    -------
+    list of Dataset
+        Empty where the attribute is absent or no sequence.
+    """
     found = value(dataset, name)
     try:
         return [item for item in found or () if isinstance(item, Dataset)]
@@ -55,8 +100,25 @@ def items(dataset: Dataset, name: str) -> list[Dataset]:
 
 
 def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
-    """The numbers of an attribute; None where it is absent, malformed, not finite or of another length.
+    """Read an attribute that holds several numbers.
 
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file.
+    name : str
+        The attribute's keyword.
+    count : int
+        How many numbers a sound value has.
+
+    Returns
+    -------
+    tuple of float or None
+        None where the attribute is absent, malformed, of another length, or holds a number that is not finite or
+        not below 1e9.
+
+    Examples
+    --------
     >>> dataset = Dataset()
     >>> dataset.PixelSpacing = [0.5, 0.6]
     >>> numbers(dataset, "PixelSpacing", 2), numbers(dataset, "PixelSpacing", 3)
@@ -75,12 +137,38 @@ def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None
 
 
 def number(dataset: Dataset, name: str) -> float:
-    """One number, or NaN."""
+    """Read an attribute that holds one number.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file.
+    name : str
+        The attribute's keyword.
+
+    Returns
+    -------
+    float
+        NaN where `numbers` gives None.
+    """
     found = numbers(dataset, name, 1)
     return found[0] if found else math.nan
 
 
 def positive(dataset: Dataset, name: str) -> float:
-    """One positive number, or NaN."""
+    """Read an attribute that only makes sense above zero, such as a time or a thickness.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was read of a file.
+    name : str
+        The attribute's keyword.
+
+    Returns
+    -------
+    float
+        NaN where there is no number, or one that is zero or negative.
+    """
     found = number(dataset, name)
     return found if found > 0 else math.nan

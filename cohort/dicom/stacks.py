@@ -7,17 +7,31 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lsdc.cohort.dicom.image_planes import SAME_PLACE_MM, Oriented, Placed, anatomical_normal
+from lsdc.cohort.dicom.image_planes import SAME_PLACE_MM, Oriented, Placed
+from lsdc.cohort.geometry import anatomical_normal
 
 SAME_ORIENTATION_DEG = 5.0
 """Slices whose normals differ by less belong to one stack."""
-_ECHO_MS = 10.0
+SAME_ECHO_MS = 10.0
+"""Images whose echo times differ by more show different contrasts."""
 _BESIDE_MM = 30.0
 
 
 def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
-    """Group images by their normal; the order within a group is kept, the largest group comes first."""
+    """Group images by their normal.
+
+    Parameters
+    ----------
+    images : sequence of Oriented
+        All images of a series.
+
+    Returns
+    -------
+    list of list of Oriented
+        The largest group first; within a group the images' order is kept.
+    """
     groups: list[list[Oriented]] = []
     limit = math.cos(math.radians(SAME_ORIENTATION_DEG))
     for image in images:
@@ -32,7 +46,15 @@ def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
 def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
     """Split parallel slices that share positions but show something else: another echo, or a place beside.
 
-    A stack in which no two slices share a position stays whole.
+    Parameters
+    ----------
+    stack : sequence of Placed
+        Parallel slices in any order, at least one.
+
+    Returns
+    -------
+    list of list of Placed
+        The largest part first, images in the order given; one part where no two slices share a position.
     """
     along = positions(stack)
     order = np.argsort(along, kind="stable")
@@ -53,8 +75,16 @@ def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
 def in_order(stack: Sequence[Placed]) -> list[Placed]:
     """Order slices from right to left (sagittal) or foot to head (axial), and drop duplicate positions.
 
-    Of slices at one position that with the stack's usual image size is kept, then that with the lowest
-    instance number.
+    Parameters
+    ----------
+    stack : sequence of Placed
+        Parallel slices in any order, at least one.
+
+    Returns
+    -------
+    list of Placed
+        One per position: of slices at the same one that with the stack's usual image size, then that with the lowest
+        instance number.
     """
     along = positions(stack)
     usual = Counter(item.slice.pixels.shape for item in stack).most_common(1)[0][0]
@@ -72,22 +102,34 @@ def in_order(stack: Sequence[Placed]) -> list[Placed]:
     ]
 
 
-def positions(stack: Sequence[Placed]) -> np.ndarray:
-    """Position of each slice along the first one's anatomical normal, mm."""
+def positions(stack: Sequence[Placed]) -> NDArray[np.float64]:
+    """Measure where slices lie along the first one's anatomical normal.
+
+    Parameters
+    ----------
+    stack : sequence of Placed
+        Parallel slices in any order, at least one.
+
+    Returns
+    -------
+    (n,) float64
+        mm, growing towards the patient's left (sagittal), head (axial) or back (coronal).
+    """
     plane = stack[0].slice.plane
     normal = anatomical_normal((plane.row_direction, plane.column_direction))
     return np.array([float(normal @ np.asarray(item.slice.plane.origin)) for item in stack])
 
 
 def _alike(one: Placed, other: Placed) -> bool:
+    """Judge whether two parallel slices have the same contrast and lie over each other."""
     echoes = one.header.acquisition["echo_time_ms"], other.header.acquisition["echo_time_ms"]
-    if abs(echoes[0] - echoes[1]) > _ECHO_MS:
+    if abs(echoes[0] - echoes[1]) > SAME_ECHO_MS:
         return False
     across = _center(one) - _center(other)
     normal = one.slice.plane.normal
     return bool(np.linalg.norm(across - normal * (normal @ across)) < _BESIDE_MM)
 
 
-def _center(item: Placed) -> np.ndarray:
+def _center(item: Placed) -> NDArray[np.float64]:
     rows, columns = item.slice.pixels.shape
     return item.slice.plane.to_patient([((columns - 1) / 2, (rows - 1) / 2)])[0]

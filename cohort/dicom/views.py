@@ -1,4 +1,4 @@
-"""Recognizing the view of a series, from words and from numbers."""
+"""Recognizing the view of a series, from the words and the numbers of its headers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 import re
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from lsdc.cohort.dicom.headers import Axes, Header
+from lsdc.cohort.dicom.headers import Header
+from lsdc.cohort.geometry import Axes, plane_of
 from lsdc.cohort.vocabulary import View
 
 _VIEWS = {
@@ -29,42 +29,30 @@ _CONTRAST_WORDS = {
 _ASIDE = re.compile(
     r"locali[sz]er|scout|survey|\b(?:loc|3 ?pl(?:ane)?|myelo\w*|smart ?brain|adc|trace|b[0-9]{2,4})\b"
 )
-_STEEPEST_AXIAL = 0.5
 _T1_ECHO_MS, _T2_ECHO_MS, _LONGEST_ECHO_MS = 40.0, 50.0, 400.0
 _T1_REPETITION_MS = 1300.0
 _FAT_INVERSION_MS, _T1_INVERSION_MS = 400.0, 1500.0
 
 
 def describe_view(description: str | None) -> View | None:
-    """The view that a description names, in the competition's words or in a scanner's.
+    """Recognize the view that a description names, in the competition's words or in a scanner's.
 
+    Parameters
+    ----------
+    description : str or None
+        A row of the table of series descriptions, or a SeriesDescription.
+
+    Returns
+    -------
+    View or None
+        None unless exactly one plane and one contrast are named, and together are one of the three views.
+
+    Examples
+    --------
     >>> describe_view("Sagittal T2/STIR"), describe_view("t2_tse_tra_msma"), describe_view("localizer")
     (<View.SAGITTAL_T2: 'Sagittal T2/STIR'>, <View.AXIAL_T2: 'Axial T2'>, None)
     """
     return _VIEWS.get((_named(_PLANE_WORDS, description), _named(_CONTRAST_WORDS, description)))
-
-
-def plane_of(normal: ArrayLike) -> str:
-    """Name the anatomical plane with a normal.
-
-    Slices tilted by up to 60 degrees are still axial: lumbosacral discs can be tilted by more than 45.
-
-    >>> plane_of((0, 0.8, 0.6))
-    'axial'
-    """
-    left, posterior, head = np.abs(np.asarray(normal, float))
-    if left >= max(posterior, head):
-        return "sagittal"
-    return "axial" if head >= _STEEPEST_AXIAL else "coronal"
-
-
-def plane_of_view(view: View) -> str:
-    """Name the anatomical plane of a view.
-
-    >>> plane_of_view(View.AXIAL_T2)
-    'axial'
-    """
-    return "axial" if view is View.AXIAL_T2 else "sagittal"
 
 
 def guess_view(header: Header, axes: Axes | None) -> View | None:
@@ -77,9 +65,14 @@ def guess_view(header: Header, axes: Axes | None) -> View | None:
     Parameters
     ----------
     header : Header
-        Of any image of the series.
-    axes : Axes or None
-        Directions of rows and columns, where they are known.
+        What any image of the series says about itself.
+    axes : (row direction, column direction) or None
+        Unit vectors, LPS; None where the orientation is not known, so that words decide.
+
+    Returns
+    -------
+    View or None
+        None where plane or contrast cannot be recognized, or together are none of the three views.
     """
     if _ASIDE.search(_words(header.description)) or "LOCALIZER" in header.image_type.upper():
         return None
@@ -89,16 +82,18 @@ def guess_view(header: Header, axes: Axes | None) -> View | None:
 
 
 def _words(description: str | None) -> str:
+    """Put a description in lower case, with single spaces for all that is no letter or digit."""
     return re.sub(r"[^a-z0-9]+", " ", (description or "").casefold())
 
 
 def _named(words: dict[str, str], description: str | None) -> str:
-    """The one name whose words occur; empty where none or several do."""
+    """Find the one name whose words occur; empty where none or several do."""
     found = [name for name, pattern in words.items() if re.search(pattern, _words(description))]
     return found[0] if len(found) == 1 else ""
 
 
 def _measured_contrast(header: Header) -> str:
+    """Judge `t1` or `t2` by the times of the sequence; empty where they fit neither or are absent."""
     sequence = header.sequence.upper().split("\\")
     if "EP" in sequence or (("GR" in sequence or "GRADIENT" in sequence) and "SE" not in sequence):
         return ""

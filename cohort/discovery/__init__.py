@@ -1,1 +1,1 @@
-"""What finds studies: the competition's layout, or any tree of DICOM files."""
+"""What finds studies, in the competition's layout or in any tree of DICOM files, and reads them."""

@@ -10,9 +10,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from lsdc.cohort.dicom.files import PassedOver, list_files, looks_like_dicom, shown
+from lsdc.cohort.dicom.files import PassedOver, list_files, looks_like_dicom, path_text
 from lsdc.cohort.dicom.headers import other_modality
-from lsdc.cohort.dicom.pixels import opening_failed
+from lsdc.cohort.dicom.opening import opening_failed
 from lsdc.cohort.dicom.safe_attributes import number, text, tolerant
 from lsdc.cohort.discovery.sources import (
     Cohort,
@@ -27,13 +27,23 @@ from lsdc.runtime import Problem
 HEADER_TAGS = [
     "SOPClassUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "ImagePositionPatient",
 ]  # fmt: skip
-"""What is read of every file to find its series."""
+"""The attributes that are read of every file to find its series."""
 _IMAGE_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".img", ".mr"})
 
 
 @dataclass
 class Grouping:
-    """Files by study and series, and what was left out."""
+    """Files by study and series, and what was left out.
+
+    Parameters
+    ----------
+    groups : dict of str to dict of str to list of Path
+        Files by StudyInstanceUID and SeriesInstanceUID, or what stands in for them.
+    problems : list of Problem
+        Files that cannot be read.
+    passed_over : PassedOver
+        Files that are no MR image.
+    """
 
     groups: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -47,6 +57,16 @@ class Grouping:
 
 def discover_tree(root: Path) -> Cohort:
     """Find the studies in any tree of files.
+
+    Parameters
+    ----------
+    root : Path
+        An existing folder.
+
+    Returns
+    -------
+    Cohort
+        Studies of the split `new`, in order of their UIDs, without labels and coordinates.
 
     Raises
     ------
@@ -73,6 +93,18 @@ def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
 
     Files without the first belong to the study of their top folder under `root`, files without the second to
     the series of their own folder. Objects that are no MR image are counted, unreadable files recorded.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        Files below `root`.
+    root : Path
+        The folder whose subfolders stand in for absent UIDs.
+
+    Returns
+    -------
+    Grouping
+        Files by study and series, and what was left out.
     """
     grouping = Grouping()
     with tolerant():
@@ -82,7 +114,18 @@ def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
 
 
 def as_series(groups: dict[str, list[Path]]) -> tuple[SeriesSource, ...]:
-    """The series of a study, in order of their ids."""
+    """Make the series of a study from its grouped files.
+
+    Parameters
+    ----------
+    groups : dict of str to list of Path
+        Files by SeriesInstanceUID.
+
+    Returns
+    -------
+    tuple of SeriesSource
+        In order of their UIDs, with usable ids and no description.
+    """
     names = sorted(groups)
     return tuple(
         SeriesSource(series_id, tuple(groups[name]), None)
@@ -91,6 +134,7 @@ def as_series(groups: dict[str, list[Path]]) -> tuple[SeriesSource, ...]:
 
 
 def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
+    """Put a file into its series, or record why it is left out."""
     try:
         with path.open("rb") as stream:
             head = stream.read(132)
@@ -100,7 +144,7 @@ def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
             stream.seek(0)
             header = dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
     except Exception as error:  # noqa: BLE001 - a damaged file can make the parser fail in any way
-        grouping.problems.append(Problem(shown(path), *opening_failed(error)))
+        grouping.problems.append(opening_failed(error).problem(path))
         return
     reason = _no_image(header)
     if reason:
@@ -113,19 +157,22 @@ def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
 
 
 def _no_dicom(path: Path, head: bytes, grouping: Grouping) -> None:
+    """Record a file that is no DICOM file: singly where its name looks like one, else counted."""
     suffix = path.suffix.lower()
     if not head:
-        grouping.problems.append(Problem(shown(path), "the file is empty", "copy it again from its source"))
+        grouping.problems.append(
+            Problem(path_text(path), "the file is empty", "copy it again from its source")
+        )
     elif suffix in _IMAGE_SUFFIXES or suffix[1:].isdigit():
         remedy = "nothing to do, unless it should be an MR image; then copy it again"
-        grouping.problems.append(Problem(shown(path), "not a DICOM file", remedy))
+        grouping.problems.append(Problem(path_text(path), "not a DICOM file", remedy))
     else:
         grouping.passed_over.add(path, "not a DICOM file")
 
 
 def _no_image(header: Dataset) -> str:
-    """Why a file is left out; empty for MR images."""
-    if other := other_modality(header):
+    """Say why a file is left out; empty for MR images."""
+    if other := other_modality(text(header, "Modality")):
         return f"no MR image (modality {other})"
     if not number(header, "Rows") > 0:
         return "a DICOM object without an image"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lsdc.cohort.dicom.files import list_files, natural, shown
+from lsdc.cohort.dicom.files import list_files, natural_key, path_text
 from lsdc.cohort.discovery.dicom_tree import as_series, group_by_headers
 from lsdc.cohort.discovery.sources import (
     SPLITS,
@@ -16,6 +16,7 @@ from lsdc.cohort.discovery.sources import (
     SeriesSource,
     StudySource,
     unique_ids,
+    usable_id,
 )
 from lsdc.cohort.tables import read_coordinates, read_labels, read_series_descriptions
 from lsdc.runtime import Problem
@@ -24,9 +25,17 @@ _FOLDERS = {f"{split}_images": split for split in SPLITS}
 
 
 def layout_of(root: Path) -> tuple[Path, tuple[str, ...]] | None:
-    """The folder that holds the tables, and the splits to read; None where this is not the layout.
+    """Recognize the competition's layout.
 
-    `root` is that folder, or its `train_images` or `test_images`.
+    Parameters
+    ----------
+    root : Path
+        An existing folder: that which holds the tables, or its `train_images` or `test_images`.
+
+    Returns
+    -------
+    (Path, tuple of str) or None
+        The folder that holds the tables, and the splits to read; None where this is not the layout.
     """
     splits = tuple(split for name, split in _FOLDERS.items() if (root / name).is_dir())
     if splits:
@@ -39,6 +48,20 @@ def layout_of(root: Path) -> tuple[Path, tuple[str, ...]] | None:
 
 def discover_layout(root: Path, base: Path, splits: tuple[str, ...]) -> Cohort:
     """Find the studies of the given splits; every table is optional.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that the user gave.
+    base : Path
+        The folder that holds the tables.
+    splits : tuple of str
+        `train`, `test`, or both.
+
+    Returns
+    -------
+    Cohort
+        Studies in order of split and id; labels and coordinates where the split `train` is read and has them.
 
     Raises
     ------
@@ -68,7 +91,36 @@ def discover_layout(root: Path, base: Path, splits: tuple[str, ...]) -> Cohort:
     return Cohort(root, studies, labels, coordinates, tuple(problems))
 
 
+def study_in_layout(folder: Path) -> StudySource | None:
+    """Recognize a single study's folder of the competition's layout, without a visit to the other studies.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+
+    Returns
+    -------
+    StudySource or None
+        The study with its folder's name as id and its series described by the table; None where the folder does not
+        lie in `train_images` or `test_images`.
+
+    Raises
+    ------
+    TableError
+        When the table of series descriptions is malformed.
+    """
+    folder = folder.absolute()
+    images = folder.parent
+    if images.name not in _FOLDERS:
+        return None
+    split = _FOLDERS[images.name]
+    described = _descriptions(images.parent / f"{split}_series_descriptions.csv")
+    return _study(folder, usable_id(folder.name), split, described)
+
+
 def _descriptions(path: Path) -> Mapping[str, Mapping[str, str]]:
+    """Read the words for each series by study and series; empty where there is no table."""
     if not path.is_file():
         return {}
     result: dict[str, dict[str, str]] = {}
@@ -80,6 +132,7 @@ def _descriptions(path: Path) -> Mapping[str, Mapping[str, str]]:
 def _study(
     folder: Path, study_id: str, split: str, described: Mapping[str, Mapping[str, str]]
 ) -> StudySource:
+    """List the files of a study's folder, and record what cannot be used."""
     series: list[SeriesSource] = []
     problems: list[Problem] = []
     words = described.get(folder.name, {})
@@ -90,7 +143,7 @@ def _study(
         if files:
             series.append(SeriesSource(item.name, tuple(files), words.get(item.name)))
         elif not wrong:
-            problems.append(Problem(shown(item), "the series folder is empty", "copy the series again"))
+            problems.append(Problem(path_text(item), "the series folder is empty", "copy the series again"))
     if loose := _files(folder):
         grouping = group_by_headers(loose, folder)
         problems += grouping.all_problems
@@ -98,28 +151,32 @@ def _study(
             series += as_series(groups)
     for name in sorted(words.keys() - {item.name for item in inner}):
         reason = "the series is in the table of descriptions, but has no folder"
-        problems.append(Problem(shown(folder / name), reason, "copy the series again"))
+        problems.append(Problem(path_text(folder / name), reason, "copy the series again"))
     if not series and not problems:
-        problems.append(Problem(shown(folder), "the study folder holds no series", "copy the study again"))
+        problems.append(
+            Problem(path_text(folder), "the study folder holds no series", "copy the study again")
+        )
     return StudySource(study_id, split, tuple(series), tuple(problems))
 
 
 def _files(folder: Path) -> list[Path]:
+    """List the files that lie in a study's folder itself, in natural order."""
     try:
         return sorted(
             (path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")),
-            key=natural,
+            key=natural_key,
         )
     except OSError:  # `_folders` has recorded it
         return []
 
 
 def _folders(folder: Path, problems: list[Problem]) -> list[Path]:
+    """List the folders in a folder, or record that it cannot be listed."""
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
         reason = f"the folder cannot be listed ({error.strerror})"
-        problems.append(Problem(shown(folder), reason, "check its permissions"))
+        problems.append(Problem(path_text(folder), reason, "check its permissions"))
         return []
 
 
@@ -129,7 +186,7 @@ def _disagreements(
     labels: pd.DataFrame | None,
     coordinates: pd.DataFrame | None,
 ) -> list[Problem]:
-    """What tables and folders of the training part do not agree on, one record each."""
+    """Record what tables and folders of the training split do not agree on, once each."""
     problems = []
     present = {study.study_id: study for study in studies if study.split == "train"}
     if labels is not None:
@@ -150,8 +207,9 @@ def _disagreements(
 
 
 def _count(path: Path, what: str, names: list[str]) -> list[Problem]:
+    """Record once how many names something concerns, with the first three; nothing where there are none."""
     if not names:
         return []
     first = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     remedy = "nothing to do, unless ids or folders were changed by mistake"
-    return [Problem(shown(path), f"{len(names)} {what} ({first})", remedy)]
+    return [Problem(path_text(path), f"{len(names)} {what} ({first})", remedy)]

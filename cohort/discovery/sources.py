@@ -1,8 +1,9 @@
-"""Where studies lie, before any pixel is read."""
+"""Where studies are stored: what discovery finds before any pixel is read."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class DiscoveryError(LsdcError):
 
 @dataclass(frozen=True)
 class SeriesSource:
-    """Where a series lies.
+    """The files of a series, before they are read.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class SeriesSource:
     files : tuple of Path
         Its files, in natural order.
     description : str or None
-        The view's name in the cohort's table.
+        The view's name in the cohort's table; None where no table describes the series.
     """
 
     series_id: str
@@ -42,7 +43,7 @@ class SeriesSource:
 
 @dataclass(frozen=True)
 class StudySource:
-    """Where a study lies.
+    """The files of a study, before they are read; `read_study` reads it.
 
     Parameters
     ----------
@@ -51,9 +52,9 @@ class StudySource:
     split : str
         `train`, `test`, or `new` outside the competition's layout.
     series : tuple of SeriesSource
-        Its series.
+        Its series; may be empty.
     problems : tuple of Problem
-        Found on the way.
+        Files and folders of the study that cannot be used.
     """
 
     study_id: str
@@ -62,9 +63,9 @@ class StudySource:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cohort:
-    """Studies with what is known about them.
+    """The studies below a folder, with the tables beside them.
 
     Parameters
     ----------
@@ -72,8 +73,10 @@ class Cohort:
         The folder that was searched.
     studies : tuple of StudySource
         In order of split and id; ids are unique.
-    labels, coordinates : DataFrame or None
-        See `read_labels` and `read_coordinates`; None where there is no such table.
+    labels : DataFrame or None
+        Grades of the training studies, as `read_labels` gives them; None where there is no train.csv.
+    coordinates : DataFrame or None
+        Annotated points, as `read_coordinates` gives them; None where there is no train_label_coordinates.csv.
     problems : tuple of Problem
         Files that belong to no study, and what tables and folders do not agree on.
     """
@@ -84,10 +87,29 @@ class Cohort:
     coordinates: pd.DataFrame | None
     problems: tuple[Problem, ...] = ()
 
+    def __repr__(self) -> str:
+        """Name folder and counts in one line."""
+        splits = Counter(study.split for study in self.studies)
+        studies = ", ".join(f"{count} {split}" for split, count in splits.items()) or "none"
+        labeled = 0 if self.labels is None else len(self.labels)
+        return f"Cohort({str(self.root)!r}, studies: {studies}, labeled: {labeled}, problems: {len(self.problems)})"
+
 
 def usable_id(name: str) -> str:
-    """An id that row ids, file names and tables can hold.
+    """Turn a name into an id that row ids, file names and tables can hold.
 
+    Parameters
+    ----------
+    name : str
+        The name of a folder, or a UID.
+
+    Returns
+    -------
+    str
+        At most 100 letters, digits, underscores, dots and hyphens; `unnamed` where nothing is left.
+
+    Examples
+    --------
     >>> usable_id("4003253"), usable_id("1.2.840.1"), usable_id("left leg, 2nd try")
     ('4003253', '1.2.840.1', 'left-leg-2nd-try')
     """
@@ -95,8 +117,20 @@ def usable_id(name: str) -> str:
 
 
 def unique_ids(names: Iterable[str]) -> list[str]:
-    """Usable ids of names, made different where they would be the same.
+    """Turn names into usable ids, made different where they would be the same.
 
+    Parameters
+    ----------
+    names : iterable of str
+        Names of folders, or UIDs.
+
+    Returns
+    -------
+    list of str
+        One id per name, in the same order.
+
+    Examples
+    --------
     >>> unique_ids(["a b", "a-b"])
     ['a-b', 'a-b-2']
     """

@@ -6,16 +6,29 @@ from pathlib import Path
 
 from lsdc.cohort.dicom.series import read_series
 from lsdc.cohort.discovery.dicom_tree import discover_tree
-from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of
+from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of, study_in_layout
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource
 from lsdc.cohort.study import Series, Study
+from lsdc.runtime import Problem
+from lsdc.runtime.paths import PathLike
 
 
-def discover(root: Path) -> Cohort:
-    """Find the studies under `root`, and read the tables beside them.
+def discover(root: PathLike) -> Cohort:
+    """Find the studies below a folder, and read the tables beside them.
 
     A folder with `train_images` or `test_images`, or one of these folders itself, is the competition's
-    layout; any other is a tree of DICOM files, grouped by the UIDs in their headers.
+    layout; any other is a tree of DICOM files, grouped by the UIDs in their headers. No pixels are read.
+
+    Parameters
+    ----------
+    root : path
+        The folder.
+
+    Returns
+    -------
+    Cohort
+        The studies, the labels and annotated points where there are such tables, and a record of each file that
+        cannot be used.
 
     Raises
     ------
@@ -23,6 +36,12 @@ def discover(root: Path) -> Cohort:
         When there is no such folder, or no study in it.
     TableError
         When a table is malformed.
+
+    Examples
+    --------
+    >>> cohort = discover("cohort")  # doctest: +SKIP
+    >>> cohort.studies[0].study_id  # doctest: +SKIP
+    '4003253'
     """
     root = Path(root)
     try:
@@ -34,12 +53,55 @@ def discover(root: Path) -> Cohort:
     return discover_tree(root) if layout is None else discover_layout(root, *layout)
 
 
-def read_study(source: StudySource) -> Study:
-    """Read all series of a study; what cannot be read becomes a problem, never an exception."""
+def read_study(source: StudySource | PathLike) -> Study:
+    """Read all series of a study.
+
+    What cannot be read becomes a problem of the study, never an exception.
+
+    Parameters
+    ----------
+    source : StudySource or path
+        One of `Cohort.studies`; or the folder of a single study, which may lie in the competition's layout (its name
+        is then the study's id, and the table beside describes its series).
+
+    Returns
+    -------
+    Study
+        Series with pixels, planes and metadata; `problems` says what was left out.
+
+    Raises
+    ------
+    DiscoveryError
+        When `source` is a path and there is no such folder, or not exactly one study in it.
+    TableError
+        When `source` is a path and a table in it or beside it is malformed.
+
+    Examples
+    --------
+    >>> study = read_study("cohort/test_images/4003253")  # doctest: +SKIP
+    >>> study  # doctest: +SKIP
+    Study('4003253', Sagittal T2/STIR x 15, Sagittal T1 x 15, Axial T2 x 40; problems: 0)
+    """
+    problems: list[Problem] = []
+    if not isinstance(source, StudySource):
+        source, problems = _only_study(Path(source))
+    problems += source.problems
     series: list[Series] = []
-    problems = list(source.problems)
     for item in source.series:
-        found, wrong = read_series(item.series_id, item.files, item.description)
+        found, unread = read_series(item.series_id, item.files, item.description)
         series += found
-        problems += wrong
+        problems += unread
     return Study(source.study_id, tuple(series), tuple(problems))
+
+
+def _only_study(folder: Path) -> tuple[StudySource, list[Problem]]:
+    """Find the one study of a folder, and record what beside it cannot be used."""
+    if folder.is_dir() and (study := study_in_layout(folder)) is not None:
+        return study, []
+    cohort = discover(folder)
+    if len(cohort.studies) != 1:
+        raise DiscoveryError(
+            f"{folder}: holds {len(cohort.studies)} studies, and read_study takes a folder of exactly one; "
+            "find them with discover, and read each of its studies"
+        )
+    return cohort.studies[0], list(cohort.problems)

@@ -1,11 +1,12 @@
 from .contract import Stacker as Stacker
 from .convex_mix import ConvexMix as ConvexMix
-from .default import Tuned as Tuned
+from .default import DefaultStacker as DefaultStacker
 from .fixed import BestSingle as BestSingle
 from .fixed import PlainMean as PlainMean
 from .greedy import Greedy as Greedy
 from .pool import ContextPool as ContextPool
 from .pool import LogLinearPool as LogLinearPool
+from .pool_part import Shrinkage as Shrinkage
 from .prior import WeightedPrior as WeightedPrior
 from .registry import STACKERS as STACKERS
 from .registry import load_stacker as load_stacker

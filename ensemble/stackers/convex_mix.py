@@ -16,9 +16,10 @@ from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.metrics.official import Grades, Probabilities
 
-PARTS: dict[str, Callable[[], Stacker]] = {
-    part.name: part for part in (PlainMean, Simplex, LogLinearPool, ContextPool, Boosted, Neural)
+MIXED_STACKERS: dict[str, Callable[[], Stacker]] = {
+    stacker.name: stacker for stacker in (PlainMean, Simplex, LogLinearPool, ContextPool, Boosted, Neural)
 }
+"""The stackers that a `ConvexMix` mixes by default, by name."""
 
 
 class ConvexMix:
@@ -27,9 +28,20 @@ class ConvexMix:
     Parameters
     ----------
     parts : mapping of str to callable, optional
-        Stackers by name; default all.
+        Makers of fresh stackers, by their names. Default: all of `MIXED_STACKERS`.
     seed : int
-        For the inner folds.
+        Seed of the inner folds.
+
+    Attributes
+    ----------
+    members_ : tuple of str
+        All members seen in `fit`.
+    fitted_ : dict of str to Stacker
+        The stackers, fitted on all studies.
+    weights_ : Simplex
+        Fitted on the stackers' cross-fitted predictions as if they were members.
+    prior_ : WeightedPrior
+        Fitted on the same grades, for rows that no member has.
     """
 
     name: ClassVar[str] = "mix"
@@ -39,8 +51,21 @@ class ConvexMix:
         self.seed = seed
 
     def fit(self, predictions: Predictions, grades: Grades) -> Self:
-        """Weight cross-fitted stackers, then fit them on all studies."""
-        parts = PARTS if self.parts is None else self.parts
+        """Weight cross-fitted stackers, then fit them on all studies.
+
+        Parameters
+        ----------
+        predictions : Predictions
+            The members' out-of-fold predictions of n studies.
+        grades : (n, 5, 5) int8
+            Grades of the same studies; -1 where unlabeled.
+
+        Returns
+        -------
+        ConvexMix
+            Itself.
+        """
+        parts = MIXED_STACKERS if self.parts is None else self.parts
         predictions, grades = labeled(predictions, grades)
         folds = inner_folds(len(grades), self.seed)
         cubes = np.empty((len(parts), *predictions.cubes.shape[1:]))
@@ -56,14 +81,31 @@ class ConvexMix:
         return self
 
     def predict(self, predictions: Predictions) -> Probabilities:
-        """Mix what the stackers say."""
+        """Average what the stackers predict by their weights.
+
+        Parameters
+        ----------
+        predictions : Predictions
+            Of any n studies, by any of the members.
+
+        Returns
+        -------
+        (n, 5, 5, 3) float
+            Probabilities; the prior where no member has the row.
+        """
         given = predictions.of(self.members_)
         cubes = np.stack([part.predict(given) for part in self.fitted_.values()])
         mixed = self.weights_.predict(Predictions(tuple(self.fitted_), given.studies, cubes))
-        return given.or_prior(mixed, self.prior_.shares_)
+        return given.or_prior(mixed, self.prior_.fractions_)
 
     def state(self) -> dict[str, Any]:
-        """Weights and parts."""
+        """Give what was fitted.
+
+        Returns
+        -------
+        dict
+            `members`, and the states of the `weights`, of the `parts` by name, and of the `prior`.
+        """
         parts = {name: part.state() for name, part in self.fitted_.items()}
         return {
             "members": list(self.members_),
@@ -74,11 +116,22 @@ class ConvexMix:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
-        """From `state`; parts are known by their names."""
-        known: dict[str, Any] = PARTS
+        """Make a fitted mix from its state; the stackers in it must be among `MIXED_STACKERS`.
+
+        Parameters
+        ----------
+        state : dict
+            What `state` returned.
+
+        Returns
+        -------
+        ConvexMix
+            Predicts the same.
+        """
+        known: dict[str, Any] = MIXED_STACKERS
         mix = cls()
         mix.members_ = tuple(state["members"])
         mix.prior_ = WeightedPrior.restore(state["prior"])
         mix.weights_ = Simplex.restore(state["weights"])
-        mix.fitted_ = {name: known[name].restore(own) for name, own in state["parts"].items()}
+        mix.fitted_ = {name: known[name].restore(fitted) for name, fitted in state["parts"].items()}
         return mix

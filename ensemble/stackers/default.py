@@ -8,16 +8,20 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from lsdc.cohort.vocabulary import Family
 from lsdc.ensemble.predictions import Predictions, labeled
 from lsdc.ensemble.stackers.evidence import gather
-from lsdc.ensemble.stackers.pool import PoolPart, apply_part
+from lsdc.ensemble.stackers.pool_part import PoolPart, apply_part
 from lsdc.ensemble.stackers.prior import WeightedPrior
-from lsdc.ensemble.tuning.mix_problem import LEARNERS, POOLS, MixProblem, mix
-from lsdc.ensemble.tuning.search import minimize, open_storage
+from lsdc.ensemble.stackers.row_stacker import RowStacker
+from lsdc.ensemble.tuning.mix_problem import MixProblem
+from lsdc.ensemble.tuning.mixing import LEARNERS, POOLS, mix_family
+from lsdc.ensemble.tuning.search import minimize
+from lsdc.ensemble.tuning.storage import open_storage
 from lsdc.metrics.official import CONDITIONS_OF, FAMILIES, Grades, Probabilities
 
 
-class Tuned:
+class DefaultStacker:
     """Per family a convex mix of the members and of stackers that learn, with a temperature.
 
     Optuna tunes the weights of the mix, the pools' shrinkage and the temperature against the official score of
@@ -27,18 +31,30 @@ class Tuned:
     Parameters
     ----------
     trials : int
-        Points to try.
+        Number of points to try, the six starting points included; with fewer, the later starts are left out.
     seed : int
-        For the inner folds and the sampler.
+        Seed of the inner folds, the learners and the sampler.
     storage : Path, str or None
-        Journal file or database URL that keeps the trials; in memory by default.
+        Journal file or database URL that keeps the trials, so that a killed fit resumes. By default they are in
+        memory and gone with the process, and no progress bar is drawn.
 
     Attributes
     ----------
+    members_ : tuple of str
+        All members seen in `fit`.
     weights_ : dict of Family to dict of str to float
-        Of members and pools; sum to 1.
+        Positive weights of members and stackers; they sum to 1.
+    temperature_ : dict of Family to float
+        See `lsdc.ensemble.tuning.mixing.mix_family`.
+    parts_ : dict of Family to dict of str to PoolPart
+        The pools with a weight, fitted on all studies.
+    learners_ : dict of str to RowStacker
+        The learners with a weight in some family, fitted on all studies.
     gains_ : dict of Family to float
-        What the search seems to gain over the plain mean on the inner folds; positive is better.
+        What the search seems to gain over the plain mean on the inner folds; positive is better, 0 where the plain
+        mean is kept.
+    prior_ : WeightedPrior
+        Fitted on the same grades, for rows that no member has.
     """
 
     name: ClassVar[str] = "tuned"
@@ -49,7 +65,27 @@ class Tuned:
         self.storage = storage
 
     def fit(self, predictions: Predictions, grades: Grades) -> Self:
-        """Search, then fit what is used on all studies."""
+        """Search, then fit what is used on all studies.
+
+        Parameters
+        ----------
+        predictions : Predictions
+            The members' out-of-fold predictions of n studies.
+        grades : (n, 5, 5) int8
+            Grades of the same studies; -1 where unlabeled.
+
+        Returns
+        -------
+        DefaultStacker
+            Itself.
+
+        Raises
+        ------
+        ConfigError
+            When the storage cannot be reached, or holds trials on other data.
+        ArtefactError
+            When the journal is damaged.
+        """
         with threadpool_limits(1):  # small products, for which a second thread only waits
             return self._fit(predictions, grades)
 
@@ -58,31 +94,45 @@ class Tuned:
         problem = MixProblem(predictions, grades, self.seed)
         search = problem.search(self.trials, self.seed)
         best = minimize(search, problem.losses, open_storage(self.storage), show=self.storage is not None)
+        self.members_ = predictions.members
         self.prior_ = WeightedPrior().fit(predictions, grades)
-        self.weights_, self.temperature_, self.parts_, self.gains_ = {}, {}, {}, {}
-        for family in FAMILIES:
+        self._clear()
+        for family, space in problem.spaces.items():
             chosen, self.gains_[family] = problem.settle(family, best)
-            weights = problem.weights(family, chosen)
+            weights = space.weights(chosen)
             self.weights_[family] = {name: weight for name, weight in weights.items() if weight > 0}
-            self.temperature_[family] = chosen[f"{family}.temperature"]
-            self.parts_[family] = {
-                name: problem.fit_pool(family, name, problem.shrinkage(family, chosen), None)
-                for name in self.weights_[family]
-                if name in POOLS
-            }
+            self.temperature_[family] = space.temperature(chosen)
+            self.parts_[family] = problem.fit_pools(family, chosen)
         used = {name for weights in self.weights_.values() for name in weights}
-        self.learners_ = {
+        self.learners_: dict[str, RowStacker] = {
             name: learner(self.seed).fit(predictions, grades)
             for name, learner in LEARNERS.items()
             if name in used
         }
-        self.members_ = predictions.members
         return self
 
+    def _clear(self) -> None:
+        """Forget what an earlier fit found for the families."""
+        self.weights_: dict[Family, dict[str, float]] = {}
+        self.temperature_: dict[Family, float] = {}
+        self.parts_: dict[Family, dict[str, PoolPart]] = {}
+        self.gains_: dict[Family, float] = {}
+
     def predict(self, predictions: Predictions) -> Probabilities:
-        """Mix the members present and the pools."""
+        """Mix the members present and the stackers.
+
+        Parameters
+        ----------
+        predictions : Predictions
+            Of any n studies, by any of the members.
+
+        Returns
+        -------
+        (n, 5, 5, 3) float
+            Probabilities; the prior where no member has the row.
+        """
         given = predictions.of(self.members_)
-        prior = self.prior_.shares_
+        prior = self.prior_.fractions_
         out = np.empty(given.cubes.shape[1:])
         learned = {name: learner.predict(given) for name, learner in self.learners_.items()}
         for family, conditions in CONDITIONS_OF.items():
@@ -91,31 +141,30 @@ class Tuned:
                 for name, part in self.parts_[family].items()
             }
             stacked |= {name: cube[:, conditions] for name, cube in learned.items()}
-            out[:, conditions] = mix(
+            out[:, conditions] = mix_family(
                 given, family, stacked, self.weights_[family], self.temperature_[family], prior
             )
         return out
 
     @property
     def is_plain_mean(self) -> bool:
-        """Whether nothing was found that beats the plain mean."""
+        """Whether nothing was found that surely beats the plain mean."""
         return all(gain == 0 for gain in self.gains_.values())
 
     def state(self) -> dict[str, Any]:
-        """Weights, temperatures, pools and prior."""
+        """Give what was fitted.
+
+        Returns
+        -------
+        dict
+            `members`; weights, temperature, gain and pools by `families`; the states of `learners` and `prior`.
+        """
         families = {
             family.value: {
                 "weights": self.weights_[family],
                 "temperature": self.temperature_[family],
                 "gain": self.gains_[family],
-                "pools": {
-                    name: {
-                        "members": list(part.members),
-                        "weights": part.weights.tolist(),
-                        "bias": part.bias.tolist(),
-                    }
-                    for name, part in self.parts_[family].items()
-                },
+                "pools": {name: part.state() for name, part in self.parts_[family].items()},
             }
             for family in FAMILIES
         }
@@ -129,21 +178,29 @@ class Tuned:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
-        """From `state`; it predicts, and is not meant to be fitted again."""
+        """Make a fitted stacker from its state; it predicts, and is not meant to be fitted again.
+
+        Parameters
+        ----------
+        state : dict
+            What `state` returned.
+
+        Returns
+        -------
+        DefaultStacker
+            Predicts the same.
+        """
         stack = cls()
         stack.members_ = tuple(state["members"])
         stack.prior_ = WeightedPrior.restore(state["prior"])
-        stack.weights_, stack.temperature_, stack.parts_, stack.gains_ = {}, {}, {}, {}
-        stack.learners_ = {name: LEARNERS[name].restore(own) for name, own in state["learners"].items()}
+        stack._clear()
+        stack.learners_ = {
+            name: LEARNERS[name].restore(learner) for name, learner in state["learners"].items()
+        }
         for family in FAMILIES:
-            own = state["families"][family.value]
-            stack.weights_[family] = dict(own["weights"])
-            stack.temperature_[family] = float(own["temperature"])
-            stack.gains_[family] = float(own["gain"])
-            stack.parts_[family] = {
-                name: PoolPart(
-                    tuple(part["members"]), np.array(part["weights"]), np.array(part["bias"]).reshape(5, 3)
-                )
-                for name, part in own["pools"].items()
-            }
+            fitted = state["families"][family.value]
+            stack.weights_[family] = dict(fitted["weights"])
+            stack.temperature_[family] = float(fitted["temperature"])
+            stack.gains_[family] = float(fitted["gain"])
+            stack.parts_[family] = {name: PoolPart.restore(part) for name, part in fitted["pools"].items()}
         return stack

@@ -1,4 +1,4 @@
-"""What stackers that look around see: log probabilities of a target's members, and of its neighbors."""
+"""What stackers see that also use neighbors: log probabilities of a target's members, and of its neighbors."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ FLOOR = 1e-4
 
 @dataclass(frozen=True)
 class Evidence:
-    """Features of the rows of one family.
+    """Features of the rows of one family, of which a stacker makes its predictions.
 
     Parameters
     ----------
     family : Family
-        Which.
+        The family; it has c conditions.
     names : tuple of str
-        Of the features: first `members` members of the family, then the context.
+        Names of the f features: first the members, then the context.
     members : int
-        How many of them are members.
+        Number of features that are members.
     values : (f, n, c, 5, 3) float
-        Centered log probabilities: feature, study, condition of the family, level, grade.
+        Centered log probabilities by feature, study, condition of the family, level and grade.
     """
 
     family: Family
@@ -38,8 +38,20 @@ class Evidence:
 
 
 def centered_logs(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log probabilities less their mean over the grades; (..., 3).
+    """Take the logarithm of probabilities and subtract its mean over the grades.
 
+    Parameters
+    ----------
+    probabilities : (..., 3) float
+        Rows that sum to 1; values below 0.0001 are raised to it.
+
+    Returns
+    -------
+    (..., 3) float
+        Rows sum to zero, and softmax gives the probabilities back.
+
+    Examples
+    --------
     >>> centered_logs(np.array([0.25, 0.25, 0.25])).tolist()
     [0.0, 0.0, 0.0]
     """
@@ -48,13 +60,39 @@ def centered_logs(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def members_of(predictions: Predictions, family: Family) -> tuple[str, ...]:
-    """Members that have any row of a family."""
+    """List the members that have any row of a family.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of all members.
+    family : Family
+        The family.
+
+    Returns
+    -------
+    tuple of str
+        Their names, in the order of the predictions.
+    """
     covered = np.any(has_rows(predictions.cubes[:, :, CONDITIONS_OF[family]]), axis=(1, 2, 3))
     return tuple(name for name, some in zip(predictions.members, covered) if some)
 
 
 def pooled_logs(predictions: Predictions, prior: Probabilities) -> NDArray[np.float64]:
-    """Mean of the present members' centered log probabilities, (n, 5, 5, 3); the prior's where none is."""
+    """Average the centered log probabilities of the members present.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of all members, for n studies.
+    prior : (5, 5, 3) float
+        Probabilities for rows that no member has.
+
+    Returns
+    -------
+    (n, 5, 5, 3) float
+        Their mean; the centered logs of the prior where no member is present.
+    """
     present = predictions.present[..., None]
     logs = np.where(present, centered_logs(np.where(present, predictions.cubes, 1.0)), 0.0)
     count = present.sum(axis=0)
@@ -66,38 +104,44 @@ def gather(
 ) -> Evidence:
     """Collect the evidence for one family.
 
-    A member without a row says what the members present say on average; where none is present, the prior speaks.
+    A member without a row is replaced by the mean of the members present; where none is present, by the prior.
     Context is how far the mean of the members departs from the prior at the level above and below, on the other
     side, and in the other families at the level; left and right see each other alike.
 
     Parameters
     ----------
     predictions : Predictions
-        Of all members.
+        Of all members, for n studies.
     prior : (5, 5, 3) float
-        The weighted prior.
+        The weighted prior by condition, level and grade.
     family : Family
-        Whose rows.
+        The family whose rows are described.
     members : tuple of str
-        The family's members, in the order wanted.
+        The family's members, in the order wanted; where there is none, the prior is the only feature.
     context : bool
-        Whether to look around.
+        Whether neighboring targets become features as well.
+
+    Returns
+    -------
+    Evidence
+        Of the n studies.
     """
     conditions = CONDITIONS_OF[family]
     pooled = pooled_logs(predictions, prior)
-    own = predictions.of(members)
+    chosen = predictions.of(members)
     logs = [
         np.where(present[..., None], centered_logs(np.where(present[..., None], cube, 1.0)), pooled)
-        for cube, present in zip(own.cubes, own.present)
+        for cube, present in zip(chosen.cubes, chosen.present)
     ] or [pooled]
     features = dict(zip(members or ("prior",), (log[:, conditions] for log in logs)))
     n_members = len(features)
     if context:
-        features |= _around(pooled - centered_logs(prior), family)
+        features |= _context(pooled - centered_logs(prior), family)
     return Evidence(family, tuple(features), n_members, np.stack(list(features.values())))
 
 
-def _around(departure: NDArray[np.float64], family: Family) -> dict[str, NDArray[np.float64]]:
+def _context(departure: NDArray[np.float64], family: Family) -> dict[str, NDArray[np.float64]]:
+    """Look up the departure (n, 5, 5, 3) from the prior at the neighbors of each of the family's targets."""
     conditions = CONDITIONS_OF[family]
     above, below = np.zeros_like(departure), np.zeros_like(departure)
     above[:, :, 1:], below[:, :, :-1] = departure[:, :, :-1], departure[:, :, 1:]

@@ -11,12 +11,23 @@ from lsdc.ensemble.tuning.objective import FamilyLoss, Weights
 
 
 class PlainMean(WeightedStacker):
-    """All members count alike."""
+    """The mean of the members present in each row; all count alike. The baseline that a stack must beat."""
 
     name: ClassVar[str] = "plain_mean"
 
     def choose(self, loss: FamilyLoss) -> Weights:
-        """Equal weights."""
+        """Give every member the same weight.
+
+        Parameters
+        ----------
+        loss : FamilyLoss
+            Loss of the family as a function of weights; only its members matter here.
+
+        Returns
+        -------
+        (m,) float
+            Ones.
+        """
         return np.ones(len(loss.members))
 
 
@@ -26,6 +37,17 @@ class BestSingle(WeightedStacker):
     name: ClassVar[str] = "best_single"
 
     def choose(self, loss: FamilyLoss) -> Weights:
-        """All weight on the best; the first of equals."""
+        """Put all weight on the member with the lowest loss.
+
+        Parameters
+        ----------
+        loss : FamilyLoss
+            Loss of the family as a function of weights.
+
+        Returns
+        -------
+        (m,) float
+            1 for the best member, the first of equals; 0 for the others.
+        """
         singles = np.eye(len(loss.members))
         return singles[int(np.argmin([loss(single) for single in singles]))]

@@ -13,12 +13,14 @@ from lsdc.ensemble.tuning.objective import FamilyLoss, Weights
 class Greedy(WeightedStacker):
     """Caruana's ensemble selection: add the member that helps most, again and again, with replacement.
 
-    Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble selection from libraries of models, ICML 2004.
-
     Parameters
     ----------
     steps : int
-        Members to add; the best prefix counts.
+        Number of additions; the best of all intermediate selections counts, so more steps never fit worse.
+
+    References
+    ----------
+    Caruana, Niculescu-Mizil, Crew and Ksikes: Ensemble selection from libraries of models, ICML 2004.
     """
 
     name: ClassVar[str] = "greedy"
@@ -27,7 +29,18 @@ class Greedy(WeightedStacker):
         self.steps = steps
 
     def choose(self, loss: FamilyLoss) -> Weights:
-        """How often each member was chosen in the best prefix."""
+        """Count how often each member is in the best selection.
+
+        Parameters
+        ----------
+        loss : FamilyLoss
+            Loss of the family as a function of weights.
+
+        Returns
+        -------
+        (m,) float
+            Whole numbers, at least one of them positive.
+        """
         counts = best = np.zeros(len(loss.members))
         lowest = np.inf
         for _ in range(self.steps):

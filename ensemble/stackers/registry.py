@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.convex_mix import ConvexMix
-from lsdc.ensemble.stackers.default import Tuned
+from lsdc.ensemble.stackers.default import DefaultStacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.greedy import Greedy
 from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
@@ -15,6 +15,7 @@ from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import fingerprint, read_json, write_json
+from lsdc.runtime.paths import PathLike
 
 STACKERS: dict[str, type[Stacker]] = {
     stacker.name: stacker
@@ -29,26 +30,45 @@ STACKERS: dict[str, type[Stacker]] = {
         Boosted,
         Neural,
         ConvexMix,
-        Tuned,
+        DefaultStacker,
     )
 }
 """All stackers by name."""
 
 
-def save_stacker(path: Path, stacker: Stacker) -> None:
-    """Write a fitted stacker as JSON, with a hash by which damage is seen before anything is made of it."""
+def save_stacker(path: PathLike, stacker: Stacker) -> None:
+    """Write a fitted stacker as JSON, with a hash by which damage is seen before anything is made of it.
+
+    Parameters
+    ----------
+    path : path
+        The file; it appears whole or not at all.
+    stacker : Stacker
+        Fitted; its `name` must be in `STACKERS` for the file to be read again.
+    """
     state = {"stacker": stacker.name, **stacker.state()}
-    write_json(path, {**state, "hash": fingerprint(state)})
+    write_json(Path(path), {**state, "hash": fingerprint(state)})
 
 
-def load_stacker(path: Path) -> Stacker:
+def load_stacker(path: PathLike) -> Stacker:
     """Read a fitted stacker.
+
+    Parameters
+    ----------
+    path : path
+        Written by `save_stacker`.
+
+    Returns
+    -------
+    Stacker
+        Predicts as the one that was saved, bit by bit.
 
     Raises
     ------
     ArtefactError
         When the file is absent, damaged, or of a stacker that this version does not know.
     """
+    path = Path(path)
     state = read_json(path)
     name = state.get("stacker") if isinstance(state, dict) else None
     if name not in STACKERS:

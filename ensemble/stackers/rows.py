@@ -3,101 +3,43 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import Family, Grade, Level
-from lsdc.ensemble.predictions import Predictions, labeled
-from lsdc.ensemble.stackers.evidence import gather, members_of
-from lsdc.ensemble.stackers.prior import WeightedPrior
-from lsdc.metrics.official import CONDITIONS_OF, FAMILIES, GRADE_WEIGHTS, Grades, Probabilities
-
-
-class RowStacker(ABC):
-    """A classifier per family on the log probabilities of a row, of its neighbors, and its level.
-
-    Rows weigh 1, 2, 4 by grade. A family without any label keeps the prior.
-    """
-
-    name: ClassVar[str]
-
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
-
-    @abstractmethod
-    def fit_rows(self, features: NDArray, grades: NDArray, weights: NDArray) -> dict[str, Any]:
-        """Fit on rows (n, f) with grades (n,); the state of the classifier as JSON holds it."""
-
-    @staticmethod
-    @abstractmethod
-    def predict_rows(state: dict[str, Any], features: NDArray) -> NDArray[np.float64]:
-        """Probabilities (n, 3)."""
-
-    def fit(self, predictions: Predictions, grades: Grades) -> Self:
-        """Fit a classifier per family."""
-        predictions, grades = labeled(predictions, grades)
-        self.prior_ = WeightedPrior().fit(predictions, grades)
-        self.names_ = predictions.members
-        self.members_ = {family: members_of(predictions, family) for family in FAMILIES}
-        self.states_: dict[Family, dict[str, Any]] = {}
-        for family, conditions in CONDITIONS_OF.items():
-            own = grades[:, conditions]
-            known = own >= 0
-            if not known.any():
-                continue
-            features = self._features(predictions, family)[known]
-            self.states_[family] = self.fit_rows(features, own[known], GRADE_WEIGHTS[own[known]])
-        return self
-
-    def predict(self, predictions: Predictions) -> Probabilities:
-        """Probabilities of every row."""
-        given = predictions.of(self.names_)
-        out = self.prior_.predict(given)
-        for family, state in self.states_.items():
-            features = self._features(given, family)
-            flat = self.predict_rows(state, features.reshape(-1, features.shape[-1]))
-            out[:, CONDITIONS_OF[family]] = flat.reshape(*features.shape[:3], len(Grade))
-        return given.or_prior(out, self.prior_.shares_)
-
-    def _features(self, predictions: Predictions, family: Family) -> NDArray[np.float64]:
-        """(n, c, 5, f): two log ratios for each piece of evidence, and the level."""
-        evidence = gather(predictions, self.prior_.shares_, family, self.members_[family], context=True)
-        shape = evidence.values.shape[1:4]
-        logs = np.moveaxis(evidence.values[..., 1:] - evidence.values[..., :1], 0, -2).reshape(*shape, -1)
-        levels = np.broadcast_to(np.eye(len(Level)), (*shape, len(Level)))
-        return np.concatenate([logs, levels], axis=-1)
-
-    def state(self) -> dict[str, Any]:
-        """The classifiers and the prior."""
-        return {
-            "seed": self.seed,
-            "names": list(self.names_),
-            "members": {family.value: list(names) for family, names in self.members_.items()},
-            "families": {family.value: state for family, state in self.states_.items()},
-            "prior": self.prior_.state(),
-        }
-
-    @classmethod
-    def restore(cls, state: dict[str, Any]) -> Self:
-        """From `state`."""
-        stacker = cls(int(state["seed"]))
-        stacker.prior_ = WeightedPrior.restore(state["prior"])
-        stacker.names_ = tuple(state["names"])
-        stacker.members_ = {Family(name): tuple(members) for name, members in state["members"].items()}
-        stacker.states_ = {Family(name): own for name, own in state["families"].items()}
-        return stacker
+from lsdc.cohort.vocabulary import Grade
+from lsdc.ensemble.stackers.row_stacker import RowStacker
 
 
 class Boosted(RowStacker):
-    """Shallow, strongly shrunk LightGBM trees."""
+    """Shallow, strongly shrunk LightGBM trees on the log probabilities of a row and its neighbors.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the drawing of rows and features.
+    """
 
     name: ClassVar[str] = "lightgbm_context"
 
     def fit_rows(self, features: NDArray, grades: NDArray, weights: NDArray) -> dict[str, Any]:
-        """Fit a fixed number of small steps."""
+        """Fit 150 small steps of boosting.
+
+        Parameters
+        ----------
+        features : (n, f) float
+            A row per labeled target.
+        grades : (n,) int8
+            0 to 2, none missing.
+        weights : (n,) float
+            How much each row counts.
+
+        Returns
+        -------
+        dict
+            `trees`: the model in LightGBM's text format.
+        """
         import lightgbm
 
         parameters = {
@@ -121,19 +63,53 @@ class Boosted(RowStacker):
 
     @staticmethod
     def predict_rows(state: dict[str, Any], features: NDArray) -> NDArray[np.float64]:
-        """Probabilities (n, 3)."""
+        """Predict rows with the boosted trees.
+
+        Parameters
+        ----------
+        state : dict
+            What `fit_rows` returned.
+        features : (n, f) float
+            A row per target.
+
+        Returns
+        -------
+        (n, 3) float
+            Probabilities; rows sum to 1.
+        """
         import lightgbm
 
         return np.asarray(lightgbm.Booster(model_str=state["trees"]).predict(features, num_threads=1), float)
 
 
 class Neural(RowStacker):
-    """One hidden layer, fitted on all rows at once; its biases and weights are kept as numbers."""
+    """A neural network with one hidden layer of 16 units on the log probabilities of a row and its neighbors.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the initial weights.
+    """
 
     name: ClassVar[str] = "neural_context"
 
     def fit_rows(self, features: NDArray, grades: NDArray, weights: NDArray) -> dict[str, Any]:
-        """Fit with strong weight decay; features are standardized."""
+        """Fit with strong weight decay on standardized features.
+
+        Parameters
+        ----------
+        features : (n, f) float
+            A row per labeled target.
+        grades : (n,) int8
+            0 to 2, none missing.
+        weights : (n,) float
+            How much each row counts.
+
+        Returns
+        -------
+        dict
+            `center` and `scale` of the features, `layers` and `biases` of the network, as lists of numbers.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPClassifier
 
@@ -157,7 +133,20 @@ class Neural(RowStacker):
 
     @staticmethod
     def predict_rows(state: dict[str, Any], features: NDArray) -> NDArray[np.float64]:
-        """Probabilities (n, 3)."""
+        """Predict rows with the neural network.
+
+        Parameters
+        ----------
+        state : dict
+            What `fit_rows` returned.
+        features : (n, f) float
+            A row per target.
+
+        Returns
+        -------
+        (n, 3) float
+            Probabilities; rows sum to 1.
+        """
         from scipy.special import softmax
 
         (first, last), (one, two) = map(np.array, state["layers"]), map(np.array, state["biases"])

@@ -18,7 +18,18 @@ class Simplex(WeightedStacker):
     name: ClassVar[str] = "simplex"
 
     def choose(self, loss: FamilyLoss) -> Weights:
-        """The best weights found from equal weights and from the greedy choice."""
+        """Find the weights with the lowest loss, beginning at equal weights and at the greedy choice.
+
+        Parameters
+        ----------
+        loss : FamilyLoss
+            Loss of the family as a function of weights.
+
+        Returns
+        -------
+        (m,) float
+            Not negative; never worse than either start.
+        """
         n = len(loss.members)
         greedy = Greedy().choose(loss)
         starts = [np.full(n, 1 / n), greedy / greedy.sum()]

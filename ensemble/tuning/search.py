@@ -1,14 +1,14 @@
-"""Search with Optuna: seeded, from good points on, in a storage that killed or parallel workers share."""
+"""Search with Optuna: seeded, beginning at good points, in a storage that killed or parallel workers share."""
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lsdc.ensemble.tuning.storage import ignore_experimental_warnings
 from lsdc.runtime import ArtefactError, ConfigError
 from lsdc.runtime.console import track
 
@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
 
-JOURNAL = "optuna.journal"
-Report = Callable[[int, float], None]
-Objective = Callable[[Mapping[str, float], Report], Mapping[str, float]]
-"""Losses by name at a point, the one to minimize under `Search.metric`; tells how it stands at each step."""
+Point = Mapping[str, float]
+"""A value for each parameter of a search, by name."""
+ReportStep = Callable[[int, float], None]
+"""Called by an objective with the number of a step and the loss on it, so that hopeless trials end early."""
+Objective = Callable[[Point, ReportStep], Mapping[str, float]]
+"""From a point to losses by name, among them the one to minimize, `Search.metric`; reports each step's loss."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a parameter; `log` for scales."""
+    """Bounds of a parameter.
+
+    Parameters
+    ----------
+    low, high : float
+        Smallest and largest value.
+    log : bool
+        Draw on a logarithmic scale, for parameters that are factors; `low` must then be positive.
+    """
 
     low: float = 0.0
     high: float = 1.0
@@ -33,33 +43,33 @@ class Range:
 
 @dataclass(frozen=True)
 class Search:
-    """What to search.
+    """Where to search, and how long.
 
     Parameters
     ----------
     study : str
-        Name of the Optuna study.
+        Name of the Optuna study in the storage.
     metric : str
-        Name of what is minimized.
+        Name of the loss that is minimized, among those that the objective returns.
     blocks : sequence of mapping of str to Range
-        Parameters. After the starts one block at a time is searched, the others stay at the best point: losses
-        that are sums over the blocks need no more.
+        All parameters, in groups. After the starts one block at a time is searched while the others stay at the
+        best point: losses that are sums over the blocks need no more.
     starts : sequence of mapping of str to float
-        Points to try first.
+        Points to try first, with a value for every parameter.
     trials : int
-        Points to try altogether.
+        Number of points to try, starts included.
     seed : int
-        For the sampler.
+        Seed of the sampler.
     problem : str
-        Hash of what the objective depends on; a storage with another one is refused.
+        Hash of what the objective depends on; a storage that holds the study with another hash is refused.
     note : str
-        What the dashboard says of the study, Markdown.
+        Explanation of the study for the dashboard, in Markdown.
     """
 
     study: str
     metric: str
     blocks: Sequence[Mapping[str, Range]]
-    starts: Sequence[Mapping[str, float]]
+    starts: Sequence[Point]
     trials: int
     seed: int = 0
     problem: str = ""
@@ -67,53 +77,25 @@ class Search:
 
     @property
     def ranges(self) -> dict[str, Range]:
-        """All parameters."""
+        """All parameters of all blocks."""
         return {name: bounds for block in self.blocks for name, bounds in block.items()}
 
 
-def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
-    """Storage for trials.
+def check_trials(trials: int) -> None:
+    """Refuse a search without a trial.
 
     Parameters
     ----------
-    where : Path, str or None
-        A journal file, a database's URL (`postgresql://user@host/name`, `sqlite:///file`), or memory.
-    heartbeat : int
-        Seconds between a worker's signs of life in a database; after four without one its trial is tried again.
+    trials : int
+        Number of trials asked for.
 
     Raises
     ------
-    ArtefactError
-        When the journal is damaged.
     ConfigError
-        When the database cannot be reached.
+        When it is below 1.
     """
-    from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-    from optuna.storages.journal import JournalFileBackend
-
-    if where is None:
-        return InMemoryStorage()
-    with warnings.catch_warnings():
-        _quiet(warnings)
-        if isinstance(where, str):
-            try:
-                return RDBStorage(
-                    _with_driver(where),
-                    heartbeat_interval=heartbeat,
-                    grace_period=4 * heartbeat,
-                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=3),
-                )
-            except Exception as error:  # every driver fails in its own way
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                raise ConfigError(f"--storage: cannot open the database ({reason})") from error
-        if where.is_file():
-            _drop_unfinished_line(where)
-        try:
-            return JournalStorage(JournalFileBackend(str(where)))
-        except (KeyError, ValueError) as error:
-            raise ArtefactError(
-                f"{where}: a damaged Optuna journal ({error}); fit to a new folder"
-            ) from error
+    if trials < 1:
+        raise ConfigError(f"trials must be at least 1, not {trials}")
 
 
 def minimize(
@@ -123,62 +105,97 @@ def minimize(
 
     Workers that share a database share the study. One worker with the same seed finds the same point, whether
     or not it was interrupted; what is finished is not repeated, what a killed worker had begun is tried again.
-    `show` draws a progress bar.
+
+    Parameters
+    ----------
+    search : Search
+        Parameters, starts and number of trials.
+    objective : callable
+        Losses by name at a point; see `Objective`.
+    storage : BaseStorage
+        Made by `open_storage`; trials that it already holds count.
+    show : bool
+        Draw a progress bar.
+
+    Returns
+    -------
+    dict of str to float
+        The point with the lowest loss, a value for every parameter.
 
     Raises
     ------
     ConfigError
         When the storage holds another search of the same name.
+    ArtefactError
+        When as many trials failed as were asked for, because no loss is a number.
     """
     import optuna
-    from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    finished = (TrialState.COMPLETE, TrialState.PRUNED)
-
-    def ask(trial: optuna.Trial) -> float:
-        point = {
-            name: trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
-            for name, bounds in search.ranges.items()
-        }
-
-        def report(step: int, value: float) -> None:
-            trial.report(value, step)
-            if trial.number >= len(search.starts) and trial.should_prune():
-                raise optuna.TrialPruned
-
-        losses = objective(point, report)
-        for name, value in losses.items():
-            trial.set_user_attr(name, value)
-        return losses[search.metric]
-
-    def steps(study: optuna.Study) -> Iterator[None]:
-        while True:
-            trials = study.get_trials(deepcopy=False)
-            if sum(trial.state == TrialState.FAIL for trial in trials) > search.trials:
-                raise ArtefactError(
-                    f"the search {search.study!r} failed {search.trials} times; no loss is a number"
-                )
-            if sum(trial.state in finished for trial in trials) >= search.trials:
-                return
-            # A sampler per trial: what is drawn depends on the trials so far, not on when the process began.
-            begun = sum(trial.state in (*finished, TrialState.RUNNING) for trial in trials)
-            if begun < len(search.starts) and not any(t.state == TrialState.WAITING for t in trials):
-                study.enqueue_trial(dict(search.starts[begun]))
-            study.sampler = _sampler(search, study, begun)
-            yield
-
     with warnings.catch_warnings():
-        _quiet(warnings)
+        ignore_experimental_warnings()
         study = _open_study(search, storage)
-        done = sum(trial.state in finished for trial in study.get_trials(deepcopy=False))
-        todo = steps(study)
-        for _ in track(todo, "tuning", max(0, search.trials - done)) if show else todo:
-            study.optimize(ask, n_trials=1)
+        remaining = max(0, search.trials - _finished(_count_states(study)))
+        trials = _prepared_trials(search, study)
+        for _ in track(trials, "tuning", remaining) if show else trials:
+            study.optimize(lambda trial: _evaluate(trial, search, objective), n_trials=1)
         return dict(study.best_params)
 
 
+def _evaluate(trial: optuna.Trial, search: Search, objective: Objective) -> float:
+    """Compute the loss at the trial's point; all losses become attributes of the trial."""
+    import optuna
+
+    point = {
+        name: trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
+        for name, bounds in search.ranges.items()
+    }
+
+    def report_step(step: int, value: float) -> None:
+        trial.report(value, step)
+        if trial.number >= len(search.starts) and trial.should_prune():
+            raise optuna.TrialPruned
+
+    losses = objective(point, report_step)
+    for name, value in losses.items():
+        trial.set_user_attr(name, value)
+    return losses[search.metric]
+
+
+def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[None]:
+    """Prepare the study for one trial after the other, until enough are finished."""
+    from optuna.trial import TrialState
+
+    while True:
+        count = _count_states(study)
+        if count[TrialState.FAIL] > search.trials:
+            raise ArtefactError(
+                f"the search {search.study!r} failed {search.trials} times; no loss is a number"
+            )
+        if _finished(count) >= search.trials:
+            return
+        # A sampler per trial: what is drawn depends on the trials so far, not on when the process began.
+        begun = _finished(count) + count[TrialState.RUNNING]
+        if begun < len(search.starts) and not count[TrialState.WAITING]:
+            study.enqueue_trial(dict(search.starts[begun]))
+        study.sampler = _sampler(search, study, begun)
+        yield
+
+
+def _count_states(study: optuna.Study) -> Counter[Any]:
+    """Count the study's trials by state."""
+    return Counter(trial.state for trial in study.get_trials(deepcopy=False))
+
+
+def _finished(count: Counter[Any]) -> int:
+    """Count the trials that need not be repeated."""
+    from optuna.trial import TrialState
+
+    return count[TrialState.COMPLETE] + count[TrialState.PRUNED]
+
+
 def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:
+    """Create or load the study; what a killed process had begun in a journal is queued again."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.trial import TrialState
@@ -204,6 +221,7 @@ def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:
 
 
 def _sampler(search: Search, study: optuna.Study, begun: int) -> optuna.samplers.BaseSampler:
+    """Make the sampler of a trial: one block is searched, the other parameters stay at the best point."""
     import optuna
 
     base = optuna.samplers.TPESampler(seed=search.seed * 100_003 + begun, multivariate=True)
@@ -213,28 +231,3 @@ def _sampler(search: Search, study: optuna.Study, begun: int) -> optuna.samplers
     best: dict[str, Any] = study.best_params
     fixed = {name: value for name, value in best.items() if name not in searched}
     return optuna.samplers.PartialFixedSampler(fixed, base)
-
-
-def _with_driver(url: str) -> str:
-    """SQLAlchemy's default driver for PostgreSQL is not among this toolkit's dependencies; pg8000 is."""
-    plain = "postgresql://"
-    if url.startswith(plain) and importlib.util.find_spec("psycopg2") is None:
-        if importlib.util.find_spec("pg8000") is None:
-            raise ConfigError("--storage: PostgreSQL needs a driver; `pip install 'lsdc[postgres]'`")
-        return "postgresql+pg8000://" + url.removeprefix(plain)
-    return url
-
-
-def _quiet(filters: Any) -> None:
-    import optuna
-
-    filters.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-
-
-def _drop_unfinished_line(journal: Path) -> None:
-    """Cut off what a killed process left of its last line; Optuna would stumble over it."""
-    content = journal.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        with journal.open("r+b") as stream:
-            stream.truncate(end)

@@ -1,32 +1,51 @@
-"""`lsdc-ensemble`: fit, predict, score, and look at what was tried."""
+"""`lsdc-ensemble`: fit, predict, score, stack tables, and look at what was tried."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from lsdc.models.options import Options
-from lsdc.runtime.console import run_command, table
+from lsdc.runtime.commands import Reporting, run_command
+from lsdc.runtime.console import table
+from lsdc.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lsdc.ensemble.external import TunedWeights
+    from lsdc.ensemble.fitting import Fitted
     from lsdc.ensemble.prediction import Predicted
+    from lsdc.metrics.evaluation import Evaluation
     from lsdc.metrics.official import Scores
+
+DESCRIPTION = "Fit, stack and score lumbar spine grading models."
+
+
+@dataclass(frozen=True)
+class Search:
+    """How weights are searched."""
+
+    trials: int = 60
+    """Optuna trials"""
+    seed: int = 0
+    """for the search, default folds and the bootstrap"""
 
 
 @dataclass(frozen=True)
 class Fit:
     """Fit members on a feature store, stack them, and score the stack by nested cross-validation.
 
-    The same command run again goes on where it stopped.
+    The same command run again resumes where it stopped.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble fit store/ --out model/
         lsdc-ensemble fit store/ --out small/ --members lightgbm,xgboost --trials 20
+        lsdc-ensemble fit store/ --out mine/ --members lightgbm,my_module:MyMember
         lsdc-ensemble fit store/ --out deep/ --members lightgbm,crop_cnn,sequence --preset gpu
         torchrun --nproc-per-node 4 -m lsdc.commands.ensemble fit store/ --out deep/ --members crop_cnn
     """
@@ -36,28 +55,32 @@ class Fit:
     out: Path
     """directory of the new model"""
     members: str = "lightgbm,xgboost,mlp"
-    """names, separated by commas; `lsdc-ensemble members` lists them"""
-    trials: int = 60
-    """Optuna trials"""
-    seed: int = 0
-    """for the search and the bootstrap"""
-    options: Annotated[Options, arg(name="")] = Options()  # noqa: RUF009
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    """names, separated by commas; `lsdc-ensemble members` lists them; module:Class is one of your own"""
+    search: Search = Search()
+    deep: Options = Options()
+    reporting: Reporting = Reporting()
 
-    def run(self) -> dict[str, Any]:
-        """Fit."""
+    def run(self) -> Fitted:
+        """Fit the ensemble.
+
+        Returns
+        -------
+        Fitted
+            Where the model is, its weights and its scores.
+        """
         from lsdc.ensemble.fitting import fit
 
         names = [name.strip() for name in self.members.split(",") if name.strip()]
-        return fit(self.store, self.out, names, self.trials, self.seed, self.options)
+        search = self.search
+        return fit(self.store, self.out, names, trials=search.trials, seed=search.seed, options=self.deep)
 
 
 @dataclass(frozen=True)
 class Predict:
     """Predict the test or new studies of a store, 25 rows each; all its studies where it has none.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble predict model/ store/ --out submission.csv
         lsdc-ensemble predict model/ store/ --out submission.csv --sample sample_submission.csv
     """
@@ -72,21 +95,36 @@ class Predict:
     """sample_submission.csv, for the rows and their order"""
     baselines: Path | None = None
     """folder for the submissions of weighted prior, plain mean, best single and each member"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    device: str = "auto"
+    """where deep members run: auto, cpu, cuda, cuda:1 or mps"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> Predicted:
-        """Predict."""
+        """Predict the studies.
+
+        Returns
+        -------
+        Predicted
+            The submission, and how many studies and rows it has.
+        """
         from lsdc.ensemble.prediction import predict
 
-        return predict(self.model, self.store, self.out, self.sample, self.baselines)
+        return predict(
+            self.model,
+            self.store,
+            self.out,
+            sample=self.sample,
+            baselines=self.baselines,
+            device=self.device,
+        )
 
 
 @dataclass(frozen=True)
 class Score:
     """Score a submission with the official metric.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble score train.csv submission.csv
     """
 
@@ -94,11 +132,16 @@ class Score:
     """train.csv, or a solution table with one-hot grades"""
     submission: Positional[Path]
     """row_id, normal_mild, moderate, severe; CSV or Parquet"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> Scores:
-        """Score."""
+        """Score the submission.
+
+        Returns
+        -------
+        Scores
+            The four losses and the total; lower is better.
+        """
         from lsdc.metrics.scoring import score
 
         scores = score(self.labels, self.submission)
@@ -113,7 +156,8 @@ class Evaluate:
 
     A model's members are measured by their out-of-fold predictions, its stack by its nested ones.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble evaluate train.csv model/ --out measures.csv
         lsdc-ensemble evaluate test_labels.csv submission.csv other.csv --out measures.csv
     """
@@ -128,32 +172,30 @@ class Evaluate:
     """of the bootstrap over studies; 0 leaves the intervals out"""
     seed: int = 0
     """of the bootstrap"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
-    def run(self) -> list[dict[str, Any]]:
-        """Evaluate."""
+    def run(self) -> Evaluation:
+        """Measure the predictions.
+
+        Returns
+        -------
+        Evaluation
+            Measures with intervals, and confusion matrices.
+        """
         from lsdc.ensemble.evaluation import evaluate
-        from lsdc.runtime import ConfigError
 
-        if not self.predictions:
-            raise ConfigError(
-                "nothing to evaluate; give a prediction table or a model directory after the labels"
-            )
-        if self.resamples < 0:
-            raise ConfigError(f"--resamples must not be negative, as {self.resamples} is")
-        found = evaluate(self.labels, self.predictions, self.out, self.resamples, self.seed)
-        return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
+        return evaluate(self.labels, self.predictions, out=self.out, resamples=self.resamples, seed=self.seed)
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Stack prediction tables from anywhere, and apply the stack to other studies.
+    """Stack prediction tables, whoever made them, and apply the stack to other studies.
 
     A member is a CSV or Parquet table with row_id, normal_mild, moderate, severe: its out-of-fold predictions.
-    It may cover only some conditions, studies or rows.
+    It may cover only some conditions, studies or rows. The same command run again resumes where it stopped.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble blend --labels train.csv --folds folds.csv --members oof/ --out blend/
         lsdc-ensemble blend --out blend/ --apply test/ --submission submission.csv
     """
@@ -170,19 +212,20 @@ class Blend:
     """folder of the same members' tables for other studies"""
     submission: Path | None = None
     """CSV to write, with --apply"""
-    trials: int = 60
-    """Optuna trials"""
-    seed: int = 0
-    """for the search and the bootstrap"""
     storage: str | None = None
     """URL of a database in which workers share the trials; default: a journal file in the model"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    search: Search = Search()
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
-        """Stack, apply, or both."""
-        from lsdc.ensemble.external import apply, blend, read_problem
-        from lsdc.runtime import ConfigError
+        """Stack, apply, or both.
+
+        Returns
+        -------
+        dict
+            What `blend` and `apply_blend` give, side by side.
+        """
+        from lsdc.ensemble.external import apply_blend, blend
 
         if (self.apply is None) != (self.submission is None):
             raise ConfigError("--apply and --submission belong together; give both")
@@ -192,10 +235,17 @@ class Blend:
             raise ConfigError("nothing to do; give --labels and --members to stack, --apply to use a stack")
         result: dict[str, Any] = {}
         if self.labels is not None and self.members is not None:
-            problem = read_problem(self.labels, self.members, self.folds, self.seed)
-            result = blend(problem, self.out, self.trials, self.seed, self.storage)
+            result = blend(
+                self.labels,
+                self.members,
+                self.out,
+                folds=self.folds,
+                trials=self.search.trials,
+                seed=self.search.seed,
+                storage=self.storage,
+            ).to_dict()
         if self.apply is not None and self.submission is not None:
-            result = {**result, **apply(self.out, self.apply, self.submission)}
+            result |= asdict(apply_blend(self.out, self.apply, self.submission))
         return result
 
 
@@ -203,7 +253,8 @@ class Blend:
 class Tune:
     """Work on the trials of a blend that several machines share; start it as often as you like.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble tune --labels train.csv --members oof/ --storage postgresql://user@host/optuna
         lsdc-ensemble blend --labels train.csv --members oof/ --storage postgresql://user@host/optuna --out blend/
     """
@@ -214,47 +265,68 @@ class Tune:
     """folder of out-of-fold tables, one for each member"""
     storage: str
     """URL of the database"""
-    trials: int = 60
-    """Optuna trials altogether"""
-    seed: int = 0
-    """for the search"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    folds: Path | None = None
+    """study_id, fold; as given to `blend`"""
+    search: Search = Search()
+    reporting: Reporting = Reporting()
 
-    def run(self) -> dict[str, Any]:
-        """Search."""
-        from lsdc.ensemble.external import read_problem, tune
+    def run(self) -> TunedWeights:
+        """Search until all workers together have finished the trials.
 
-        return tune(read_problem(self.labels, self.members), self.storage, self.trials, self.seed)
+        Returns
+        -------
+        TunedWeights
+            The weights that the best trial so far gives.
+        """
+        from lsdc.ensemble.external import tune
+
+        search = self.search
+        return tune(
+            self.labels,
+            self.members,
+            self.storage,
+            folds=self.folds,
+            trials=search.trials,
+            seed=search.seed,
+        )
 
 
 @dataclass(frozen=True)
 class Members:
-    """List the members that an ensemble can have.
+    """List the members that an ensemble can have, those of installed packages too.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble members
     """
 
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, dict[str, str]]:
-        """List."""
-        from lsdc.models.registry import MEMBERS
+        """List the members.
 
-        words = {name: {"about": member.about, "needs": member.needs} for name, member in MEMBERS.items()}
-        table(
-            "members", ["name", "what it is", "what it needs"], [(k, *v.values()) for k, v in words.items()]
-        )
-        return words
+        Returns
+        -------
+        dict
+            By name: what it is, what it needs, and where its class is defined.
+        """
+        from lsdc.models.registry import available_members, origin_of
+
+        found = {
+            name: {"about": member.about, "needs": member.needs, "origin": origin_of(member)}
+            for name, member in available_members().items()
+        }
+        rows = [(name, words["about"], words["needs"]) for name, words in found.items()]
+        table("members", ["name", "what it is", "what it needs"], rows)
+        return found
 
 
 @dataclass(frozen=True)
 class Dashboard:
     """Show the trials of a model in the browser with optuna-dashboard.
 
-    Examples:
+    Examples
+    --------
         lsdc-ensemble dashboard model/ --port 8081
     """
 
@@ -266,6 +338,7 @@ class Dashboard:
     """port to listen on"""
     storage: str | None = None
     """URL of the database, where the model was made with --storage"""
+    reporting: Reporting = Reporting()
 
     def run(self) -> None:
         """Serve until interrupted."""
@@ -287,8 +360,19 @@ COMMANDS: dict[str, type] = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-ensemble`."""
-    return run_command(COMMANDS, "lsdc-ensemble", "Ensembles of lumbar spine grading models.", args)
+    """Run `lsdc-ensemble`.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code; see `lsdc.runtime.commands.run_command`.
+    """
+    return run_command(COMMANDS, "lsdc-ensemble", DESCRIPTION, args)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`lsdc-features`: extract a store, look into it, and train the encoder that is shipped."""
+"""`lsdc-features`: extract a feature store, and look into it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from lsdc.runtime.console import run_command
+from lsdc.features.store_settings import Settings
+from lsdc.runtime.commands import Compute, Reporting, run_command
 
 if TYPE_CHECKING:
     from lsdc.features.extraction import Extraction
-    from lsdc.pretraining.encoder.train import Pretrained
-    from lsdc.report.study_preview import Picture
+    from lsdc.report.study_preview import Preview as StudyPreview
+
+DESCRIPTION = "Turn lumbar spine studies into features."
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class Extract:
     """Turn studies into a feature store: locate the 25 targets, cut crops, embed them.
 
     DATA is a folder in the competition's layout, or any tree of DICOM files. The same command run again
-    goes on where it stopped.
+    resumes where it stopped.
 
-    Examples:
+    Examples
+    --------
         lsdc-features extract cohort/ --out store/
         lsdc-features extract new_patients/ --out new_store/ --like store/
+        lsdc-features extract cohort/ --out store/ --backbone convnext_tiny --weights imagenet --device cuda
     """
 
     data: Positional[Path]
@@ -36,51 +40,30 @@ class Extract:
     """directory of the new store"""
     like: Path | None = None
     """a finished store whose selector, encoder and sizes to use: models fitted on it accept the new one"""
-    backbone: str = "regnetx_002"
-    """any timm model"""
-    weights: str = "bundled"
-    """bundled, imagenet (timm's hub), random, or a safetensors file"""
-    device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    workers: int | None = None
-    """processes that read studies; one per core by default"""
-    folds: int = 5
-    """folds for cross-fitting, by study"""
-    seed: int = 0
-    """for folds and everything fitted"""
-    crop_px: int = 96
-    """side of a crop in pixels"""
-    volume_slices: int = 16
-    """slices of the small volumes"""
-    volume_px: int = 128
-    """side of the small volumes in pixels"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    settings: Settings = Settings()
+    compute: Compute = Compute()
+    reporting: Reporting = Reporting()
 
     def run(self) -> Extraction:
-        """Extract."""
-        from lsdc.features.extraction import Extractor
-        from lsdc.features.store import FeatureStore
-        from lsdc.features.store_settings import Settings
+        """Extract the store.
 
-        settings = Settings(
-            backbone=self.backbone,
-            weights=self.weights,
-            folds=self.folds,
-            seed=self.seed,
-            crop_px=self.crop_px,
-            volume_slices=self.volume_slices,
-            volume_px=self.volume_px,
-        )
-        like = None if self.like is None else FeatureStore.open(self.like)
-        return Extractor(self.data, self.out, settings, like, self.device, self.workers).run()
+        Returns
+        -------
+        Extraction
+            Where it is, and what it holds.
+        """
+        from lsdc.features.extraction import extract
+
+        device, workers = self.compute.device, self.compute.workers
+        return extract(self.data, self.out, self.settings, like=self.like, device=device, workers=workers)
 
 
 @dataclass(frozen=True)
 class Preview:
     """Draw one study of a store: the chosen slices with the located points, and the 25 crops.
 
-    Examples:
+    Examples
+    --------
         lsdc-features preview store/ 4003253 --out 4003253.png
     """
 
@@ -89,118 +72,40 @@ class Preview:
     study: Positional[str]
     """study id"""
     out: Path = Path("preview.png")
-    """picture to write"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    """image to write"""
+    reporting: Reporting = Reporting()
 
-    def run(self) -> Picture:
-        """Draw."""
+    def run(self) -> StudyPreview:
+        """Draw the study.
+
+        Returns
+        -------
+        Preview
+            Where the image is, and how many targets were located.
+        """
         from lsdc.features.store import FeatureStore
         from lsdc.report.study_preview import preview
 
         return preview(FeatureStore.open(self.store), self.study, self.out)
 
 
-@dataclass(frozen=True)
-class Pretrain:
-    """Train an encoder on simulated anatomy under random acquisitions, to read what the simulator knows.
-
-    The same command run again goes on where it stopped.
-
-    Examples:
-        lsdc-features pretrain --out encoder.safetensors
-    """
-
-    out: Path
-    """safetensors file to write; its card lies beside it as JSON"""
-    backbone: str = "regnetx_002"
-    """any convolutional timm model"""
-    patients: int = 1200
-    """simulated patients, a fifth of them kept for validation and test"""
-    epochs: int = 18
-    """epochs of `steps` steps"""
-    steps: int = 200
-    """steps per epoch"""
-    batch: int = 96
-    """patches per step, each under two acquisitions"""
-    seed: int = 0
-    """for the patients and the training"""
-    crop_px: int = 96
-    """side of a crop in pixels"""
-    device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    workers: int | None = None
-    """processes that simulate; one per core by default"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
-
-    def run(self) -> Pretrained:
-        """Train."""
-        from lsdc.pretraining.encoder.train import Pretraining
-
-        return Pretraining(
-            self.out,
-            backbone=self.backbone,
-            patients=self.patients,
-            epochs=self.epochs,
-            steps=self.steps,
-            batch=self.batch,
-            seed=self.seed,
-            crop_px=self.crop_px,
-            device=self.device,
-            workers=self.workers,
-        ).run()
-
-
-@dataclass(frozen=True)
-class PretrainLocalizer:
-    """Train the networks that find disc levels and axial sides, on simulated anatomy.
-
-    The same command run again goes on where it stopped.
-
-    Examples:
-        lsdc-features pretrain-localizer --out weights/
-    """
-
-    out: Path
-    """folder for the weights and their card"""
-    patients: int = 1000
-    """simulated patients, a tenth of them kept for the test"""
-    epochs: int = 30
-    """epochs of `steps` steps"""
-    steps: int = 150
-    """steps per epoch of the sagittal network; the axial one takes a third"""
-    batch: int = 32
-    """pictures per step"""
-    seed: int = 0
-    """for the patients and the training"""
-    device: str = "auto"
-    """auto, cpu, cuda or mps"""
-    workers: int | None = None
-    """processes that simulate; one per core by default"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
-
-    def run(self) -> dict[str, Any]:
-        """Train."""
-        from lsdc.pretraining.localizer.train import LocalizerPretraining
-
-        return LocalizerPretraining(
-            self.out, self.patients, self.epochs, self.steps, self.batch, self.seed, self.device, self.workers
-        ).run()
-
-
-COMMANDS: dict[str, type] = {
-    "extract": Extract,
-    "preview": Preview,
-    "pretrain": Pretrain,
-    "pretrain-localizer": PretrainLocalizer,
-}
+COMMANDS: dict[str, type] = {"extract": Extract, "preview": Preview}
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-features`."""
-    return run_command(COMMANDS, "lsdc-features", "Features of lumbar spine studies.", args)
+    """Run `lsdc-features`.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code; see `lsdc.runtime.commands.run_command`.
+    """
+    return run_command(COMMANDS, "lsdc-features", DESCRIPTION, args)
 
 
 if __name__ == "__main__":

@@ -2,51 +2,81 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from lsdc.runtime.console import run_command, say
+from lsdc.runtime.commands import Reporting, Workers, run_command
+
+if TYPE_CHECKING:
+    from lsdc.phantom.writer import Simulation
+
+DESCRIPTION = "Simulate lumbar spine MRI with known anatomy."
 
 
 @dataclass(frozen=True)
 class Make:
     """Simulate a cohort in the competition's layout: DICOM, labels, coordinates, measurements.
 
-    Examples:
+    The same command resumes where an earlier run stopped. measurements.csv holds what the simulator knows.
+
+    Examples
+    --------
         lsdc-phantom make cohort --studies 60 --seed 1 --test-fraction 0.2
     """
 
     out: Positional[Path]
-    """folder to write; an interrupted run goes on where it stopped"""
+    """folder to write"""
     studies: int = 60
     """number of studies, test part included"""
     seed: int = 0
-    """the same seed gives the same cohort"""
+    """the same seed gives the same cohort, whatever the number of workers"""
     test_fraction: float = 0.0
-    """share of studies written to test_images, their labels to test_labels.csv"""
-    workers: int | None = None
-    """processes; default one per core"""
-    json: bool = False
-    """print the result as one JSON object on stdout"""
+    """fraction of the studies that go to test_images, their labels to test_labels.csv"""
+    compute: Workers = Workers()
+    reporting: Reporting = Reporting()
 
-    def run(self) -> dict[str, Any]:
-        """Simulate, and say where things are."""
+    def run(self) -> Simulation:
+        """Simulate the cohort.
+
+        Returns
+        -------
+        Simulation
+            Where it is, and how many studies it has.
+        """
         from lsdc.phantom.writer import simulate
 
-        begun = time.perf_counter()
-        simulate(self.out, self.studies, self.seed, self.test_fraction, self.workers)
-        seconds = time.perf_counter() - begun
-        say(
-            f"{self.out}: {self.studies} simulated studies in {seconds:.0f} s; the oracle is measurements.csv"
+        return simulate(
+            self.out,
+            self.studies,
+            seed=self.seed,
+            test_fraction=self.test_fraction,
+            workers=self.compute.workers,
         )
-        return {"out": self.out, "studies": self.studies, "seconds": seconds}
+
+
+COMMANDS: dict[str, type] = {"make": Make}
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-phantom`; returns the exit code."""
-    return run_command({"make": Make}, "lsdc-phantom", "Simulate lumbar spine MRI with known anatomy.", args)
+    """Run `lsdc-phantom`.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code; see `lsdc.runtime.commands.run_command`.
+    """
+    return run_command(COMMANDS, "lsdc-phantom", DESCRIPTION, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

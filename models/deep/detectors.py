@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
@@ -18,8 +15,8 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import FeaturePyramidNetwork
 
 from lsdc.models.deep.backbones import Backbone
+from lsdc.models.deep.yolo import YoloDetector
 from lsdc.models.options import Options
-from lsdc.runtime import ConfigError
 
 _CHANNELS, _STRIDES, _LEAST_SCORE = 64, (8, 16, 32), 0.15
 
@@ -28,16 +25,58 @@ class Detector(Protocol):
     """A network that finds one box per class."""
 
     def losses(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
-        """Loss on images (n, 1, px, px), 0 to 1, with boxes (k, 4: left, top, right, bottom; px), labels (k,)."""
+        """Return the loss of finding given boxes.
+
+        Parameters
+        ----------
+        images : (n, 1, px, px) float Tensor
+            Values from 0 to 1.
+        boxes : sequence of (k, 4) float Tensor
+            Left, top, right and bottom of the boxes of each image, px; k may be 0.
+        labels : sequence of (k,) int64 Tensor
+            Class of each box.
+
+        Returns
+        -------
+        () Tensor
+            To be minimized, in training mode.
+        """
         ...
 
     def best(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Best box of each class (n, classes, 4) px, and its score (n, classes); 0 where there is none."""
+        """Find the best box of every class.
+
+        Parameters
+        ----------
+        images : (n, 1, px, px) float Tensor
+            Values from 0 to 1.
+
+        Returns
+        -------
+        (n, classes, 4) Tensor, (n, classes) Tensor
+            Left, top, right and bottom, px; and scores, 0 where no box was found. In evaluation mode.
+        """
         ...
 
 
 def make_detector(options: Options, classes: int, px: int, seed: int) -> nn.Module:
-    """A new detector.
+    """Make a new detector.
+
+    Parameters
+    ----------
+    options : Options
+        `detector` names it: `fcos`, `retinanet` or `yolo`; the first two are built on the backbone.
+    classes : int
+        Number of classes of boxes.
+    px : int
+        Side of the images, px.
+    seed : int
+        Seed of the backbone's random weights.
+
+    Returns
+    -------
+    Module
+        That keeps the protocol `Detector`.
 
     Raises
     ------
@@ -58,18 +97,36 @@ class _Pyramid(nn.Module):
         self.pyramid = FeaturePyramidNetwork([self.backbone.channels(s) for s in _STRIDES], _CHANNELS)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        maps = self.backbone.levels(images, _STRIDES)
+        """Return maps of features (n, channels, rows, columns) by name, the finest first."""
+        maps = self.backbone.feature_maps(images, _STRIDES)
         return self.pyramid(OrderedDict((str(k), level) for k, level in enumerate(maps)))
 
 
 class TorchvisionDetector(nn.Module):
-    """FCOS (Tian et al. 2019) or RetinaNet (Lin et al. 2017) on a light pyramid."""
+    """FCOS or RetinaNet of torchvision on a light pyramid of the backbone's features.
+
+    Parameters
+    ----------
+    options : Options
+        `detector` is `fcos` or `retinanet`; the backbone must have features of several strides.
+    classes : int
+        Number of classes of boxes.
+    px : int
+        Side of the images, px.
+    seed : int
+        Seed of the backbone's random weights.
+
+    References
+    ----------
+    Tian et al., FCOS: Fully Convolutional One-Stage Object Detection, 2019; Lin et al., Focal Loss for Dense Object
+    Detection, 2017.
+    """
 
     def __init__(self, options: Options, classes: int, px: int, seed: int) -> None:
         super().__init__()
         self.classes = classes
         pyramid = _Pyramid(options, seed)
-        # The backbone brings its own normalization.
+        # The backbone brings its normalization.
         common: dict[str, Any] = {
             "min_size": px, "max_size": px, "image_mean": [0.0] * 3, "image_std": [1.0] * 3,
             "score_thresh": _LEAST_SCORE, "detections_per_img": 4 * classes, "size_divisible": _STRIDES[0],
@@ -86,13 +143,39 @@ class TorchvisionDetector(nn.Module):
             self.network = RetinaNet(pyramid, classes, anchor_generator=anchors, head=head, **common)
 
     def losses(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
-        """See `Detector`."""
+        """Return the loss of finding given boxes, as `Detector.losses`.
+
+        Parameters
+        ----------
+        images : (n, 1, px, px) float Tensor
+            Values from 0 to 1.
+        boxes : sequence of (k, 4) float Tensor
+            Left, top, right and bottom of the boxes of each image, px; k may be 0.
+        labels : sequence of (k,) int64 Tensor
+            Class of each box.
+
+        Returns
+        -------
+        () Tensor
+            Sum of the parts of the loss.
+        """
         targets = [{"boxes": box, "labels": label} for box, label in zip(boxes, labels)]
         parts = self.network(list(images.expand(-1, 3, -1, -1)), targets)
         return sum(parts.values(), start=images.new_zeros(()))
 
     def best(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Detector`."""
+        """Find the best box of every class, as `Detector.best`.
+
+        Parameters
+        ----------
+        images : (n, 1, px, px) float Tensor
+            Values from 0 to 1.
+
+        Returns
+        -------
+        (n, classes, 4) Tensor, (n, classes) Tensor
+            Left, top, right and bottom, px; and scores, 0 where no box was found.
+        """
         boxes = images.new_zeros((len(images), self.classes, 4))
         scores = images.new_zeros((len(images), self.classes))
         classes = torch.arange(self.classes, device=images.device)[:, None]
@@ -103,70 +186,3 @@ class TorchvisionDetector(nn.Module):
             scores[k], place = of_class.max(1)
             boxes[k] = found["boxes"].to(boxes)[place]
         return boxes, scores
-
-
-def yolo_model() -> Any:
-    """The class of ultralytics' detectors.
-
-    Raises
-    ------
-    ConfigError
-        When it is not installed.
-    """
-    # When imported, it would ask the network whether there is one.
-    os.environ.setdefault("YOLO_OFFLINE", "true")
-    try:
-        from ultralytics.nn.tasks import DetectionModel
-    except ImportError:
-        raise ConfigError(
-            "--detector yolo needs ultralytics, which is licensed under the AGPL; `pip install lsdc[yolo]`, or "
-            "take fcos or retinanet"
-        ) from None
-    return DetectionModel
-
-
-class YoloDetector(nn.Module):
-    """YOLOv8n by ultralytics, trained from random weights.
-
-    Raises
-    ------
-    ConfigError
-        When ultralytics is not installed.
-    """
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
-        self.network = yolo_model()("yolov8n.yaml", nc=classes, verbose=False)
-        self.network.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
-
-    def losses(self, images: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
-        """See `Detector`."""
-        images = _filled_up(images)
-        corners = torch.cat([*boxes]) / images.shape[-1]
-        batch = {
-            "img": images.expand(-1, 3, -1, -1),
-            "batch_idx": torch.cat([torch.full((len(box),), float(k)) for k, box in enumerate(boxes)]),
-            "cls": torch.cat([*labels]).float()[:, None],
-            "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1),
-        }
-        batch["batch_idx"] = batch["batch_idx"].to(images.device)
-        return self.network.loss(batch, self.network(batch["img"]))[0].sum() / len(images)
-
-    def best(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Detector`."""
-        found = self.network(_filled_up(images).expand(-1, 3, -1, -1))[0]
-        scores, where = found[:, 4:].max(-1)
-        middle_size = torch.gather(
-            found[:, None, :4].expand(-1, self.classes, -1, -1),
-            3,
-            where[:, :, None, None].expand(-1, -1, 4, 1),
-        )[..., 0]
-        middle, size = middle_size[..., :2], middle_size[..., 2:]
-        return torch.cat([middle - size / 2, middle + size / 2], -1), scores * (scores > _LEAST_SCORE)
-
-
-def _filled_up(images: Tensor) -> Tensor:
-    """Zeros at the right and below, so that YOLO's coarsest stride divides the sides."""
-    lack = -images.shape[-1] % _STRIDES[-1]
-    return functional.pad(images, (0, lack, 0, lack))

@@ -22,15 +22,17 @@ _EPS = 1e-6
 
 
 def _weights(grades: Tensor) -> Tensor:
+    """Return the official weight of every grade; 0 where unlabeled."""
     return torch.tensor([*(float(grade.weight) for grade in Grade), 0.0], device=grades.device)[grades]
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean; 0 where all weights are 0."""
     return (values * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
 def _cross_entropy(logits: Tensor, grades: Tensor, groups: Iterable[list[int]]) -> Tensor:
-    """Mean over groups of targets of the weighted cross-entropy, each labeled group counting the same."""
+    """Return the mean over groups of targets of the weighted cross-entropy; each labeled group counts the same."""
     rows = functional.cross_entropy(
         logits.flatten(0, 1).float(), grades.flatten().clamp_min(0), reduction="none"
     )
@@ -40,22 +42,67 @@ def _cross_entropy(logits: Tensor, grades: Tensor, groups: Iterable[list[int]]) 
 
 
 def cross_entropy(logits: Tensor, grades: Tensor) -> Tensor:
-    """Mean over the families of the weighted cross-entropy."""
+    """Return the mean over the three families of the weighted cross-entropy.
+
+    Parameters
+    ----------
+    logits : (b, 25, 3) Tensor
+        Of the grades.
+    grades : (b, 25) int64 Tensor
+        -1 where unlabeled.
+
+    Returns
+    -------
+    () Tensor
+        The loss; 0 without labels.
+    """
     return _cross_entropy(logits, grades, map(of_family, Family))
 
 
 def per_side(logits: Tensor, grades: Tensor) -> Tensor:
-    """Mean over the tasks central, left and right of the weighted cross-entropy."""
+    """Return the mean over the tasks central, left and right of the weighted cross-entropy.
+
+    Parameters
+    ----------
+    logits : (b, 25, 3) Tensor
+        Of the grades.
+    grades : (b, 25) int64 Tensor
+        -1 where unlabeled.
+
+    Returns
+    -------
+    () Tensor
+        The loss; 0 without labels.
+    """
     sides = (None, Side.LEFT, Side.RIGHT)
     groups = ([k for k, target in enumerate(TARGETS) if target.condition.side is side] for side in sides)
     return _cross_entropy(logits, grades, groups)
 
 
 def official(logits: Tensor, grades: Tensor, sharpness: float | None = _SHARPNESS) -> Tensor:
-    """The competition's metric: the three weighted log losses and that of "some level of the canal is severe".
+    """Return the competition's metric: the mean of three weighted log losses and of that of any severe stenosis.
 
-    The highest probability of severe is a softmax-weighted mean over the levels, so that all of them learn;
-    without `sharpness` it is the maximum, and the value is that of `lsdc.metrics.official.official_score`.
+    The fourth loss is that of the statement that some level of the canal is severe.
+
+    Parameters
+    ----------
+    logits : (b, 25, 3) Tensor
+        Of the grades.
+    grades : (b, 25) int64 Tensor
+        -1 where unlabeled.
+    sharpness : float or None
+        The metric takes the highest probability of severe over the levels of the canal. With a number, that is a
+        softmax-weighted mean, so that all levels learn; the higher, the closer to the maximum. With None it is the
+        maximum, and the value is that of `lsdc.metrics.official.official_score`.
+
+    Returns
+    -------
+    () Tensor
+        The loss; 0 without labels.
+
+    References
+    ----------
+    RSNA 2024 Lumbar Spine Degenerative Classification, evaluation page of the Kaggle competition.
     """
     canal = of_family(Family.SPINAL)
     labeled = grades[:, canal] >= 0
@@ -76,19 +123,44 @@ def official(logits: Tensor, grades: Tensor, sharpness: float | None = _SHARPNES
 
 
 def ordinal(logits: Tensor, grades: Tensor) -> Tensor:
-    """Weighted log loss of "moderate or worse" and of "severe", plus the cross-entropy.
+    """Return the weighted log loss of "moderate or worse" and of "severe", averaged with the cross-entropy.
 
     A mild target called severe costs more than one called moderate, which cross-entropy alone does not know.
+
+    Parameters
+    ----------
+    logits : (b, 25, 3) Tensor
+        Of the grades.
+    grades : (b, 25) int64 Tensor
+        -1 where unlabeled.
+
+    Returns
+    -------
+    () Tensor
+        The loss; 0 without labels.
     """
-    chance = logits.float().softmax(-1)
-    worse = chance.flip(-1).cumsum(-1).flip(-1)[..., 1:].clamp(_EPS, 1 - _EPS)
+    probability = logits.float().softmax(-1)
+    worse = probability.flip(-1).cumsum(-1).flip(-1)[..., 1:].clamp(_EPS, 1 - _EPS)
     truth = (grades[..., None] > torch.arange(2, device=grades.device)).float()
     rows = -(truth * worse.log() + (1 - truth) * (1 - worse).log()).mean(-1)
     return (_mean(rows, _weights(grades)) + cross_entropy(logits, grades)) / 2
 
 
 def binary(logits: Tensor, grades: Tensor) -> Tensor:
-    """Weighted binary cross-entropy of the 75 outputs, each taken alone."""
+    """Return the weighted binary cross-entropy of the 75 outputs, each taken alone.
+
+    Parameters
+    ----------
+    logits : (b, 25, 3) Tensor
+        Log-odds of each grade.
+    grades : (b, 25) int64 Tensor
+        -1 where unlabeled.
+
+    Returns
+    -------
+    () Tensor
+        The loss; 0 without labels.
+    """
     truth = functional.one_hot(grades.clamp_min(0), len(Grade)).float()
     rows = functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none").mean(-1)
     return _mean(rows, _weights(grades))
@@ -101,10 +173,24 @@ LOSSES: dict[str, Loss] = {
     "ordinal": ordinal,
     "binary": binary,
 }
+"""The losses that `Options.loss` names."""
 
 
-def chances(logits: Tensor, loss: str) -> Tensor:
-    """Probabilities (b, 25, 3) from logits that were trained with a loss."""
+def probabilities(logits: Tensor, loss: str) -> Tensor:
+    """Turn logits into probabilities, in the way that fits the loss with which they were trained.
+
+    Parameters
+    ----------
+    logits : (..., 3) Tensor
+        Of the grades, on any device.
+    loss : str
+        Name in `LOSSES`: for `binary` the three sigmoids are scaled to sum to 1, for all others a softmax is taken.
+
+    Returns
+    -------
+    (..., 3) float64 Tensor
+        On the CPU, without gradient; the last axis sums to 1.
+    """
     logits = logits.detach().cpu().double()  # not every device has double precision
     if loss != "binary":
         return logits.softmax(-1)

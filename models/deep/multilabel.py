@@ -1,4 +1,4 @@
-"""multilabel: one network on the mid-sagittal T2 slice tells all 25 targets; where everybody starts."""
+"""multilabel: one network grades all 25 targets from the mid-sagittal T2 slice; the simple baseline."""
 
 from __future__ import annotations
 
@@ -11,30 +11,60 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.models.deep.augment import disturbed
-from lsdc.models.deep.backbones import Backbone, scaled
-from lsdc.models.deep.base import DeepMember, Sizes
+from lsdc.models.deep.augment import augment
+from lsdc.models.deep.backbones import Backbone, resized
+from lsdc.models.deep.base import DeepMember
+from lsdc.models.deep.batch import Inputs
+from lsdc.models.deep.feed import require_arrays
+from lsdc.models.deep.preview_batch import PreviewBatch
+from lsdc.models.deep.sizes import Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.models.store_arrays import Batch
 
 
 class WholeSlice(nn.Module):
-    """Backbone and 75 outputs."""
+    """A backbone with 25 x 3 outputs.
+
+    Parameters
+    ----------
+    options : Options
+        The backbone.
+    seed : int
+        Seed of random weights.
+    """
 
     def __init__(self, options: Options, seed: int) -> None:
         super().__init__()
         self.backbone = Backbone(options, seed)
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(self.backbone.width, len(TARGETS) * 3))
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (b, 25, 3), and no auxiliary loss."""
-        logits = self.head(self.backbone(batch["slice"])).unflatten(1, (len(TARGETS), 3))
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Grade the targets of some studies.
+
+        Parameters
+        ----------
+        inputs : dict of str to Tensor
+            `slice` (b, 1, px, px) float, from 0 to 1.
+
+        Returns
+        -------
+        (b, 25, 3) Tensor, () Tensor
+            Logits, and an auxiliary loss of 0.
+        """
+        logits = self.head(self.backbone(inputs["slice"])).unflatten(1, (len(TARGETS), 3))
         return logits, logits.new_zeros(())
 
 
-class MultiLabel(DeepMember):
-    """One CNN, all 25 x 3 outputs, binary cross-entropy."""
+class MultiLabel(DeepMember[PreviewBatch]):
+    """One CNN on one slice with 25 x 3 outputs and binary cross-entropy: what other members have to beat.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of initial weights, shuffling, augmentation and dropout.
+    options : Options, optional
+        What the user chose.
+    """
 
     name = "multilabel"
     about = (
@@ -48,15 +78,55 @@ class MultiLabel(DeepMember):
     }
 
     def build(self, sizes: Sizes) -> nn.Module:
-        """The network."""
+        """Make a new network.
+
+        Parameters
+        ----------
+        sizes : Sizes
+            Of the preset; only its `px` counts, when images are prepared.
+
+        Returns
+        -------
+        WholeSlice
+            With new weights.
+        """
         return WholeSlice(self.options, self.seed)
 
-    def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> Batch:
-        """The previews, of which the first is the canal's slice."""
-        assert examples.pictures is not None
-        return {"previews": torch.from_numpy(examples.pictures.previews(chosen))}
+    def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> PreviewBatch:
+        """Read the previews, of which the first is the canal's slice.
 
-    def prepared(self, batch: Batch, sizes: Sizes, generator: torch.Generator | None) -> Batch:
-        """The slice (b, 1, px, px) from 0 to 1, augmented."""
-        picture = scaled(batch["previews"][:, :1].float() / 255, sizes.px)
-        return batch | {"slice": picture if generator is None else disturbed(picture, generator)}
+        Parameters
+        ----------
+        examples : Examples
+            Rows of whole studies, with arrays.
+        chosen : (b,) int64
+            Which of the studies.
+        sizes : Sizes
+            Of the preset.
+
+        Returns
+        -------
+        PreviewBatch
+            On the CPU, without grades.
+        """
+        return PreviewBatch(previews=torch.from_numpy(require_arrays(examples, self.name).previews(chosen)))
+
+    def prepare(self, batch: PreviewBatch, sizes: Sizes, generator: torch.Generator | None) -> Inputs:
+        """Take the canal's slice, resize it, and augment it.
+
+        Parameters
+        ----------
+        batch : PreviewBatch
+            On the network's device.
+        sizes : Sizes
+            Of the preset; `px` is the new side.
+        generator : torch.Generator or None
+            Augments where given.
+
+        Returns
+        -------
+        dict of str to Tensor
+            `slice` (b, 1, px, px) float, from 0 to 1.
+        """
+        image = resized(batch.previews[:, :1].float() / 255, sizes.px)
+        return {"slice": image if generator is None else augment(image, generator)}

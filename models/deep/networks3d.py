@@ -7,30 +7,45 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lsdc.models.deep.padding import pad_to_multiple
 from lsdc.models.options import VolumeArch
 from lsdc.runtime import ConfigError
 
 
 def monai_networks() -> Any:
-    """`monai.networks.nets`, or a ConfigError that says how to install it."""
+    """Return the module of MONAI's networks.
+
+    Returns
+    -------
+    module
+        `monai.networks.nets`.
+
+    Raises
+    ------
+    ConfigError
+        When MONAI is not installed.
+    """
     try:
         from monai.networks import nets
     except ImportError:
-        raise ConfigError("the member `volume` needs MONAI; `pip install lsdc[volume]`") from None
+        raise ConfigError(
+            "the member `volume` needs MONAI; install it with `pip install 'lsdc-toolkit[volume]'`"
+        ) from None
     return nets
 
 
 class Encoder3d(nn.Module):
-    """Volumes (n, 1, depth, px, px // 2) to features (n, width).
+    """The encoder of a 3-D network: volumes to one vector of features each.
 
     Parameters
     ----------
     arch : str
         `resnet` (ResNet-10), `swin_unetr`, `segresnet`, `dynunet` (their encoders), or `vit`.
     px, depth : int
-        Size of the volumes, depth x px x px // 2; 32 must divide both for `swin_unetr`, 16 for the others.
+        Size of the volumes, depth x px x px // 2; sides that 32 (`swin_unetr`) or 16 (the others) does not divide are
+        filled up with zeros.
     channels : int
-        Of the first level.
+        Channels of the first level.
 
     Raises
     ------
@@ -40,45 +55,27 @@ class Encoder3d(nn.Module):
 
     def __init__(self, arch: VolumeArch, px: int, depth: int, channels: int) -> None:
         super().__init__()
-        self.arch, nets, size = arch, monai_networks(), (depth, px, px // 2)
-        self.multiple = 32 if arch == "swin_unetr" else 16
-        if arch == "resnet":
-            planes = [channels, 2 * channels, 4 * channels, 8 * channels]
-            self.network = nets.ResNet(
-                "basic", [1, 1, 1, 1], planes, n_input_channels=1, conv1_t_stride=2, feed_forward=False
-            )
-        elif arch == "swin_unetr":
-            self.network = nets.SwinUNETR(
-                in_channels=1, out_channels=1, feature_size=max(12, channels // 12 * 12)
-            ).swinViT
-        elif arch == "segresnet":
-            self.network = nets.SegResNet(
-                init_filters=channels, in_channels=1, out_channels=1, blocks_down=(1, 1, 1, 1)
-            )
-            del self.network.up_layers, self.network.up_samples, self.network.conv_final
-        elif arch == "dynunet":
-            whole = nets.DynUNet(
-                3, 1, 1, kernel_size=[3] * 4, strides=[1, 2, 2, 2], upsample_kernel_size=[2] * 3,
-                filters=[channels, 2 * channels, 4 * channels, 8 * channels],
-            )  # fmt: skip
-            self.network = nn.Sequential(whole.input_block, *whole.downsamples, whole.bottleneck)
-        else:
-            self.network = nets.ViT(
-                1,
-                size,
-                (8, 16, 16),
-                hidden_size=8 * channels,
-                mlp_dim=16 * channels,
-                num_layers=4,
-                num_heads=4,
-            )
+        size = (depth, px, px // 2)
+        self.arch, self.multiple = arch, 32 if arch == "swin_unetr" else 16
+        self.network = _network(arch, size, channels)
         with torch.no_grad():
             self.width = int(self.eval()(torch.zeros(1, 1, *size)).shape[1])
         self.train()
 
     def forward(self, volumes: Tensor) -> Tensor:
-        """Pooled features."""
-        volumes = _filled_up(volumes, self.multiple)
+        """Return one vector of features per volume.
+
+        Parameters
+        ----------
+        volumes : (n, 1, depth, px, px // 2) float Tensor
+            Values from 0 to 1.
+
+        Returns
+        -------
+        (n, width) float Tensor
+            Features pooled over the volume.
+        """
+        volumes = pad_to_multiple(volumes, self.multiple, centered=True)
         if self.arch == "swin_unetr":
             return self.network(volumes)[-1].mean((2, 3, 4))
         if self.arch == "segresnet":
@@ -89,10 +86,26 @@ class Encoder3d(nn.Module):
         return found if found.ndim == 2 else found.mean((2, 3, 4))
 
 
-def _filled_up(volumes: Tensor, multiple: int) -> Tensor:
-    """Zeros at the ends, so that `multiple` divides every side."""
-    lack = [-size % multiple for size in volumes.shape[2:]]
-    if not any(lack):
-        return volumes
-    pad = [part for size in reversed(lack) for part in (size // 2, size - size // 2)]
-    return nn.functional.pad(volumes, pad)
+def _network(arch: VolumeArch, size: tuple[int, int, int], channels: int) -> nn.Module:
+    """Make MONAI's network without the parts that only a decoder needs."""
+    nets = monai_networks()
+    widths = [channels, 2 * channels, 4 * channels, 8 * channels]
+    if arch == "resnet":
+        return nets.ResNet(
+            "basic", [1, 1, 1, 1], widths, n_input_channels=1, conv1_t_stride=2, feed_forward=False
+        )
+    if arch == "swin_unetr":
+        whole = nets.SwinUNETR(in_channels=1, out_channels=1, feature_size=max(12, channels // 12 * 12))
+        return whole.swinViT
+    if arch == "segresnet":
+        whole = nets.SegResNet(init_filters=channels, in_channels=1, out_channels=1, blocks_down=(1, 1, 1, 1))
+        del whole.up_layers, whole.up_samples, whole.conv_final
+        return whole
+    if arch == "dynunet":
+        whole = nets.DynUNet(
+            3, 1, 1, kernel_size=[3] * 4, strides=[1, 2, 2, 2], upsample_kernel_size=[2] * 3, filters=widths
+        )
+        return nn.Sequential(whole.input_block, *whole.downsamples, whole.bottleneck)
+    return nets.ViT(
+        1, size, (8, 16, 16), hidden_size=8 * channels, mlp_dim=16 * channels, num_layers=4, num_heads=4
+    )

@@ -12,39 +12,59 @@ from torch import Tensor, nn
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import VIEWS
-from lsdc.models.deep.augment import disturbed
-from lsdc.models.deep.backbones import Backbone, strip
-from lsdc.models.deep.base import DeepMember, Sizes
-from lsdc.models.deep.spacing import sagittal_spans
+from lsdc.models.deep.augment import augment
+from lsdc.models.deep.backbones import Backbone, spine_strip
+from lsdc.models.deep.base import DeepMember
+from lsdc.models.deep.batch import Inputs
+from lsdc.models.deep.sizes import Sizes
+from lsdc.models.deep.spacing import SpacedVolumeBatch, positions_mm, read_spaced_volumes
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.models.store_arrays import Batch, volumes_and_places
-from lsdc.models.targets import AXIAL
 
-SLICES = 10
-"""Evenly spaced slices per view."""
+SLICES_PER_VIEW = 10
+"""Evenly spaced slices that are read of every view."""
 _PERIODS_MM = 2.0 ** torch.arange(1, 9)
 
 
 def position_code(mm: Tensor) -> Tensor:
-    """Sines and cosines of a position (…, mm) at periods from 2 to 256 mm: (…, 16)."""
+    """Return sines and cosines of positions, which a network reads more easily than the positions themselves.
+
+    Parameters
+    ----------
+    mm : (...) float Tensor
+        Positions, mm.
+
+    Returns
+    -------
+    (..., 16) float Tensor
+        At eight periods from 2 to 256 mm.
+
+    References
+    ----------
+    Vaswani et al., Attention Is All You Need, 2017.
+
+    Examples
+    --------
+    >>> position_code(torch.zeros(3)).shape
+    torch.Size([3, 16])
+    """
     phase = 2 * torch.pi * mm[..., None] / _PERIODS_MM.to(mm.device)
     return torch.cat([phase.sin(), phase.cos()], -1)
 
 
 class SliceTransformer(nn.Module):
-    """Features of every slice, its view and position, a transformer encoder, and a query per target.
+    """Features of every slice with its view and position, a transformer encoder, and a query per target.
 
     Parameters
     ----------
     options : Options
         The backbone.
     width : int
-        Of the tokens.
+        Width of the tokens.
     layers : int
-        Of the encoder.
+        Layers of the encoder.
     seed : int
-        For random weights.
+        Seed of random weights.
     """
 
     def __init__(self, options: Options, width: int, layers: int, seed: int) -> None:
@@ -58,17 +78,29 @@ class SliceTransformer(nn.Module):
             width, 4, 2 * width, dropout=0.1, batch_first=True, norm_first=True, activation="gelu"
         )
         self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
-        # What all have in common is learned from all; each target adds its own.
+        # What all have in common is learned from all; each target adds its part.
         self.common = nn.Linear(width, 3)
         self.head = nn.Parameter(torch.zeros(len(TARGETS), width, 3))
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (b, 25, 3), and no auxiliary loss."""
-        slices, present = batch["slices"], batch["present"]
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Grade the targets of some studies.
+
+        Parameters
+        ----------
+        inputs : dict of str to Tensor
+            `slices` (b, views, 10, px, px // 2) float, from 0 to 1; `present` (b, views) bool; `position_mm`
+            (b, views, 10) float.
+
+        Returns
+        -------
+        (b, 25, 3) Tensor, () Tensor
+            Logits, and an auxiliary loss of 0.
+        """
+        slices, present = inputs["slices"], inputs["present"]
         features = self.backbone(slices[present].flatten(0, 1)[:, None])
         tokens = features.new_zeros((*slices.shape[:3], features.shape[-1]))
         tokens[present] = features.unflatten(0, (-1, slices.shape[2]))
-        tokens = self.token(tokens) + self.place(position_code(batch["position_mm"]))
+        tokens = self.token(tokens) + self.place(position_code(inputs["position_mm"]))
         tokens = tokens + self.view.weight[None, :, None]
         queries = self.queries.expand(len(tokens), -1, -1)
         absent = ~present[:, :, None].expand(-1, -1, slices.shape[2]).flatten(1)
@@ -79,8 +111,16 @@ class SliceTransformer(nn.Module):
         return logits, logits.new_zeros(())
 
 
-class Sequence(DeepMember):
-    """Ten slices per view, a CNN on each, a transformer over all of them."""
+class SliceSequence(DeepMember[SpacedVolumeBatch]):
+    """Ten slices per view, a CNN on each, and a transformer over all of them.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of initial weights, shuffling, augmentation and dropout.
+    options : Options, optional
+        What the user chose.
+    """
 
     name = "sequence"
     about = "ten slices per view through a timm CNN, then a transformer with positions (mm) and views"
@@ -91,48 +131,65 @@ class Sequence(DeepMember):
     }
 
     def build(self, sizes: Sizes) -> nn.Module:
-        """The network."""
+        """Make a new network: two layers below a width of 256, four from there on.
+
+        Parameters
+        ----------
+        sizes : Sizes
+            Of the preset.
+
+        Returns
+        -------
+        SliceTransformer
+            With new weights.
+        """
         return SliceTransformer(self.options, sizes.width, 2 if sizes.width < 256 else 4, self.seed)
 
-    def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> Batch:
-        """Volumes, and where their slices lie."""
-        return volumes_and_places(examples, chosen) | {"sagittal_span_mm": sagittal_spans(examples, chosen)}
+    def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> SpacedVolumeBatch:
+        """Read the volumes, and what says where their slices lie.
 
-    def prepared(self, batch: Batch, sizes: Sizes, generator: torch.Generator | None) -> Batch:
-        """Slices (b, views, 10, px, px // 2) from 0 to 1, which views are there, and positions in mm."""
-        volumes = batch["volumes"]
-        chosen = torch.linspace(0, volumes.shape[2] - 1, SLICES).round().long().to(volumes.device)
+        Parameters
+        ----------
+        examples : Examples
+            Rows of whole studies, with arrays.
+        chosen : (b,) int64
+            Which of the studies.
+        sizes : Sizes
+            Of the preset.
+
+        Returns
+        -------
+        SpacedVolumeBatch
+            On the CPU, without grades.
+        """
+        return SpacedVolumeBatch(**read_spaced_volumes(examples, chosen, self.name))
+
+    def prepare(self, batch: SpacedVolumeBatch, sizes: Sizes, generator: torch.Generator | None) -> Inputs:
+        """Pick ten slices of every view, cut out the strip of the spine, and augment each slice.
+
+        Parameters
+        ----------
+        batch : SpacedVolumeBatch
+            On the network's device.
+        sizes : Sizes
+            Of the preset; `px` is the height of a strip.
+        generator : torch.Generator or None
+            Augments where given.
+
+        Returns
+        -------
+        dict of str to Tensor
+            `slices` (b, views, 10, px, px // 2) float, from 0 to 1; `present` (b, views) bool; `position_mm`
+            (b, views, 10) float.
+        """
+        volumes = batch.volumes
+        chosen = torch.linspace(0, volumes.shape[2] - 1, SLICES_PER_VIEW).round().long().to(volumes.device)
         slices = volumes[:, :, chosen]
-        b = len(slices)
-        values = strip(slices.flatten(0, 1).float() / 255, sizes.px)
+        values = spine_strip(slices.flatten(0, 1).float() / 255, sizes.px)
         if generator is not None and len(values):
-            values = disturbed(values, generator)
-        return batch | {
-            "slices": values.unflatten(0, (b, len(VIEWS))),
+            values = augment(values, generator)
+        return {
+            "slices": values.unflatten(0, (len(slices), len(VIEWS))),
             "present": (volumes != 0).flatten(2).any(-1),
-            "position_mm": positions_mm(batch, volumes.shape[2])[:, :, chosen],
+            "position_mm": positions_mm(batch)[:, :, chosen],
         }
-
-
-def positions_mm(batch: Batch, slices: int) -> Tensor:
-    """Where the slices of the volumes lie, (b, views, slices), mm.
-
-    Sagittal: towards the patient's left of the series' middle. Axial: above the mean of the located levels,
-    from a line through the targets' heights over their slices.
-    """
-    place = torch.arange(slices, device=batch["volumes"].device, dtype=torch.float32)
-    span = batch["sagittal_span_mm"]
-    out = span.new_zeros((len(span), len(VIEWS), slices))
-    out[:, :AXIAL] = (place / max(1, slices - 1) - 0.5) * span[:, :, None]
-    out[:, AXIAL] = _line(batch["volume_slice"][:, 15:], batch["head_mm"][:, 15:], place)
-    return out
-
-
-def _line(x: Tensor, y: Tensor, at: Tensor) -> Tensor:
-    """Least squares through the known points of each row, less the mean of y, evaluated at the places `at`."""
-    known = (x.isfinite() & y.isfinite()).float()
-    count = known.sum(1, keepdim=True).clamp_min(1)
-    x, y = x.nan_to_num(0.0), y.nan_to_num(0.0)
-    dx, dy = x - (x * known).sum(1, keepdim=True) / count, y - (y * known).sum(1, keepdim=True) / count
-    slope = (known * dx * dy).sum(1, keepdim=True) / (known * dx * dx).sum(1, keepdim=True).clamp_min(1e-3)
-    return slope * (at - (x * known).sum(1, keepdim=True) / count)

@@ -1,101 +1,149 @@
-"""Heads: classifiers of one family's rows, each saved in its library's own safe format."""
+"""Gradient-boosted heads: shallow trees by LightGBM and by XGBoost."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Grade
+from lsdc.metrics.official import GRADE_WEIGHTS
+from lsdc.models.heads.head import Features, Labels, Probabilities
 from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import atomic, read_json, write_json
+from lsdc.runtime.artefact import atomic
 
-WEIGHTS = np.array([grade.weight for grade in Grade], float)
-"""Weight of a row by its grade in the official metric."""
-Features = NDArray[np.float32]
-Labels = NDArray[np.int64]
-Probabilities = NDArray[np.float64]
 _ROUNDS, _PATIENCE = 400, 30
+_ROUNDS_WITHOUT_STOPPING = _ROUNDS // 4
 
 
-class Head(Protocol):
-    """A classifier of three grades.
+class _Rows(NamedTuple):
+    """Rows of one family with their grades."""
 
-    `fit` minimizes the log loss weighted 1, 2, 4 and stops early on the second set.
+    X: Features
+    y: Labels
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The official weight of each row, (n,)."""
+        return GRADE_WEIGHTS[self.y]
+
+
+class BoostedHead(ABC):
+    """Shallow trees that are added one after another until rows that none was fitted on get no better.
+
+    Without such rows there is a quarter of the largest number of trees. Rows weigh 1, 2, 4 by grade.
     """
 
     suffix: ClassVar[str]
+    booster: Any
+    """The library's model."""
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Fit on labeled rows; `stop_X` may be empty."""
-        ...
+        """Add trees, and keep those up to the best one.
 
-    def predict(self, X: Features) -> Probabilities:
-        """Probabilities, (n, 3)."""
-        ...
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features; NaN where unknown.
+        y : (n,) int64
+            Grades 0, 1, 2.
+        stop_X : (m, d) float32
+            Features of rows that decide when to stop; m may be 0.
+        stop_y : (m,) int64
+            Their grades.
+        seed : int
+            Decides which rows and columns each tree sees.
 
-    def save(self, path: Path) -> None:
-        """Write one file."""
-        ...
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read it."""
-        ...
-
-
-def weighted_shares(y: Labels) -> NDArray[np.float64]:
-    """Shares of the three grades, weighted as in the official metric and smoothed; a third each without labels."""
-    counts = np.bincount(y, minlength=3).astype(float) * WEIGHTS + 1.0
-    return counts / counts.sum()
-
-
-class PriorHead:
-    """The weighted shares of the grades, smoothed: where there is nothing to learn from."""
-
-    suffix: ClassVar[str] = "prior.json"
-
-    def __init__(self) -> None:
-        self.shares = np.full(3, 1 / 3)
-
-    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Count the grades."""
-        self.shares = weighted_shares(y)
+        Returns
+        -------
+        BoostedHead
+            Itself.
+        """
+        self.booster = self._boosted(_Rows(X, y), _Rows(stop_X, stop_y) if len(stop_y) else None, seed)
         return self
 
     def predict(self, X: Features) -> Probabilities:
-        """The shares for every row."""
-        return np.tile(self.shares, (len(X), 1))
+        """Predict rows with the trees up to the best one.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features as in `fit`.
+
+        Returns
+        -------
+        (n, 3) float64
+            Probabilities of the grades.
+        """
+        return np.asarray(self._predicted(X), float)
 
     def save(self, path: Path) -> None:
-        """Write JSON."""
-        write_json(path, self.shares.tolist())
+        """Write the trees in the library's format, whole or not at all.
+
+        Parameters
+        ----------
+        path : Path
+            The file; it should end with `suffix`, from which XGBoost takes the format.
+        """
+        with atomic(path) as temporary:
+            self.booster.save_model(temporary)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read JSON."""
-        head, shares = cls(), read_json(path)
-        if not isinstance(shares, list) or len(shares) != 3:
-            raise ArtefactError(f"{path}: damaged model file; fit the model again")
-        head.shares = np.array(shares, float)
+        """Read the trees.
+
+        Parameters
+        ----------
+        path : Path
+            What `save` wrote.
+
+        Returns
+        -------
+        BoostedHead
+            The fitted head.
+
+        Raises
+        ------
+        ArtefactError
+            When the library cannot read the file.
+        """
+        head = cls()
+        try:
+            head.booster = cls._read(path)
+        except Exception as error:  # the two libraries have no common error
+            first = (str(error).splitlines() or [""])[0]
+            raise ArtefactError(f"{path}: damaged model file ({first}); fit the model again") from error
         return head
 
+    @abstractmethod
+    def _boosted(self, train: _Rows, stop: _Rows | None, seed: int) -> Any:
+        """Fit the library's model; `stop` is None where there are no rows that decide when to stop."""
 
-class LightGBMHead:
+    @abstractmethod
+    def _predicted(self, X: Features) -> Any:
+        """Let the library predict probabilities (n, 3)."""
+
+    @staticmethod
+    @abstractmethod
+    def _read(path: Path) -> Any:
+        """Let the library read its file."""
+
+
+class LightGBMHead(BoostedHead):
     """Gradient-boosted trees by LightGBM, saved as its text."""
 
-    suffix: ClassVar[str] = "lightgbm.txt"
+    suffix = "lightgbm.txt"
 
-    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Boost shallow trees."""
+    def _boosted(self, train: _Rows, stop: _Rows | None, seed: int) -> Any:
         import lightgbm
 
         parameters = {
             "objective": "multiclass",
-            "num_class": 3,
+            "num_class": len(Grade),
             "learning_rate": 0.05,
             "num_leaves": 8,
             "max_depth": 4,
@@ -110,49 +158,34 @@ class LightGBMHead:
             "deterministic": True,
             "force_row_wise": True,
         }
-        train = lightgbm.Dataset(X, y, weight=WEIGHTS[y])
-        if len(stop_y):
-            stop = lightgbm.Dataset(stop_X, stop_y, weight=WEIGHTS[stop_y], reference=train)
-            quiet = lightgbm.early_stopping(_PATIENCE, verbose=False)
-            self.booster = lightgbm.train(parameters, train, _ROUNDS, [stop], callbacks=[quiet])
-        else:
-            self.booster = lightgbm.train(parameters, train, _ROUNDS // 4)
-        return self
+        data = lightgbm.Dataset(train.X, train.y, weight=train.weights)
+        if stop is None:
+            return lightgbm.train(parameters, data, _ROUNDS_WITHOUT_STOPPING)
+        judge = lightgbm.Dataset(stop.X, stop.y, weight=stop.weights, reference=data)
+        quiet = lightgbm.early_stopping(_PATIENCE, verbose=False)
+        return lightgbm.train(parameters, data, _ROUNDS, [judge], callbacks=[quiet])
 
-    def predict(self, X: Features) -> Probabilities:
-        """Probabilities at the best iteration."""
-        return np.asarray(self.booster.predict(X), float)
+    def _predicted(self, X: Features) -> Any:
+        return self.booster.predict(X)
 
-    def save(self, path: Path) -> None:
-        """Write text."""
-        with atomic(path) as temporary:
-            self.booster.save_model(temporary)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read text."""
+    @staticmethod
+    def _read(path: Path) -> Any:
         import lightgbm
 
-        head = cls()
-        try:
-            head.booster = lightgbm.Booster(model_file=path)
-        except lightgbm.basic.LightGBMError as error:
-            raise ArtefactError(f"{path}: damaged model file ({error}); fit the model again") from error
-        return head
+        return lightgbm.Booster(model_file=path)
 
 
-class XGBoostHead:
+class XGBoostHead(BoostedHead):
     """Gradient-boosted trees by XGBoost, saved as UBJSON."""
 
-    suffix: ClassVar[str] = "xgboost.ubj"
+    suffix = "xgboost.ubj"
 
-    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Boost shallow trees."""
+    def _boosted(self, train: _Rows, stop: _Rows | None, seed: int) -> Any:
         import xgboost
 
         parameters = {
             "objective": "multi:softprob",
-            "num_class": 3,
+            "num_class": len(Grade),
             "eta": 0.05,
             "max_depth": 3,
             "min_child_weight": 8,
@@ -163,39 +196,25 @@ class XGBoostHead:
             "nthread": 1,
             "seed": seed,
         }
-        train = xgboost.DMatrix(X, y, weight=WEIGHTS[y])
-        rounds, watch, patience = _ROUNDS // 4, [], None
-        if len(stop_y):
-            watch = [(xgboost.DMatrix(stop_X, stop_y, weight=WEIGHTS[stop_y]), "stop")]
-            rounds, patience = _ROUNDS, _PATIENCE
+        data = xgboost.DMatrix(train.X, train.y, weight=train.weights)
+        if stop is None:
+            return xgboost.train(parameters, data, _ROUNDS_WITHOUT_STOPPING, verbose_eval=False)
+        judge = xgboost.DMatrix(stop.X, stop.y, weight=stop.weights)
         booster = xgboost.train(
-            parameters, train, rounds, evals=watch, early_stopping_rounds=patience, verbose_eval=False
-        )
-        self.booster = booster[: booster.best_iteration + 1] if patience else booster
-        return self
+            parameters, data, _ROUNDS, evals=[(judge, "stop")], early_stopping_rounds=_PATIENCE, verbose_eval=False
+        )  # fmt: skip
+        return booster[: booster.best_iteration + 1]
 
-    def predict(self, X: Features) -> Probabilities:
-        """Probabilities at the best iteration."""
+    def _predicted(self, X: Features) -> Any:
         import xgboost
 
-        return np.asarray(self.booster.predict(xgboost.DMatrix(X)), float)
+        return self.booster.predict(xgboost.DMatrix(X))
 
-    def save(self, path: Path) -> None:
-        """Write UBJSON."""
-        with atomic(path) as temporary:
-            self.booster.save_model(temporary)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read UBJSON."""
+    @staticmethod
+    def _read(path: Path) -> Any:
         import xgboost
 
-        head = cls()
-        head.booster = xgboost.Booster()
-        try:
-            head.booster.load_model(path)
-            json.loads(head.booster.save_config())
-        except (xgboost.core.XGBoostError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise ArtefactError(f"{path}: damaged model file ({first}); fit the model again") from error
-        return head
+        booster = xgboost.Booster()
+        booster.load_model(path)
+        json.loads(booster.save_config())  # damage may show only where the content is used
+        return booster

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from lsdc.models.heads.boosted import LightGBMHead, XGBoostHead
+from lsdc.models.heads.head_member import HeadMember
 from lsdc.models.heads.neural import NeuralHead
-from lsdc.models.member import HeadMember
 
 
 class LightGBM(HeadMember):
-    """LightGBM on embeddings, metadata and context."""
+    """Gradient-boosted trees (LightGBM) on compressed embeddings, metadata and context.
+
+    Parameters
+    ----------
+    seed : int
+        Decides which rows and columns each tree sees; 0 by default.
+    options : Options, optional
+        Kept, and of no consequence: heads have nothing to choose.
+    """
 
     name = "lightgbm"
     about = "gradient-boosted trees (LightGBM) on compressed embeddings, metadata and context"
@@ -16,7 +24,15 @@ class LightGBM(HeadMember):
 
 
 class XGBoost(HeadMember):
-    """XGBoost on embeddings, metadata and context."""
+    """Gradient-boosted trees (XGBoost) on compressed embeddings, metadata and context.
+
+    Parameters
+    ----------
+    seed : int
+        Decides which rows and columns each tree sees; 0 by default.
+    options : Options, optional
+        Kept, and of no consequence: heads have nothing to choose.
+    """
 
     name = "xgboost"
     about = "gradient-boosted trees (XGBoost) on compressed embeddings, metadata and context"
@@ -24,7 +40,15 @@ class XGBoost(HeadMember):
 
 
 class Mlp(HeadMember):
-    """A small neural network on embeddings, metadata and context."""
+    """A two-layer neural network on compressed embeddings, metadata and context.
+
+    Parameters
+    ----------
+    seed : int
+        Decides first weights, dropout and the order of rows; 0 by default.
+    options : Options, optional
+        Kept, and of no consequence: heads have nothing to choose.
+    """
 
     name = "mlp"
     about = "a two-layer neural network on compressed embeddings, metadata and context"

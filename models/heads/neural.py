@@ -12,10 +12,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsdc.models.heads.boosted import WEIGHTS, Features, Labels, Probabilities
+from lsdc.cohort.vocabulary import Grade
+from lsdc.metrics.official import GRADE_WEIGHTS
+from lsdc.models.heads.head import Features, Labels, Probabilities
 from lsdc.runtime import ArtefactError
 from lsdc.runtime.artefact import write_tensors
-from lsdc.runtime.training import Recipe, train
+from lsdc.runtime.recipe import Recipe
+from lsdc.runtime.training import train
 
 _BATCH, _HIDDEN = 128, 64
 
@@ -28,7 +31,11 @@ class _Network(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.layers = nn.Sequential(
-            nn.Dropout(0.2), nn.Linear(2 * width, _HIDDEN), nn.GELU(), nn.Dropout(0.4), nn.Linear(_HIDDEN, 3)
+            nn.Dropout(0.2),
+            nn.Linear(2 * width, _HIDDEN),
+            nn.GELU(),
+            nn.Dropout(0.4),
+            nn.Linear(_HIDDEN, len(Grade)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,7 +50,26 @@ class NeuralHead:
     suffix: ClassVar[str] = "neural.safetensors"
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Train on the CPU; the best epoch on the second set is kept."""
+        """Train on the CPU for at most 40 epochs, and keep the epoch that is best on the second set.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features, standardized here; NaN where unknown, which the network sees as such.
+        y : (n,) int64
+            Grades 0, 1, 2.
+        stop_X : (m, d) float32
+            Features of rows that decide which epoch is kept; with none it is the last one.
+        stop_y : (m,) int64
+            Their grades.
+        seed : int
+            Decides first weights, dropout and the order of rows; the global random state is left alone.
+
+        Returns
+        -------
+        NeuralHead
+            Itself.
+        """
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the layers are so small that threads cost more than they bring
         try:
@@ -63,7 +89,7 @@ class NeuralHead:
         self.network.mean.copy_(torch.from_numpy(mean))
         self.network.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0).astype(np.float32)))
         features, labels = torch.from_numpy(X), torch.from_numpy(y)
-        weights = torch.from_numpy(WEIGHTS).float()
+        weights = torch.from_numpy(GRADE_WEIGHTS[: len(Grade)]).float()
         steps = max(1, len(y) // _BATCH)
 
         def batches(epoch: int) -> Iterator[Tensor]:
@@ -86,17 +112,50 @@ class NeuralHead:
 
     @torch.inference_mode()
     def predict(self, X: Features) -> Probabilities:
-        """Probabilities, (n, 3)."""
+        """Predict rows.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features as in `fit`.
+
+        Returns
+        -------
+        (n, 3) float64
+            Probabilities of the grades.
+        """
         self.network.eval()
         return self.network(torch.from_numpy(X)).double().softmax(dim=1).numpy()
 
     def save(self, path: Path) -> None:
-        """Write safetensors."""
+        """Write the network's weights as safetensors.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        """
         write_tensors(path, {name: value.numpy() for name, value in self.network.state_dict().items()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read safetensors."""
+        """Read the network's weights.
+
+        Parameters
+        ----------
+        path : Path
+            What `save` wrote.
+
+        Returns
+        -------
+        NeuralHead
+            The fitted head.
+
+        Raises
+        ------
+        ArtefactError
+            When the file is damaged.
+        """
         head = cls()
         try:
             state = load_file(path)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from sklearn.decomposition import PCA
 
-from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, View
 from lsdc.models.examples import Examples
 from lsdc.runtime import ArtefactError, LsdcError
 from lsdc.runtime.artefact import write_tensors
 
-VIEWS = 3
 COMPONENTS, CONTEXT_COMPONENTS = 32, 6
-BLOCKS = (*(f"view{k}" for k in range(VIEWS)), "context")
-FAMILIES: tuple[str, ...] = tuple(family.value for family in Family)
-Array = NDArray[np.float32]
+"""Principal components that are kept of each view's embedding, and of the whole embedding for the context."""
+BLOCKS = (*(f"view{k}" for k in range(len(View))), "context")
+"""Names of the projections in the file."""
+Floats = NDArray[np.float32]
 
 
 class Preparation:
@@ -31,22 +31,41 @@ class Preparation:
     families apart; each has a head of its own anyway.
 
     The context of a target is a coarse compression of the rows of the level above and below, of the other side (for
-    the canal: both recesses), and of the canal (for the canal: both foramina) of the same level. It is told from the
-    target's own side, so that a mirrored study has mirrored features.
+    the canal: both recesses), and of the canal (for the canal: both foramina) of the same level. It is arranged as
+    seen from the target's side, so that a mirrored study has mirrored features.
 
     Parameters
     ----------
     seed : int
-        Of the randomized principal components.
+        Decides the randomized principal components; 0 by default.
+
+    Attributes
+    ----------
+    tensors : dict of str to float32
+        After `fit`: `center` (families, D), and a projection (D / 3, components) per view and (D, components) for the
+        context.
+    numeric_names : list of str
+        Numeric columns that it was fitted on.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
-        self.tensors: dict[str, Array] = {}
+        self.tensors: dict[str, Floats] = {}
         self.numeric_names: list[str] = []
 
     def fit(self, examples: Examples) -> Self:
-        """Find the principal components of the training rows; labels are not used."""
+        """Find the principal components of the training rows; labels are not used.
+
+        Parameters
+        ----------
+        examples : Examples
+            The training studies.
+
+        Returns
+        -------
+        Preparation
+            Itself.
+        """
         embedding = _finite(examples.embedding)
         self.numeric_names = list(examples.numeric_names)
         self.tensors = {"center": _centers(embedding, families(examples.rows))}
@@ -56,11 +75,12 @@ class Preparation:
         self.tensors["context"] = self._axes(np.nan_to_num(embedding), CONTEXT_COMPONENTS)
         return self
 
-    def _centered(self, embedding: Array, rows: pd.DataFrame) -> Array:
-        number = pd.Categorical(families(rows), FAMILIES).codes
-        return embedding - self.tensors["center"][number]
+    def _centered(self, embedding: Floats, rows: pd.DataFrame) -> Floats:
+        """Subtract from the embedding (n, D) the mean of each row's family."""
+        return embedding - self.tensors["center"][families(rows)]
 
-    def _axes(self, values: Array, count: int) -> Array:
+    def _axes(self, values: Floats, count: int) -> Floats:
+        """Find the projection (D, components) onto whitened principal components; zeros where too little is known."""
         known = values[np.isfinite(values).all(axis=1)]
         count = min(count, len(known) - 1, values.shape[1])
         if count < 1:
@@ -68,8 +88,18 @@ class Preparation:
         pca = PCA(count, svd_solver="randomized", random_state=self.seed).fit(known)
         return (pca.components_.T / np.sqrt(pca.explained_variance_ + 1e-6)).astype(np.float32)
 
-    def transform(self, examples: Examples) -> Array:
-        """Features of every row, (n, d) float32; NaN where unknown.
+    def transform(self, examples: Examples) -> Floats:
+        """Compute the features of every row.
+
+        Parameters
+        ----------
+        examples : Examples
+            Whole studies, n rows.
+
+        Returns
+        -------
+        (n, d) float32
+            The compressed views, the numeric columns, the level 0 to 4, and the context; NaN where unknown.
 
         Raises
         ------
@@ -100,7 +130,8 @@ class Preparation:
                 "extract the studies with the same version"
             )
 
-    def _context(self, embedding: Array) -> Array:
+    def _context(self, embedding: Floats) -> Floats:
+        """Gather the rows above, below, of the other side and of the canal, (n, 4 x components); NaN where none is."""
         coarse = np.nan_to_num(embedding) @ self.tensors["context"]
         coarse[~np.isfinite(embedding).any(axis=1)] = np.nan
         width = coarse.shape[1]
@@ -116,12 +147,34 @@ class Preparation:
         return np.concatenate([above, below, other, center], axis=-1).reshape(len(embedding), 4 * width)
 
     def save(self, path: Path) -> None:
-        """Write as safetensors."""
+        """Write it as safetensors.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        """
         write_tensors(path, self.tensors, numeric_names=json.dumps(self.numeric_names))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read a fitted preparation.
+
+        Parameters
+        ----------
+        path : Path
+            What `save` wrote.
+
+        Returns
+        -------
+        Preparation
+            The fitted preparation.
+
+        Raises
+        ------
+        ArtefactError
+            When the file is absent or damaged.
+        """
         preparation = cls()
         names = ["center", *BLOCKS]
         try:
@@ -133,25 +186,27 @@ class Preparation:
         return preparation
 
 
-def _finite(values: Array) -> Array:
-    """Infinity is unknown too."""
+def _finite(values: Floats) -> Floats:
+    """Replace infinity: it is unknown too."""
     return np.where(np.isfinite(values), values, np.float32(np.nan))
 
 
-def _centers(embedding: Array, of: NDArray[np.str_]) -> Array:
-    """Mean of the known values of each family, (families, D); 0 where nothing is known."""
+def _centers(embedding: Floats, family_of: NDArray[np.intp]) -> Floats:
+    """Compute the mean of the known values of each family, (families, D); 0 where nothing is known."""
     known = np.isfinite(embedding)
-    sums = [np.nan_to_num(embedding[of == family]).sum(axis=0, dtype=float) for family in FAMILIES]
-    counts = [known[of == family].sum(axis=0) for family in FAMILIES]
+    rows_of = [family_of == number for number in range(len(Family))]
+    sums = [np.nan_to_num(embedding[rows]).sum(axis=0, dtype=float) for rows in rows_of]
+    counts = [known[rows].sum(axis=0) for rows in rows_of]
     return (np.array(sums) / np.maximum(counts, 1)).astype(np.float32)
 
 
-def _parts(embedding: Array) -> list[Array]:
-    return np.array_split(embedding, VIEWS, axis=1)
+def _parts(embedding: Floats) -> list[Floats]:
+    """Split the embedding into those of the views."""
+    return np.array_split(embedding, len(View), axis=1)
 
 
 def _check_order(rows: pd.DataFrame) -> None:
-    """Context is found by position, so each study must bring its 25 rows in order."""
+    """Refuse rows that are not whole studies in order: context is found by position."""
     n, each = len(rows), len(TARGETS)
     wanted = [f"{target.condition.value}_{target.level.value}" for target in TARGETS]
     whole = n % each == 0
@@ -166,6 +221,23 @@ def _check_order(rows: pd.DataFrame) -> None:
         )
 
 
-def families(rows: pd.DataFrame) -> NDArray[np.str_]:
-    """The family of each row's condition."""
-    return rows["condition"].map({c.value: c.family.value for c in Condition}).to_numpy(str)
+def families(rows: pd.DataFrame) -> NDArray[np.intp]:
+    """Find the family of each row's condition.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With a column `condition` of slugs; n rows.
+
+    Returns
+    -------
+    (n,) int
+        The family's place in `Family`.
+
+    Examples
+    --------
+    >>> families(pd.DataFrame({"condition": ["left_subarticular_stenosis", "spinal_canal_stenosis"]})).tolist()
+    [2, 0]
+    """
+    numbers = {condition.value: list(Family).index(condition.family) for condition in Condition}
+    return np.asarray(rows["condition"].map(numbers), np.intp)

@@ -1,8 +1,9 @@
-"""Crops of label patches under random acquisitions: what pretraining looks at."""
+"""Crops of label patches under random acquisitions: what the encoder sees in pretraining."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,33 +12,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from lsdc.phantom.painter import Painter, blurred, finished
-from lsdc.pretraining.encoder.label_patches import PATCH_MM, PATCH_PX
+from lsdc.phantom.finishing import blurred, finished
+from lsdc.phantom.painter import Painter
+from lsdc.pretraining.encoder.patch_cutting import PATCH_MM, PATCH_PX
+from lsdc.slice_selector.affine_sampler import AffineSampler, rotation
 
 FRAMES = ("box", "canal", "foramen", "axial_canal", "axial_recess", "axial_foramen")
-"""What a crop is centered on; `box` is the disc's own rectangle."""
-_MM = {"canal": 64.0, "foramen": 52.0, "axial_canal": 64.0, "axial_recess": 52.0, "axial_foramen": 72.0}
-_ASIDE = {"axial_recess": 9.0, "axial_foramen": 16.0}
-_FORWARD = {"axial_recess": 2.0, "axial_foramen": 1.0}
+"""What a crop is centered on; `box` is the rectangle of the disc itself."""
+FIRST_AXIAL_FRAME = 3
+"""Index of the first frame of axial patches."""
+_SIDE_MM = {"canal": 64.0, "foramen": 52.0, "axial_canal": 64.0, "axial_recess": 52.0, "axial_foramen": 72.0}
+_ASIDE_MM = {"axial_recess": 9.0, "axial_foramen": 16.0}
+_FORWARD_MM = {"axial_recess": 2.0, "axial_foramen": 1.0}
 _MIXED = torch.tensor([
     [[0.8, 0.2, 0], [0.15, 0.7, 0.15], [0, 0.2, 0.8]], [[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]],
     [[0.25, 0.5, 0.25]] * 3, [[0, 1.0, 0]] * 3, [[0.6, 0.4, 0]] * 3,
 ])  # fmt: skip
-"""How they are averaged: thick, thin, and the same three times."""
+"""How three planes become three channels: as thick slices, as they are, or one mean three times."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which patches, and how they are framed.
+    """Which patches are shown, and how they are framed.
 
     Parameters
     ----------
     rows : (n,) int
-        Into the patches.
+        Rows of the table of patches.
     frame : (n,) int
-        Into FRAMES.
+        Index into `FRAMES`.
     right : (n,) bool
-        Axial patches are mirrored, so that the right side is shown as if left.
+        Whether an axial patch is mirrored, so that the right side is shown as if it were the left.
     """
 
     rows: NDArray[np.int64]
@@ -53,24 +58,29 @@ def choose(table: pd.DataFrame, n: int, rng: np.random.Generator, boxes: float =
     Parameters
     ----------
     table : DataFrame
-        Rows of the patches to draw from; its index is kept.
+        Rows of the patches to draw from; see `LabelPatches`. Its index says which rows they are.
     n : int
-        How many.
+        Number of crops.
     rng : numpy Generator
-        Source of chance.
-    boxes : float
-        Share of the midline crops that show the disc's own box.
+        Source of randomness.
+    boxes : float, default 0.5
+        Fraction of the midline crops that show the disc's box instead of a square around the canal.
+
+    Returns
+    -------
+    Choice
+        Of n crops.
     """
     kind = rng.choice(3, n, p=[0.6, 0.12, 0.28])
     rows = np.empty(n, np.int64)
     for k in range(3):
         part = table[table["kind"] == k]
-        chance = (
+        frequency = (
             1.0
             + 3 * part["herniation"]
             + part[["narrowing", "bulging", "modic_1", "modic_2", "modic_3"]].sum(axis=1)
         )
-        rows[kind == k] = rng.choice(part.index, (kind == k).sum(), p=chance / chance.sum())
+        rows[kind == k] = rng.choice(part.index, (kind == k).sum(), p=frequency / frequency.sum())
     lumbar = table.loc[rows, "canal_area_mm2"].notna().to_numpy()
     frame = np.select(
         [kind == 0, kind == 1], [np.where(lumbar & (rng.random(n) > boxes), 1, 0), 2], rng.integers(3, 6, n)
@@ -80,14 +90,37 @@ def choose(table: pd.DataFrame, n: int, rng: np.random.Generator, boxes: float =
 
 @dataclass(frozen=True)
 class Frames:
-    """Rectangles to cut: middle (n, 2) and half sides (n, 2), px of the patch, columns first."""
+    """Rectangles to cut from n patches.
+
+    Parameters
+    ----------
+    middle : (n, 2) Tensor of float
+        Column and row in the patch, px.
+    half : (n, 2) Tensor of float
+        Half of the width and of the height, px of the patch.
+    """
 
     middle: Tensor
     half: Tensor
 
 
-def frames_of(table: pd.DataFrame, choice: Choice, rng: np.random.Generator) -> Frames:
-    """Where the crops lie, with the errors of those who cut them."""
+def draw_frames(table: pd.DataFrame, choice: Choice, rng: np.random.Generator) -> Frames:
+    """Draw where crops lie, with the errors of those who cut them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of all patches.
+    choice : Choice
+        Patches and frames.
+    rng : numpy Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Frames
+        Of the chosen patches.
+    """
     rows = table.loc[choice.rows]
     n = len(rows)
     box = rows[["x0", "y0", "x1", "y1"]].to_numpy(float)
@@ -98,16 +131,36 @@ def frames_of(table: pd.DataFrame, choice: Choice, rng: np.random.Generator) -> 
     for k, name in enumerate(FRAMES[1:], start=1):
         here = choice.frame == k
         side = np.where(choice.right, -1, 1)[here]
-        aside = side * _ASIDE.get(name, 0.0) / PATCH_MM
+        aside = side * _ASIDE_MM.get(name, 0.0) / PATCH_MM
         point = rows.loc[here.tolist(), ["x", "y"]].to_numpy(float)
-        middle[here] = point + np.stack([aside, np.full(len(aside), -_FORWARD.get(name, 0.0) / PATCH_MM)], 1)
+        middle[here] = point + np.stack(
+            [aside, np.full(len(aside), -_FORWARD_MM.get(name, 0.0) / PATCH_MM)], 1
+        )
         middle[here] += rng.normal(0, 2.5 / PATCH_MM, (here.sum(), 2))
-        half[here] = _MM[name] / PATCH_MM / 2
+        half[here] = _SIDE_MM[name] / PATCH_MM / 2
     zoom = np.exp(rng.normal(0, 0.10, (n, 1)) + rng.normal(0, 0.03, (n, 2)))
     return Frames(*(torch.tensor(part, dtype=torch.float32) for part in (middle, half * zoom)))
 
 
-def shoot(
+class RandomImages(NamedTuple):
+    """Images of n patches under one acquisition each.
+
+    Parameters
+    ----------
+    images : (n, 3, px, px) Tensor of float
+        Gray values from 0 to 255.
+    seen : (n, px / 4, px / 4) Tensor of int64
+        The tissue at every fourth pixel of the middle slice, before any blur.
+    t2 : (n,) Tensor of bool
+        Whether an image is T2-weighted.
+    """
+
+    images: Tensor
+    seen: Tensor
+    t2: Tensor
+
+
+def draw_images(
     labels: NDArray[np.uint8],
     tissues: NDArray[np.float32],
     choice: Choice,
@@ -115,37 +168,35 @@ def shoot(
     px: int,
     rng: np.random.Generator,
     painter: Painter | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Take a picture of every chosen patch.
+) -> RandomImages:
+    """Draw an image of every chosen patch under a random acquisition.
 
     Parameters
     ----------
-    labels : (n, SHEETS, PATCH_PX, PATCH_PX) uint8
-        Of the chosen patches.
-    tissues : (n, N_LABELS, 3) float
-        Of their patients.
-    choice, frames
-        From `choose` and `frames_of`.
+    labels : (n, PLANES, PATCH_PX, PATCH_PX) uint8
+        `Tissue` of the chosen patches.
+    tissues : (n, N_LABELS, 3) float32
+        T1, T2 and proton density of their patients.
+    choice : Choice
+        From `choose`.
+    frames : Frames
+        From `draw_frames`.
     px : int
-        Side of the pictures.
+        Side of the images; divisible by 4.
     rng : numpy Generator
-        Source of chance.
+        Source of randomness.
     painter : Painter, optional
-        Default: every sequence there is.
+        By default one that draws every kind of sequence.
 
     Returns
     -------
-    pictures : (n, 3, px, px) float
-        0 to 255.
-    seen : (n, px / 4, px / 4) int64
-        The tissue at every fourth pixel of the middle slice, before any blur.
-    t2 : (n,) bool
-        Whether they are T2-weighted.
+    RandomImages
+        On the CPU.
     """
     n, generator = len(labels), torch.Generator().manual_seed(int(rng.integers(2**31)))
     single = choice.frame == 0
     slices = np.where(single[:, None, None, None], labels[:, 1:4], labels[:, ::2])
-    t2 = rng.random(n) < np.where(choice.frame >= 3, 0.95, 0.55)
+    t2 = rng.random(n) < np.where(choice.frame >= FIRST_AXIAL_FRAME, 0.95, 0.55)
     signal = torch.from_numpy((painter or Painter())(slices, tissues, t2, rng))
     mixing = np.where(single, rng.integers(2, 5, n), rng.integers(0, 2, n))
     signal = torch.bmm(_MIXED[mixing], signal.flatten(2)).view(n, 3, PATCH_PX, PATCH_PX)
@@ -158,22 +209,19 @@ def shoot(
         0, 2, 3, 1
     )
     seen = functional.grid_sample(middle, cells, mode="nearest", align_corners=False)[:, 0].long()
-    pictures = finished(cut, generator)
-    pictures[single] = pictures[single, 1:2]
-    return pictures, seen, torch.from_numpy(t2)
+    images = finished(cut, generator)
+    images[single] = images[single, 1:2]
+    return RandomImages(images, seen, torch.from_numpy(t2))
 
 
 def _grid(frames: Frames, mirrored: Tensor, px: int, generator: torch.Generator) -> Tensor:
+    """Where pixels are taken from, (n, px, px, 2) from -1 to 1: turned a little, bent a little, maybe mirrored."""
     n = len(mirrored)
-    angle = 0.09 * torch.randn(n, generator=generator)
-    cos, sin = torch.cos(angle), torch.sin(angle)
+    turn = rotation(0.09 * torch.randn(n, generator=generator))
     sign = torch.where(mirrored, -1.0, 1.0)
     half, middle = frames.half / (PATCH_PX / 2), (frames.middle + 0.5) / (PATCH_PX / 2) - 1
-    theta = torch.stack([
-        torch.stack([cos * half[:, 0] * sign, -sin * half[:, 1] * sign, middle[:, 0]], 1),
-        torch.stack([sin * half[:, 0], cos * half[:, 1], middle[:, 1]], 1),
-    ], 1)  # fmt: skip
-    grid = functional.affine_grid(theta, [n, 1, px, px], align_corners=False)
+    matrix = turn * half[:, None] * torch.stack([sign, torch.ones(n)], 1)[..., None]
+    grid = AffineSampler(matrix, middle, torch.full((2,), PATCH_PX / 2)).grid(px)
     bend = torch.randn((n, 2, 5, 5), generator=generator) * 0.7 / (PATCH_MM * PATCH_PX / 2)
     bend[:, 0] *= sign[:, None, None]
     bend = functional.interpolate(bend, (px, px), mode="bicubic", align_corners=True)

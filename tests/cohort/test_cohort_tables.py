@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -12,18 +16,20 @@ COORDINATES = "study_id,series_id,instance_number,condition,level,x,y\n"
 DESCRIPTIONS = "study_id,series_id,series_description\n"
 
 
-def write(tmp_path, text, encoding="utf-8"):
+def write(tmp_path: Path, text: str | bytes, encoding: str = "utf-8") -> Path:
     path = tmp_path / "table.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
     return path
 
 
-def labels(grades="Normal/Mild", study="4003253", header=None):
+def labels(
+    grades: str | list[str] = "Normal/Mild", study: str = "4003253", header: list[str] | None = None
+) -> str:
     cells = [grades] * 25 if isinstance(grades, str) else grades
     return ",".join(header or ["study_id", *SLUGS]) + "\n" + ",".join([study, *cells]) + "\n"
 
 
-def test_grades_are_counted_from_mild_to_severe_and_blank_is_minus_one(tmp_path):
+def test_grades_are_counted_from_mild_to_severe_and_blank_is_minus_one(tmp_path: Path) -> None:
     grades = ["Normal/Mild", "Moderate", "Severe", ""] + ["normal_mild"] * 21
     table = read_labels(write(tmp_path, labels(grades)))
     assert table.index.tolist() == ["4003253"]
@@ -32,13 +38,13 @@ def test_grades_are_counted_from_mild_to_severe_and_blank_is_minus_one(tmp_path)
     assert table.dtypes.unique().tolist() == ["int8"]
 
 
-def test_order_of_columns_does_not_matter(tmp_path):
+def test_order_of_columns_does_not_matter(tmp_path: Path) -> None:
     header = ["study_id", *reversed(SLUGS)]
     table = read_labels(write(tmp_path, labels(["Severe"] + ["Moderate"] * 24, header=header)))
     assert table[SLUGS[-1]].item() == 2 and table[SLUGS[0]].item() == 1
 
 
-def test_unknown_grade_names_file_row_and_column(tmp_path):
+def test_unknown_grade_names_file_row_and_column(tmp_path: Path) -> None:
     path = write(tmp_path, labels(["Sever"] + [""] * 24))
     with pytest.raises(
         TableError, match=r"table.csv: row 2: unknown grade 'Sever' in column 'spinal_canal_sten"
@@ -59,7 +65,7 @@ def test_unknown_grade_names_file_row_and_column(tmp_path):
     ],
     ids=["byte order mark", "CRLF", "blank lines", "float id", "spaces", "spaced header", "no last newline"],
 )
-def test_habits_of_spreadsheets_do_no_harm(tmp_path, text):
+def test_habits_of_spreadsheets_do_no_harm(tmp_path: Path, text: str | bytes) -> None:
     table = read_labels(write(tmp_path, text))
     assert table.index.tolist() == ["4003253"] and (table == 0).all(axis=None)
 
@@ -82,13 +88,13 @@ def test_habits_of_spreadsheets_do_no_harm(tmp_path, text):
     ids=["empty", "UTF-16", "too many cells", "missing column", "doubled column", "doubled after strip",
          "doubled study", "no id", "rounded id", "semicolons", "open quote"],
 )  # fmt: skip
-def test_malformed_tables_say_what_is_wrong(tmp_path, text, message):
+def test_malformed_tables_say_what_is_wrong(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(TableError, match=f"table.csv: .*{message}"):
         read_labels(write(tmp_path, text))
 
 
 @given(st.binary(max_size=200))
-def test_bytes_give_a_table_or_a_table_error(tmp_path_factory, noise):
+def test_bytes_give_a_table_or_a_table_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.mktemp("noise") / "train.csv"
     path.write_bytes(labels().encode()[:-1] + noise)
     for read in (read_labels, read_coordinates, read_series_descriptions, read_sample_submission):
@@ -98,23 +104,23 @@ def test_bytes_give_a_table_or_a_table_error(tmp_path_factory, noise):
             assert str(error).startswith(f"{path}: ")
 
 
-def test_a_short_row_has_blank_labels(tmp_path):
+def test_a_short_row_has_blank_labels(tmp_path: Path) -> None:
     table = read_labels(write(tmp_path, labels(["Severe"])))
     assert table.iloc[0].tolist() == [2] + [-1] * 24
 
 
-def test_a_table_of_no_study_is_empty(tmp_path):
+def test_a_table_of_no_study_is_empty(tmp_path: Path) -> None:
     assert read_labels(write(tmp_path, labels().splitlines()[0] + "\n")).shape == (0, 25)
 
 
-def test_missing_file(tmp_path):
+def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"train.csv: no such file"):
         read_labels(tmp_path / "train.csv")
     with pytest.raises(TableError, match=r"cannot be read as a CSV table"):
         read_labels(tmp_path)
 
 
-def test_coordinates_get_slugs_and_numbers(tmp_path):
+def test_coordinates_get_slugs_and_numbers(tmp_path: Path) -> None:
     row = "4003253,702807833,8,Spinal Canal Stenosis,L1/L2,322.8,227.9\n"
     table = read_coordinates(write(tmp_path, COORDINATES + row + row))
     assert table.to_dict("records") == [
@@ -146,19 +152,19 @@ def test_coordinates_get_slugs_and_numbers(tmp_path):
         ("1,,8,Spinal Canal Stenosis,L1/L2,1,2", "empty cell in column 'series_id'"),
     ],
 )
-def test_malformed_coordinates_name_row_and_column(tmp_path, row, message):
+def test_malformed_coordinates_name_row_and_column(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(TableError, match=message):
         read_coordinates(write(tmp_path, COORDINATES + row + "\n"))
 
 
-def test_descriptions(tmp_path):
+def test_descriptions(tmp_path: Path) -> None:
     table = read_series_descriptions(write(tmp_path, DESCRIPTIONS + "1,2.0,Sagittal T1\n1,3,\n"))
     assert table.to_numpy().tolist() == [["1", "2", "Sagittal T1"], ["1", "3", ""]]
     with pytest.raises(TableError, match=r"row 3: series '1 / 2' was already in row 2"):
         read_series_descriptions(write(tmp_path, DESCRIPTIONS + "1,2,Sagittal T1\n1,2,Axial T2\n"))
 
 
-def test_sample_submission_keeps_its_order(tmp_path):
+def test_sample_submission_keeps_its_order(tmp_path: Path) -> None:
     ids = [f"7_{slug}" for slug in reversed(SLUGS)]
     text = "row_id,normal_mild,moderate,severe\n" + "".join(f"{i},0.3,0.3,0.3\n" for i in ids)
     assert read_sample_submission(write(tmp_path, text)) == ids

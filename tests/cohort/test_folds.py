@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.runtime import ConfigError
 
 
-def labels_of(n, seed=0):
+def labels_of(n: int, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     burden = rng.beta(1, 4, n)[:, None]
     grades = (rng.random((n, 25)) < burden).astype(np.int8) + (rng.random((n, 25)) < burden)
@@ -18,20 +20,20 @@ def labels_of(n, seed=0):
 
 @given(st.integers(2, 60), st.integers(2, 7), st.integers(0, 3))
 @settings(max_examples=25, deadline=None)
-def test_every_study_has_a_fold_and_folds_are_even(n, k, seed):
+def test_every_study_has_a_fold_and_folds_are_even(n: int, k: int, seed: int) -> None:
     folds = make_folds(labels_of(n), k, seed)
     counts = np.bincount(list(folds.values()))
     assert len(folds) == n and len(counts) == min(n, k)
     assert counts.max() - counts.min() <= 1
 
 
-def test_order_of_rows_does_not_matter():
+def test_order_of_rows_does_not_matter() -> None:
     labels = labels_of(40)
     assert make_folds(labels) == make_folds(labels.sample(frac=1, random_state=1))
     assert make_folds(labels) != make_folds(labels, seed=1)
 
 
-def test_severity_is_spread():
+def test_severity_is_spread() -> None:
     labels = labels_of(200)
     folds = pd.Series(make_folds(labels))
     severe = (labels == 2).sum(axis=1).groupby(folds).mean()
@@ -40,11 +42,11 @@ def test_severity_is_spread():
     assert canal.max() - canal.min() <= 2
 
 
-def test_one_study_cannot_be_cross_fitted():
+def test_one_study_cannot_be_cross_fitted() -> None:
     with pytest.raises(ConfigError, match="at least 2 labeled studies and found 1"):
         make_folds(labels_of(1))
 
 
-def test_repeated_study_is_named():
+def test_repeated_study_is_named() -> None:
     with pytest.raises(ConfigError, match="'s0' has more than one row"):
         make_folds(pd.concat([labels_of(3), labels_of(1)]))

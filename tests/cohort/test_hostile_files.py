@@ -1,15 +1,21 @@
 """Damaged and malicious files cost themselves only: no exception, little memory, one problem each."""
 
+from __future__ import annotations
+
 import random
 import struct
 import sys
 import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pydicom import config
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -22,9 +28,10 @@ from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture
 from lsdc.cohort.dicom.series import read_series
 from lsdc.cohort.discovery.sources import DiscoveryError
 from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.runtime import Problem
 
 
-def check(path):
+def check(path: Path) -> tuple[int, list[Problem]]:
     """Read a file as a series and as a cohort; the number of slices and the problem."""
     series, problems = read_series("1", [path], None)
     assert len(problems) <= 1 and len(series) + len(problems) >= 1
@@ -47,7 +54,7 @@ def check(path):
     return sum(len(item.slices) for item in series), problems
 
 
-def originals(tmp_path):
+def originals(tmp_path: Path) -> Iterator[bytes]:
     for syntax in (*NATIVE, *COMPRESSED):
         yield save(tmp_path / "original", make_slice(), syntax).read_bytes()
     yield save(tmp_path / "original", make_slice(), ImplicitVRLittleEndian, bare=True).read_bytes()
@@ -55,7 +62,7 @@ def originals(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_bytes_in_files(tmp_path, seed):
+def test_random_bytes_in_files(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     contents = list(originals(tmp_path))
     (tmp_path / "damaged").mkdir()
@@ -71,7 +78,7 @@ def test_random_bytes_in_files(tmp_path, seed):
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless, JPEGLSLossless,
                                     DeflatedExplicitVRLittleEndian], ids=lambda uid: uid.name)  # fmt: skip
-def test_files_cut_short_anywhere_are_one_problem(tmp_path, syntax):
+def test_files_cut_short_anywhere_are_one_problem(tmp_path: Path, syntax: UID) -> None:
     content = save(tmp_path / "original", make_slice(), syntax).read_bytes()
     (tmp_path / "cut").mkdir()
     path = tmp_path / "cut" / "x.dcm"
@@ -81,12 +88,12 @@ def test_files_cut_short_anywhere_are_one_problem(tmp_path, syntax):
         assert (slices, len(problems)) == (0, 1), length
 
 
-def claims(tmp_path, **attributes):
+def claims(tmp_path: Path, **attributes: Any) -> Path:
     with config.disable_value_validation():
         return save(tmp_path / "x.dcm", make_slice(**attributes))
 
 
-def compressed(tmp_path, syntax, change):
+def compressed(tmp_path: Path, syntax: UID, change: Callable[[bytearray], bytes]) -> Path:
     """A file whose one compressed frame was changed."""
     dataset = make_slice()
     path = save(tmp_path / "x.dcm", dataset, syntax)
@@ -96,20 +103,20 @@ def compressed(tmp_path, syntax, change):
     return path
 
 
-def large_jpeg_2000(frame):
+def large_jpeg_2000(frame: bytearray) -> bytearray:
     start = frame.index(b"\xff\x51")
     for offset in (6, 10, 22, 26):
         frame[start + offset : start + offset + 4] = struct.pack(">I", 60000)
     return frame
 
 
-def large_jpeg_ls(frame):
+def large_jpeg_ls(frame: bytearray) -> bytearray:
     start = frame.index(b"\xff\xf7")
     frame[start + 5 : start + 9] = struct.pack(">HH", 60000, 60000)
     return frame
 
 
-def endless_runs(_):
+def endless_runs(_: bytearray) -> bytes:
     return struct.pack("<16I", 2, 64, 84, *[0] * 13) + b"\x81\x00" * 20
 
 
@@ -129,7 +136,7 @@ def endless_runs(_):
     ids=["sides", "sides without data", "frames", "negative frames", "samples", "bits", "JPEG 2000", "JPEG-LS",
          "RLE"],
 )  # fmt: skip
-def test_lies_about_size_allocate_little(tmp_path, make):
+def test_lies_about_size_allocate_little(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     path = make(tmp_path)
     tracemalloc.start()
     slices, problems = check(path)
@@ -139,7 +146,7 @@ def test_lies_about_size_allocate_little(tmp_path, make):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs files with holes")
-def test_a_huge_file_is_not_read(tmp_path):
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = save(tmp_path / "x.dcm", make_slice())
     with path.open("ab") as stream:
         stream.truncate(3 * 2**30)
@@ -147,7 +154,7 @@ def test_a_huge_file_is_not_read(tmp_path):
     assert problems[0].reason == "3.0 GiB, more than any MR series"
 
 
-def test_a_name_next_to_a_damaged_modality_is_not_told(tmp_path):
+def test_a_name_next_to_a_damaged_modality_is_not_told(tmp_path: Path) -> None:
     path = save(tmp_path / "x.dcm", make_slice())
     content = bytearray(path.read_bytes())
     place = content.index(b"\x08\x00\x60\x00CS")
@@ -157,7 +164,7 @@ def test_a_name_next_to_a_damaged_modality_is_not_told(tmp_path):
     assert problems[0].reason == "no MR image (modality unknown)"
 
 
-def test_absurd_numbers_in_headers_are_missing(tmp_path):
+def test_absurd_numbers_in_headers_are_missing(tmp_path: Path) -> None:
     absurd = {
         "ImagePositionPatient": ["1e300", "0", "0"],
         "ImageOrientationPatient": ["1e200", "0", "0", "0", "1e200", "0"],

@@ -1,12 +1,18 @@
+from __future__ import annotations
+
 import logging
 import warnings
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
 from pydicom import config
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
+    UID,
     MPEG2MPML,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -16,59 +22,60 @@ from pydicom.uid import (
 from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture, save
 
 from lsdc.cohort.dicom.frames import read_file
-from lsdc.cohort.dicom.pixels import UnreadableError
+from lsdc.cohort.dicom.opening import UnreadableError
+from lsdc.runtime import Problem
 
 
-def pixels_of(path):
+def pixels_of(path: Path) -> NDArray[np.float32]:
     (frame,) = read_file(path)
     assert frame.pixels.dtype == np.float32
     return frame.pixels
 
 
-def refusal(path):
+def refusal(path: Path) -> Problem:
     """The one problem of a file that gives no image."""
     with pytest.raises(UnreadableError) as caught:
         read_file(path)
-    problem = caught.value.problem
+    problem = caught.value.problem(path)
     assert problem.path == str(path) and problem.reason and problem.remedy
     return problem
 
 
 @pytest.mark.parametrize("syntax", [*NATIVE, *COMPRESSED], ids=lambda uid: uid.name)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
-def test_every_encoding_gives_the_same_values(tmp_path, syntax, dtype):
+def test_every_encoding_gives_the_same_values(tmp_path: Path, syntax: UID, dtype: type[np.generic]) -> None:
     low, high = {np.uint8: (0, 255), np.uint16: (0, 4095), np.int16: (-2048, 2047)}[dtype]
     values = picture(3, dtype=dtype, low=low, high=high)
     assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values), syntax)), values)
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
-def test_files_without_preamble(tmp_path, syntax):
+def test_files_without_preamble(tmp_path: Path, syntax: UID) -> None:
     values = picture(3)
     assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values), syntax, bare=True)), values)
 
 
-def test_bits_beyond_those_stored_are_no_values(tmp_path):
+def test_bits_beyond_those_stored_are_no_values(tmp_path: Path) -> None:
     values = picture(3)
     marked = values | (np.arange(values.size, dtype=np.uint16).reshape(values.shape) % 16 << 12)
     assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(marked.astype(np.uint16)))), values)
 
 
-def test_signed_values_in_fewer_bits_than_allocated(tmp_path):
+def test_signed_values_in_fewer_bits_than_allocated(tmp_path: Path) -> None:
     values = picture(3, dtype=np.int16, low=-2048, high=2047)
     stored = (values.astype(np.uint16) & 0x0FFF).astype(np.uint16)
     dataset = make_slice(stored, PixelRepresentation=1)
     assert_array_equal(pixels_of(save(tmp_path / "x", dataset)), values)
 
 
-def test_rescale_slope_and_intercept(tmp_path):
+def test_rescale_slope_and_intercept(tmp_path: Path) -> None:
     values = picture(3)
     path = save(tmp_path / "x", make_slice(values, RescaleSlope="1.5", RescaleIntercept="-100"))
     assert_allclose(pixels_of(path), values * 1.5 - 100)
 
 
 @pytest.mark.parametrize("slope", ["0", "", "nan", "a"])
-def test_a_slope_that_makes_no_sense_is_one(tmp_path, slope):
+def test_a_slope_that_makes_no_sense_is_one(tmp_path: Path, slope: str) -> None:
     values = picture(3)
     with config.disable_value_validation():
         dataset = make_slice(values)
@@ -78,13 +85,13 @@ def test_a_slope_that_makes_no_sense_is_one(tmp_path, slope):
     assert_array_equal(pixels_of(path), values)
 
 
-def test_windows_are_left_alone(tmp_path):
+def test_windows_are_left_alone(tmp_path: Path) -> None:
     values = picture(3)
     path = save(tmp_path / "x", make_slice(values, WindowCenter="100", WindowWidth="50"))
     assert_array_equal(pixels_of(path), values)
 
 
-def test_inverted_slices_stay_comparable(tmp_path):
+def test_inverted_slices_stay_comparable(tmp_path: Path) -> None:
     """The same tissue has the same value in a bright and in a dark slice."""
     bright, dark = picture(1, low=0, high=4000), picture(2, low=1000, high=2000)
     for values in (bright, dark):
@@ -92,13 +99,13 @@ def test_inverted_slices_stay_comparable(tmp_path):
         assert_array_equal(pixels_of(path), 4095.0 - values)
 
 
-def test_inverted_signed_values(tmp_path):
+def test_inverted_signed_values(tmp_path: Path) -> None:
     values = picture(3, dtype=np.int16, low=-2048, high=2047)
     path = save(tmp_path / "x", make_slice(values, PhotometricInterpretation="MONOCHROME1"))
     assert_array_equal(pixels_of(path), -1.0 - values)
 
 
-def test_float_pixels_without_numbers_get_the_smallest(tmp_path):
+def test_float_pixels_without_numbers_get_the_smallest(tmp_path: Path) -> None:
     dataset = make_slice()
     del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
     values = np.linspace(-1, 1, 32 * 36, dtype=np.float32).reshape(32, 36)
@@ -109,7 +116,7 @@ def test_float_pixels_without_numbers_get_the_smallest(tmp_path):
     assert pixels[0, 1] == values[0, 1]
 
 
-def test_frames_of_an_enhanced_file(tmp_path):
+def test_frames_of_an_enhanced_file(tmp_path: Path) -> None:
     values = np.stack([picture(k) for k in range(3)])
     path = save(tmp_path / "x", make_enhanced([0, 4.5, 9], values, slopes=[1, 2, 3]))
     frames = read_file(path)
@@ -122,7 +129,7 @@ def test_frames_of_an_enhanced_file(tmp_path):
         assert (frame.instance_number, frame.source) == (k + 1, f"{path}#{k + 1}")
 
 
-def test_groups_for_fewer_frames_than_there_are(tmp_path):
+def test_groups_for_fewer_frames_than_there_are(tmp_path: Path) -> None:
     dataset = make_enhanced([0, 4.5, 9])
     del dataset.PerFrameFunctionalGroupsSequence[1:]
     frames = read_file(save(tmp_path / "x", dataset))
@@ -130,7 +137,7 @@ def test_groups_for_fewer_frames_than_there_are(tmp_path):
 
 
 @pytest.mark.skipif(get_decoder(JPEGLosslessSV1).is_available, reason="a plugin for JPEG lossless is here")
-def test_a_missing_decoder_is_named(tmp_path):
+def test_a_missing_decoder_is_named(tmp_path: Path) -> None:
     problem = refusal(save(tmp_path / "x", make_slice(), JPEGLosslessSV1))
     assert problem.reason.startswith("no decoder for JPEG Lossless")
     assert "pylibjpeg-libjpeg" in problem.remedy
@@ -151,20 +158,20 @@ def test_a_missing_decoder_is_named(tmp_path):
         ({"Modality": "CT"}, "no MR image \\(modality CT\\)"),
     ],
 )
-def test_files_without_a_usable_image(tmp_path, attributes, reason):
+def test_files_without_a_usable_image(tmp_path: Path, attributes: dict[str, object], reason: str) -> None:
     with config.disable_value_validation():
         path = save(tmp_path / "x", make_slice(**attributes))
     with pytest.raises(UnreadableError, match=reason):
         read_file(path)
 
 
-def test_color_is_refused(tmp_path):
+def test_color_is_refused(tmp_path: Path) -> None:
     dataset = make_slice(np.zeros((32, 108), np.uint8), SamplesPerPixel=3, PhotometricInterpretation="RGB")
     dataset.Columns, dataset.PlanarConfiguration = 36, 0
     assert refusal(save(tmp_path / "x", dataset)).reason == "a color image"
 
 
-def test_files_that_are_no_dicom(tmp_path):
+def test_files_that_are_no_dicom(tmp_path: Path) -> None:
     path = tmp_path / "x.dcm"
     path.write_bytes(b"")
     assert refusal(path).reason == "the file is empty"
@@ -173,17 +180,17 @@ def test_files_that_are_no_dicom(tmp_path):
     assert refusal(tmp_path / "gone.dcm").reason == "cannot be opened (No such file or directory)"
 
 
-def test_a_file_that_may_not_be_opened(tmp_path, monkeypatch):
+def test_a_file_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "x.dcm", make_slice())
 
-    def deny(*_):
+    def deny(*_: object) -> NoReturn:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(type(path), "open", deny)
     assert refusal(path).reason == "cannot be opened (Permission denied)"
 
 
-def test_an_unknown_encoding(tmp_path):
+def test_an_unknown_encoding(tmp_path: Path) -> None:
     dataset = make_slice()
     path = save(tmp_path / "x", dataset)
     content = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0")
@@ -192,7 +199,9 @@ def test_an_unknown_encoding(tmp_path):
     assert MPEG2MPML not in NATIVE
 
 
-def test_reading_is_silent_and_leaves_the_settings_of_pydicom_alone(tmp_path, caplog):
+def test_reading_is_silent_and_leaves_the_settings_of_pydicom_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = save(tmp_path / "x", make_slice())
     damaged = path.read_bytes().replace(b"0.5\\0.75", b"0.5\\x.75").replace(b"057Y", b"???Y")
     path.write_bytes(damaged)

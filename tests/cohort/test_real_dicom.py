@@ -1,24 +1,27 @@
 """Real lumbar MR of six patients beside the repository (SPIDER, CC-BY-4.0, van der Graaf et al. 2024)."""
 
+from __future__ import annotations
+
 import pytest
 from pydicom import dcmread
 from support.scoring import shared
 
+from lsdc.cohort.discovery.sources import Cohort
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.vocabulary import View
 
 
 @pytest.fixture(scope="module")
-def cohort():
+def cohort() -> Cohort:
     return discover(shared("real-dicom"))
 
 
-def test_six_studies_with_meaningless_names(cohort):
+def test_six_studies_with_meaningless_names(cohort: Cohort) -> None:
     assert len(cohort.studies) == 6 and not cohort.problems
     assert sum(len(series.files) for study in cohort.studies for series in study.series) == 30
 
 
-def test_views_follow_what_the_scanner_wrote(cohort):
+def test_views_follow_what_the_scanner_wrote(cohort: Cohort) -> None:
     for source in cohort.studies:
         study = read_study(source)
         assert not study.problems and not study.of_view(View.AXIAL_T2)
@@ -30,7 +33,7 @@ def test_views_follow_what_the_scanner_wrote(cohort):
             assert (series.view is View.SAGITTAL_T1) == (header.EchoTime < 20)
 
 
-def test_space_and_single_slices(cohort):
+def test_space_and_single_slices(cohort: Cohort) -> None:
     for source in cohort.studies:
         study = read_study(source)
         assert sorted(len(series.slices) for series in study.series) == [1, 1, 3]

@@ -1,10 +1,14 @@
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 
-from lsdc.cohort.dicom.headers import read_header
-from lsdc.cohort.dicom.views import describe_view, guess_view, plane_of
+from lsdc.cohort.dicom.headers import Header, read_header
+from lsdc.cohort.dicom.views import describe_view, guess_view
+from lsdc.cohort.geometry import Axes, plane_of
 from lsdc.cohort.vocabulary import View
 
 T1, T2, AXIAL = View.SAGITTAL_T1, View.SAGITTAL_T2, View.AXIAL_T2
@@ -42,11 +46,11 @@ CORONAL_AXES = ((1, 0, 0), (0, 0, -1))
         (None, None),
     ],
 )
-def test_words(description, view):
+def test_words(description: str | None, view: View | None) -> None:
     assert describe_view(description) is view
 
 
-def header(echo=None, repetition=None, **attributes):
+def header(echo: float | None = None, repetition: float | None = None, **attributes: Any) -> Header:
     dataset = Dataset()
     for name, value in (("EchoTime", echo), ("RepetitionTime", repetition), *attributes.items()):
         if value is not None:
@@ -79,10 +83,16 @@ def header(echo=None, repetition=None, **attributes):
         (None, 100, 4000, {}, None),
     ],
 )
-def test_numbers(axes, echo, repetition, attributes, view):
+def test_numbers(
+    axes: Axes | None,
+    echo: float | None,
+    repetition: float | None,
+    attributes: dict[str, object],
+    view: View | None,
+) -> None:
     assert guess_view(header(echo, repetition, **attributes), axes) is view
 
 
 @pytest.mark.parametrize(("tilt", "plane"), [(0, "axial"), (45, "axial"), (58, "axial"), (65, "coronal")])
-def test_a_tilted_lumbosacral_slice_is_axial(tilt, plane):
+def test_a_tilted_lumbosacral_slice_is_axial(tilt: float, plane: str) -> None:
     assert plane_of((0, math.sin(math.radians(tilt)), math.cos(math.radians(tilt)))) == plane

@@ -1,24 +1,33 @@
-"""Stacking tables from anywhere: alignment, gaps, refusals, applying, and what is reported."""
+"""Stacking tables that others wrote: alignment, gaps, refusals, applying, and what is reported."""
 
 import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from support.scoring import make_grades, make_probabilities, shared
+from numpy.typing import NDArray
+from support.scoring import shared
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
-from lsdc.ensemble.external import read_folds, read_members, read_problem
+from lsdc.ensemble.blend_model import BlendModel
+from lsdc.ensemble.external import Blended, apply_blend, blend, tune
+from lsdc.ensemble.member_tables import read_folds, read_members, read_stacking_data
 from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of
-from lsdc.runtime import TableError
+from lsdc.runtime import ArtefactError, ConfigError, TableError
+from lsdc.runtime.artefact import read_json, write_json
+from lsdc.testing.planted_predictions import make_grades, make_probabilities
 
 N = 60
 STUDIES = [str(1000 + k) for k in range(N)]
 
 
-def write_labels(path, grades):
+def write_labels(path: Path, grades: NDArray[np.int8]) -> None:
     names = ["Normal/Mild", "Moderate", "Severe", ""]
     rows = [[names[grade] for grade in row] for row in grades.reshape(len(grades), 25)]
     table = pd.DataFrame(rows, columns=[target.slug for target in TARGETS])
@@ -27,7 +36,7 @@ def write_labels(path, grades):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blend")
     rng = np.random.default_rng(0)
     grades = make_grades(rng, N, 0.05)
@@ -48,19 +57,19 @@ def data(tmp_path_factory):
     return folder
 
 
-def arguments(data, out, **changed):
+def arguments(data: Path, out: Path, **changed: Any) -> list[str]:
     options = {"labels": data / "train.csv", "folds": data / "folds.csv", "members": data / "oof", "out": out}
     return [str(part) for name, value in (options | changed).items() for part in (f"--{name}", value)]
 
 
 @pytest.fixture(scope="module")
-def model(data, tmp_path_factory):
+def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("model") / "m"
     assert main(["blend", *arguments(data, out, trials=8)]) == 0
     return out
 
 
-def test_the_report_says_what_was_chosen_and_what_is_missing(model):
+def test_the_report_says_what_was_chosen_and_what_is_missing(model: Path) -> None:
     report = json.loads((model / "report.json").read_text())
     assert set(report["nested"]) == {"spinal", "foraminal", "subarticular", "any_severe", "total"}
     assert set(report["mean"]) == set(report["nested"])
@@ -69,7 +78,9 @@ def test_the_report_says_what_was_chosen_and_what_is_missing(model):
     assert report["missing"]["half"] > 600
 
 
-def test_json_on_stdout_and_words_on_stderr(data, tmp_path, capsys):
+def test_json_on_stdout_and_words_on_stderr(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     capsys.readouterr()
     assert main(["blend", *arguments(data, tmp_path / "m", trials=2), "--json"]) == 0
     printed = capsys.readouterr()
@@ -78,7 +89,9 @@ def test_json_on_stdout_and_words_on_stderr(data, tmp_path, capsys):
     assert "labeled rows that members lack: half" in printed.err
 
 
-def test_applying_gives_25_rows_per_study_in_whatever_order_rows_come(data, model, tmp_path):
+def test_applying_gives_25_rows_per_study_in_whatever_order_rows_come(
+    data: Path, model: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "submission.csv"
     assert main(["blend", "--out", str(model), "--apply", str(data / "oof"), "--submission", str(out)]) == 0
     whole = read_predictions(out, required=row_ids(STUDIES))
@@ -93,17 +106,49 @@ def test_applying_gives_25_rows_per_study_in_whatever_order_rows_come(data, mode
     np.testing.assert_allclose(one.iloc[:, 1:].sum(axis=1), 1)
 
 
-def test_same_seed_same_stack(data, model, tmp_path):
+def test_the_functions_return_what_they_wrote(data: Path, tmp_path: Path) -> None:
+    made = blend(
+        str(data / "train.csv"), str(data / "oof"), str(tmp_path / "m"), folds=data / "folds.csv", trials=2
+    )
+    assert isinstance(made, Blended) and made.studies == N and made.model == tmp_path / "m"
+    assert read_json(tmp_path / "m" / "report.json") == json.loads(json.dumps(made.to_dict()))
+    assert "60 studies" in repr(made) and "<table" in made._repr_html_()
+    opened = BlendModel.open(str(tmp_path / "m"))
+    assert opened.members == ["canal", "half", "whole"] and opened.outcome == made
+    assert repr(opened).endswith("members=['canal', 'half', 'whole'])") and "<table" in opened._repr_html_()
+    applied = apply_blend(made.model, data / "oof", tmp_path / "s.csv")
+    assert (applied.rows, applied.prior_rows) == (25 * N, 0)
+    with pytest.raises(ConfigError, match="trials must be at least 1, not 0"):
+        blend(data / "train.csv", data / "oof", tmp_path / "n", trials=0)
+    with pytest.raises(ConfigError, match="trials must be at least 1, not 0"):
+        tune(data / "train.csv", data / "oof", "sqlite:///none", trials=0)
+
+
+def test_damaged_blends_are_refused(data: Path, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="no such blend directory"):
+        apply_blend(tmp_path / "no", data / "oof", tmp_path / "s.csv")
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    write_json(copy / "report.json", {"nested": {}})
+    assert "report.json: damaged" in BlendModel.open(copy)._repr_html_()
+    (copy / "stack.json").unlink()
+    with pytest.raises(ArtefactError, match=r"damaged blend, stack\.json is missing"):
+        BlendModel.open(copy)
+
+
+def test_same_seed_same_stack(data: Path, model: Path, tmp_path: Path) -> None:
     assert main(["blend", *arguments(data, tmp_path / "again", trials=8)]) == 0
     assert (tmp_path / "again/stack.json").read_text() == (model / "stack.json").read_text()
 
 
-def test_another_problem_does_not_go_on_in_the_same_folder(data, model, capsys):
+def test_other_data_is_not_stacked_in_the_same_folder(
+    data: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["blend", *arguments(data, model, trials=9)]) == 2
     assert "begun with another configuration (trials differ)" in capsys.readouterr().err
 
 
-def test_members_that_say_the_same_leave_the_mean(data, tmp_path):
+def test_members_that_say_the_same_leave_the_mean(data: Path, tmp_path: Path) -> None:
     (tmp_path / "oof").mkdir()
     table = pd.read_csv(data / "oof/whole.csv")
     uniform = table.assign(normal_mild=1, moderate=1, severe=1)
@@ -142,14 +187,20 @@ def test_members_that_say_the_same_leave_the_mean(data, tmp_path):
         (lambda t: t.head(0), "holds no row"),
     ],
 )
-def test_bad_tables_are_refused_with_file_and_row(data, tmp_path, capsys, change, words):
+def test_bad_tables_are_refused_with_file_and_row(
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+    words: str,
+) -> None:
     (tmp_path / "oof").mkdir()
     change(pd.read_csv(data / "oof/whole.csv", dtype={"severe": object})).to_csv(
         tmp_path / "oof/bad.csv", index=False
     )
     assert main(["blend", *arguments(data, tmp_path / "m", members=tmp_path / "oof")]) == 2
     with pytest.raises(TableError, match=r"bad\.csv: " + words):
-        read_problem(data / "train.csv", tmp_path / "oof")
+        read_stacking_data(data / "train.csv", tmp_path / "oof")
     assert "bad.csv" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
 
@@ -163,13 +214,13 @@ def test_bad_tables_are_refused_with_file_and_row(data, tmp_path, capsys, change
         ("study_id\n1000\n", "no column 'fold'"),
     ],
 )
-def test_bad_folds_are_refused(tmp_path, text, words):
+def test_bad_folds_are_refused(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "folds.csv").write_text(text)
     with pytest.raises(TableError, match=words):
         read_folds(tmp_path / "folds.csv", STUDIES)
 
 
-def test_folders_without_tables_are_refused(tmp_path):
+def test_folders_without_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no such folder of prediction tables"):
         read_members(tmp_path / "absent")
     with pytest.raises(TableError, match=r"holds no \.csv or \.parquet table"):
@@ -188,19 +239,25 @@ def test_folders_without_tables_are_refused(tmp_path):
         ([], "nothing to do"),
     ],
 )
-def test_options_that_belong_together(tmp_path, capsys, options, words):
+def test_options_that_belong_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
     assert main(["blend", "--out", str(tmp_path), *options]) == 2
     assert words in capsys.readouterr().err
 
 
-def test_a_strange_member_is_not_applied(data, model, tmp_path, capsys):
+def test_a_strange_member_is_not_applied(
+    data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "stranger.csv").write_bytes((data / "oof/whole.csv").read_bytes())
     out = tmp_path / "out" / "s.csv"
     assert main(["blend", "--out", str(model), "--apply", str(tmp_path), "--submission", str(out)]) == 2
     assert "'stranger' is no member" in capsys.readouterr().err
 
 
-def test_workers_tune_one_study_in_a_database(data, tmp_path, capsys):
+def test_workers_tune_one_study_in_a_database(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     both = [
         "--labels",
@@ -224,10 +281,14 @@ def test_workers_tune_one_study_in_a_database(data, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_real_predictions_are_stacked_better_than_by_the_mean(tmp_path):
+def test_real_predictions_are_stacked_better_than_by_the_mean(tmp_path: Path) -> None:
     folder = shared("real-oof")
     out = tmp_path / "m"
-    options = {"labels": folder / "train.csv", "folds": folder / "folds.csv", "members": folder / "members"}
+    options: dict[str, Any] = {
+        "labels": folder / "train.csv",
+        "folds": folder / "folds.csv",
+        "members": folder / "members",
+    }
     assert main(["blend", *arguments(folder, out, **options, trials=10)]) == 0
     report = json.loads((out / "report.json").read_text())
     assert report["nested"]["total"] < report["mean"]["total"] - 0.001

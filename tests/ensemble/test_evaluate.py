@@ -1,22 +1,29 @@
 """Evaluation: measures agree with scikit-learn's, intervals hold them, and the command writes what it shows."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn import metrics
-from support.scoring import make_grades, make_probabilities
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
-from lsdc.ensemble.evaluation import MEASURES, evaluate_one, groups
+from lsdc.ensemble.evaluation import evaluate
+from lsdc.metrics.evaluation import evaluate_predictions
+from lsdc.metrics.graded import MEASURES, GradedPredictions
 from lsdc.metrics.measures import agreement, auc, kappa
+from lsdc.metrics.target_groups import target_groups
+from lsdc.runtime import ConfigError
+from lsdc.testing.planted_predictions import make_grades, make_probabilities
 
 
-def write(folder, skills, n=30, first=0, prefix=""):
+def write(folder: Path, skills: Mapping[str, float], n: int = 30, first: int = 0, prefix: str = "") -> None:
     """Write train.csv, and a table of each name and skill."""
     rng = np.random.default_rng(5)
     grades, studies = make_grades(rng, n, 0.1), [f"{prefix}{first + k}" for k in range(n)]
@@ -30,7 +37,7 @@ def write(folder, skills, n=30, first=0, prefix=""):
         table.to_csv(folder / f"{name}.csv", index=False)
 
 
-def drawn(seed, n):
+def drawn(seed: int, n: int) -> tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     return (
         rng.integers(0, 3, n),
@@ -41,14 +48,14 @@ def drawn(seed, n):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10**6), st.integers(30, 90))
-def test_measures_are_those_of_scikit_learn(seed, n):
-    truth, chance, weight = drawn(seed, n)
-    chance /= chance.sum(axis=1, keepdims=True)
-    found, called = agreement(truth, chance, weight), chance.argmax(axis=1)
+def test_measures_are_those_of_scikit_learn(seed: int, n: int) -> None:
+    truth, probability, weight = drawn(seed, n)
+    probability /= probability.sum(axis=1, keepdims=True)
+    found, called = agreement(truth, probability, weight), probability.argmax(axis=1)
     kept = weight > 0
     args = {"sample_weight": weight[kept]}
-    truth, chance, called = truth[kept], chance[kept], called[kept]
-    areas = [metrics.roc_auc_score(truth == k, chance[:, k], **args) for k in range(3)]
+    truth, probability, called = truth[kept], probability[kept], called[kept]
+    areas = [metrics.roc_auc_score(truth == k, probability[:, k], **args) for k in range(3)]
     assert found["auc"] == pytest.approx(np.mean(areas))
     assert found["auc_severe"] == pytest.approx(areas[2])
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, called, **args))
@@ -58,19 +65,19 @@ def test_measures_are_those_of_scikit_learn(seed, n):
     for name in ("precision", "recall", "f1"):
         wanted = getattr(metrics, f"{name}_score")(truth, called, average="macro", zero_division=0, **args)
         assert found[name] == pytest.approx(wanted)
-    severe = metrics.recall_score(truth == 2, chance[:, 2] >= 0.5, zero_division=0, **args)
+    severe = metrics.recall_score(truth == 2, probability[:, 2] >= 0.5, zero_division=0, **args)
     assert found["sensitivity_severe"] == pytest.approx(severe)
-    sound = metrics.recall_score(truth == 0, chance[:, 1:].sum(1) < 0.5, **args)
+    sound = metrics.recall_score(truth == 0, probability[:, 1:].sum(1) < 0.5, **args)
     assert found["specificity_moderate"] == pytest.approx(sound)
 
 
-def test_weights_are_counts():
-    truth, chance, weight = drawn(3, 60)
+def test_weights_are_counts() -> None:
+    truth, probability, weight = drawn(3, 60)
     rows = np.repeat(np.arange(60), weight.astype(int))
-    assert agreement(truth, chance, weight) == pytest.approx(agreement(truth[rows], chance[rows]))
+    assert agreement(truth, probability, weight) == pytest.approx(agreement(truth[rows], probability[rows]))
 
 
-def test_what_does_not_exist_is_nan():
+def test_what_does_not_exist_is_nan() -> None:
     found = agreement(np.zeros(5, int), np.tile([0.8, 0.1, 0.1], (5, 1)))
     assert np.isnan(found["auc_severe"])
     assert np.isnan(found["sensitivity_severe"])
@@ -79,28 +86,32 @@ def test_what_does_not_exist_is_nan():
     assert auc(np.array([True, False]), np.array([0.5, 0.5]), np.ones(2)) == 0.5
 
 
-def test_a_calibrated_forecast_has_no_calibration_error():
-    chance = np.tile([0.5, 0.25, 0.25], (8, 1))
+def test_a_calibrated_forecast_has_no_calibration_error() -> None:
+    probability = np.tile([0.5, 0.25, 0.25], (8, 1))
     truth = np.array([0, 0, 0, 0, 1, 1, 2, 2])
-    assert agreement(truth, chance)["calibration_error"] == pytest.approx(0)
+    assert agreement(truth, probability)["calibration_error"] == pytest.approx(0)
     sure = np.tile([1.0, 0.0, 0.0], (8, 1))
     assert agreement(truth, sure)["calibration_error"] == pytest.approx(1 / 3)
 
 
-def test_groups_and_intervals():
+def test_groups_and_intervals() -> None:
     rng = np.random.default_rng(0)
     grades = rng.integers(0, 3, (40, 5, 5)).astype(np.int8)
     cube = rng.dirichlet([1, 1, 1], (40, 5, 5))
-    found = list(evaluate_one(grades, cube, 100, 0))
-    assert len(found) == len(list(groups())) == 1 + 5 + 5 + 25
-    rows, matrix = found[0]
-    assert [row["measure"] for row in rows] == list(MEASURES)
-    assert all(row["low"] <= row["value"] <= row["high"] for row in rows if row["measure"] != "rows")
-    assert sum(value for name, value in matrix.items() if "_called_" in name) == 1000
-    assert all(np.isnan(row["low"]) for row in found[-1][0])
+    found = evaluate_predictions([GradedPredictions("drawn", grades, cube)], resamples=100)
+    assert len(target_groups()) == 1 + 5 + 5 + 25
+    assert len(found.measures) == 36 * len(MEASURES) and len(found.confusion) == 36
+    pooled = found.measures.iloc[: len(MEASURES)]
+    assert pooled["measure"].tolist() == list(MEASURES)
+    some = pooled[pooled["measure"] != "rows"]
+    assert ((some["low"] <= some["value"]) & (some["value"] <= some["high"])).all()
+    assert found.confusion.iloc[0].filter(like="_called_").sum() == 1000
+    assert found.measures.iloc[-len(MEASURES) :]["low"].isna().all()
+    assert repr(found) == f"Evaluation(drawn: {found.pooled().loc['drawn', 'official']:.4f})"
+    assert "<table" in found._repr_html_()
 
 
-def test_the_command_writes_what_it_measures(tmp_path, capsys):
+def test_the_command_writes_what_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, {"good": 0.7, "poor": 0.4})
     files = [str(tmp_path / name) for name in ("train.csv", "good.csv", "poor.csv")]
     assert (
@@ -109,25 +120,37 @@ def test_the_command_writes_what_it_measures(tmp_path, capsys):
     )
     shown = json.loads(capsys.readouterr().out)
     table = pd.read_csv(tmp_path / "measures.csv")
-    assert len(shown) == len(table) == 2 * 36 * len(MEASURES)
+    assert len(shown["measures"]) == len(table) == 2 * 36 * len(MEASURES)
     pooled = table.query("condition == 'all' and level == 'all'").pivot(
         index="predictions", columns="measure", values="value"
     )
     assert (pooled.loc["good", ["auc", "kappa", "f1"]] > pooled.loc["poor", ["auc", "kappa", "f1"]]).all()
     assert pooled.loc["good", "official"] < pooled.loc["poor", "official"]
     counts = pd.read_csv(tmp_path / "measures_confusion.csv")
-    assert len(counts) == 2 * 36
+    assert len(counts) == len(shown["confusion"]) == 2 * 36
 
 
-def test_study_ids_may_have_underscores(tmp_path, capsys):
+def test_the_function_takes_text_and_writes_nothing_unasked(tmp_path: Path) -> None:
+    write(tmp_path, {"good": 0.7})
+    found = evaluate(str(tmp_path / "train.csv"), str(tmp_path / "good.csv"), resamples=0)
+    assert found.pooled().index.tolist() == ["good"] and found.measures["low"].isna().all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.csv", "train.csv"]
+    with pytest.raises(ConfigError, match="resamples must not be negative, as -1 is"):
+        evaluate(tmp_path / "train.csv", tmp_path / "good.csv", resamples=-1)
+    with pytest.raises(ConfigError, match="nothing to evaluate"):
+        evaluate(tmp_path / "train.csv", [])
+
+
+def test_study_ids_may_have_underscores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, {"good": 0.7}, prefix="hospital_a_")
     files = [str(tmp_path / name) for name in ("train.csv", "good.csv")]
     assert main(["evaluate", *files, "--resamples", "0", "--json"]) == 0
-    rows = next(row for row in json.loads(capsys.readouterr().out) if row["measure"] == "rows")
+    measures = json.loads(capsys.readouterr().out)["measures"]
+    rows = next(row for row in measures if row["measure"] == "rows")
     assert rows["value"] > 600
 
 
-def test_what_cannot_be_evaluated_is_refused(tmp_path, capsys):
+def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, {"short": 0.7})
     pd.read_csv(tmp_path / "short.csv").iloc[30:].to_csv(tmp_path / "short.csv", index=False)
     write(tmp_path, {"other": 0.7}, first=500)

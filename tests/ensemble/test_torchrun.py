@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 from support.store import fake_store
@@ -9,7 +10,7 @@ from support.store import fake_store
 from lsdc.commands.ensemble import main
 
 
-def test_two_processes_find_what_one_finds(tmp_path):
+def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
     store = fake_store(tmp_path / "store", 24, folds=3)
     options = ["--members", "lightgbm,xgboost", "--trials", "2"]
     assert main(["fit", str(store.path), "--out", str(tmp_path / "alone"), *options]) == 0

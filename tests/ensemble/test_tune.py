@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -16,7 +18,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lsdc.ensemble.tuning.search import Range, Search, minimize, open_storage
+from lsdc.ensemble.tuning.search import Point, Range, ReportStep, Search, check_trials, minimize
+from lsdc.ensemble.tuning.storage import open_storage
 from lsdc.runtime import ArtefactError, ConfigError
 
 SEARCH = Search(
@@ -33,31 +36,31 @@ SEARCH = Search(
 class Bowl:
     """Counts its calls; can be killed at one of them."""
 
-    def __init__(self, killed_at=None):
-        self.points = []
+    def __init__(self, killed_at: int | None = None) -> None:
+        self.points: list[tuple[float, ...]] = []
         self.killed_at = killed_at
 
-    def __call__(self, point, report):
+    def __call__(self, point: Point, report_step: ReportStep) -> dict[str, float]:
         if len(self.points) == self.killed_at:
             raise KeyboardInterrupt
         self.points.append(tuple(point.values()))
         return {"height": height(*point.values()), "width": point["a"]}
 
 
-def height(a, b):
+def height(a: float, b: float) -> float:
     return (a - 0.3) ** 2 + (b - 0.8) ** 2
 
 
-def search(bowl, where=None, what=SEARCH):
+def search(bowl: Bowl, where: Path | None = None, what: Search = SEARCH) -> dict[str, float]:
     return minimize(what, bowl, open_storage(where))
 
 
-def trials_in(path):
+def trials_in(path: Path) -> tuple[optuna.Study, list[Any]]:
     study = optuna.load_study(study_name="bowl", storage=JournalStorage(JournalFileBackend(str(path))))
     return study, [t for t in study.trials if t.state == TrialState.COMPLETE]
 
 
-def test_starts_come_first_and_the_best_is_found():
+def test_starts_come_first_and_the_best_is_found() -> None:
     bowl = Bowl()
     best = search(bowl)
     assert bowl.points[:2] == [(1.0, 0.0), (0.5, 0.5)]
@@ -65,7 +68,7 @@ def test_starts_come_first_and_the_best_is_found():
     assert height(**best) == min(height(*point) for point in bowl.points)
 
 
-def test_one_block_is_searched_at_a_time():
+def test_one_block_is_searched_at_a_time() -> None:
     bowl = Bowl()
     search(bowl)
     best = min(bowl.points[:2], key=lambda point: height(*point))
@@ -74,14 +77,14 @@ def test_one_block_is_searched_at_a_time():
         best = min(best, point, key=lambda point: height(*point))
 
 
-def test_same_seed_same_points():
+def test_same_seed_same_points() -> None:
     one, two = Bowl(), Bowl()
     assert search(one) == search(two)
     assert one.points == two.points
 
 
 @pytest.mark.parametrize("killed_at", [0, 1, 7, 20])
-def test_a_killed_search_goes_on_and_repeats_nothing(tmp_path, killed_at):
+def test_a_killed_search_resumes_and_repeats_nothing(tmp_path: Path, killed_at: int) -> None:
     path = tmp_path / "optuna.journal"
     first, second, whole = Bowl(killed_at), Bowl(), Bowl()
     with pytest.raises(KeyboardInterrupt):
@@ -93,7 +96,7 @@ def test_a_killed_search_goes_on_and_repeats_nothing(tmp_path, killed_at):
     assert search(third, path) == best and third.points == []
 
 
-def test_a_process_that_died_left_a_running_trial_which_is_tried_again(tmp_path):
+def test_a_process_that_died_left_a_running_trial_which_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     study = optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name="bowl")
     study.enqueue_trial({"a": 0.25, "b": 0.75})
@@ -109,7 +112,7 @@ def test_a_process_that_died_left_a_running_trial_which_is_tried_again(tmp_path)
     assert complete[0].user_attrs == {"height": complete[0].value, "width": complete[0].params["a"]}
 
 
-def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
+def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     first, second = Bowl(8), Bowl()
     with pytest.raises(KeyboardInterrupt):
@@ -120,32 +123,32 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
     assert len(first.points + second.points) == 25
 
 
-def test_damaged_journal_is_named(tmp_path):
+def test_damaged_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     path.write_text("no journal\nat all\n")
     with pytest.raises(ArtefactError, match=r"optuna\.journal: a damaged Optuna journal"):
         open_storage(path)
 
 
-def test_a_storage_with_another_search_is_refused(tmp_path):
+def test_a_storage_with_another_search_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     search(Bowl(), path)
     with pytest.raises(ConfigError, match="holds a search 'bowl' over other predictions"):
         search(Bowl(), path, replace(SEARCH, problem="another"))
 
 
-def test_search_beats_its_starts():
+def test_search_beats_its_starts() -> None:
     best = search(Bowl())
     assert np.hypot(best["a"] - 0.3, best["b"] - 0.8) < 0.3
 
 
-def test_points_that_are_surely_worse_are_not_finished():
-    reports = []
+def test_points_that_are_surely_worse_are_not_finished() -> None:
+    reports: list[int] = []
 
-    def folds(point, report):
+    def folds(point: Point, report_step: ReportStep) -> dict[str, float]:
         for fold in range(5):
             reports.append(fold)
-            report(fold, height(**point) + 0.001 * fold)
+            report_step(fold, height(**point) + 0.001 * fold)
         return {"height": height(**point)}
 
     study = open_storage(None)
@@ -155,19 +158,25 @@ def test_points_that_are_surely_worse_are_not_finished():
     assert states[:2] == [TrialState.COMPLETE] * 2
 
 
-def test_a_loss_that_is_no_number_ends_the_search():
+def test_a_search_needs_a_trial() -> None:
+    check_trials(1)
+    with pytest.raises(ConfigError, match="trials must be at least 1, not 0"):
+        check_trials(0)
+
+
+def test_a_loss_that_is_no_number_ends_the_search() -> None:
     with pytest.raises(ArtefactError, match="failed 25 times; no loss is a number"):
-        minimize(SEARCH, lambda point, report: {"height": float("nan")}, open_storage(None))
+        minimize(SEARCH, lambda point, report_step: {"height": float("nan")}, open_storage(None))
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:9/none", "magic://x"])
-def test_a_database_that_cannot_be_opened_is_named(url):
-    with pytest.raises(ConfigError, match="--storage: cannot open the database"):
+def test_a_database_that_cannot_be_opened_is_named(url: str) -> None:
+    with pytest.raises(ConfigError, match="storage: cannot open the database"):
         open_storage(url)
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres() -> Iterator[str]:
     """A PostgreSQL server of our own on a free port."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = str(found[-1]) if found else shutil.which("initdb")
@@ -187,7 +196,12 @@ def postgres(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     binaries = Path(initdb).parent
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "user": user, "cwd": "/tmp"}
+    quiet: dict[str, Any] = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "user": user,
+        "cwd": "/tmp",
+    }
     subprocess.run([initdb, "-D", folder / "data", "-U", "lsdc", "-A", "trust"], check=True, **quiet)
     command = [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
     server = subprocess.Popen([*command, "-F"], **quiet)
@@ -206,7 +220,8 @@ def postgres(tmp_path_factory):
 WORKER = """
 import sys, time
 from test_tune import SEARCH, height
-from lsdc.ensemble.tuning.search import minimize, open_storage
+from lsdc.ensemble.tuning.search import minimize
+from lsdc.ensemble.tuning.storage import open_storage
 def slow(point, report):
     time.sleep(float(sys.argv[2]))
     print(*point.values(), flush=True)
@@ -215,7 +230,7 @@ minimize(SEARCH, slow, open_storage(sys.argv[1], heartbeat=1))
 """
 
 
-def worker(url, pause):
+def worker(url: str, pause: float) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, url, str(pause)],
         stdout=subprocess.PIPE,
@@ -225,7 +240,7 @@ def worker(url, pause):
 
 
 @pytest.mark.slow
-def test_two_workers_share_a_study_and_a_killed_one_s_trial_is_tried_again(postgres):
+def test_two_workers_share_a_study_and_a_killed_one_s_trial_is_tried_again(postgres: str) -> None:
     doomed = worker(postgres, 600)
     for _ in range(300):
         time.sleep(0.1)

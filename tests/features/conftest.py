@@ -1,11 +1,17 @@
 """A cohort that is quick to extract."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from lsdc.runtime.console import logger
+
 
 @pytest.fixture(scope="session")
-def few_studies(small_cohort, tmp_path_factory):
+def few_studies(small_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four train studies and a test study of the small cohort; do not change it."""
     root = tmp_path_factory.mktemp("data")
     kept = {}
@@ -20,3 +26,11 @@ def few_studies(small_cohort, tmp_path_factory):
     for name in ("measurements.csv", "config.json"):
         (root / name).symlink_to(small_cohort / name)
     return root
+
+
+@pytest.fixture
+def messages(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What is told to people, also where a command has taken over the toolkit's logger before."""
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level("INFO", logger=logger.name)
+    return caplog

@@ -1,14 +1,22 @@
+"""Projections and crops: every view that shows a target, upright, in millimeters, right sides mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 from support.made_study import axial, locate, make_slice, sagittal, study_of, tissue, whole_study
 
-from lsdc.cohort.cropping import Cutter, pose_of
+from lsdc.cohort.cropping import Cutter, reorientation_of
 from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.study import Series
+from lsdc.cohort.location import Location
+from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target, View
 from lsdc.features.crops import cut_crops
+from lsdc.features.located_study import LocatedStudy
 from lsdc.features.projections import find_projections, neighbors
 
 CANAL = Target(Condition.SPINAL_CANAL_STENOSIS, Level.L3_L4)
@@ -16,7 +24,20 @@ LEFT = Target(Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L3_L4)
 FULL = whole_study()
 
 
-def test_a_target_is_found_in_all_views():
+def crops_of(study: Study, px: int, *locations: Location) -> NDArray[np.uint8]:
+    return cut_crops(LocatedStudy.of(study, locations), px)
+
+
+def cutter_of(item: Slice) -> Cutter:
+    return Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2)
+
+
+def pixel_of(item: Slice, patient: tuple[float, float, float]) -> tuple[float, float]:
+    column, row = item.plane.to_pixel(patient)[0]
+    return float(column), float(row)
+
+
+def test_a_target_is_found_in_all_views() -> None:
     projections = find_projections(FULL, locate(FULL, CANAL, (1.0, 3.0, 6.0)))
     assert set(projections) == set(View)
     assert projections[View.SAGITTAL_T2].slice == 5 and projections[View.AXIAL_T2].slice == 7
@@ -27,38 +48,38 @@ def test_a_target_is_found_in_all_views():
         ), view
 
 
-def test_a_view_out_of_reach_is_absent():
+def test_a_view_out_of_reach_is_absent() -> None:
     projections = find_projections(FULL, locate(FULL, CANAL, (0.0, 0.0, 35.9)))
     assert View.AXIAL_T2 in projections
     assert View.AXIAL_T2 not in find_projections(FULL, locate(FULL, CANAL, (0.0, 0.0, 36.1)))
 
 
-def test_the_nearest_of_several_series_is_taken():
+def test_the_nearest_of_several_series_is_taken() -> None:
     study = study_of(sagittal(), axial([-30, -25]), axial([2, 6]))
     assert find_projections(study, locate(study, CANAL, (0.0, 0.0, 1.0)))[View.AXIAL_T2].series == 2
 
 
-def test_without_own_view_the_others_still_show_it():
+def test_without_the_graded_view_the_others_still_show_it() -> None:
     study = study_of(axial())
-    crops, projections = cut_crops(study, [locate(study, CANAL, (0.0, 0.0, 0.0))], 32)
-    assert set(projections[0]) == {View.AXIAL_T2}
+    location = locate(study, CANAL, (0.0, 0.0, 0.0))
+    assert set(find_projections(study, location)) == {View.AXIAL_T2}
+    crops = crops_of(study, 32, location)
     assert not crops[0, :2].any() and crops[0, 2].any()
 
 
-def test_nothing_known_gives_zeros():
+def test_nothing_known_gives_zeros() -> None:
     nowhere = locate(study_of(), CANAL, (np.nan, np.nan, np.nan))
-    crops, projections = cut_crops(FULL, [nowhere], 16)
-    assert projections == [{}] and not crops.any()
+    assert find_projections(FULL, nowhere) == {} and not crops_of(FULL, 16, nowhere).any()
 
 
-def test_a_series_without_position_shows_only_its_own_targets():
+def test_a_series_without_position_shows_only_targets_graded_on_it() -> None:
     unplaced = replace(sagittal(), flags=frozenset({"no_position"}))
     study = study_of(unplaced, axial())
     assert set(find_projections(study, locate(study, CANAL, (0.0, 0.0, 0.0)))) == {View.SAGITTAL_T2}
     assert set(find_projections(study, locate(study, LEFT, (0.0, 0.0, 0.0)))) == {View.AXIAL_T2}
 
 
-def test_neighbors_stay_in_their_block():
+def test_neighbors_stay_in_their_block() -> None:
     series = axial([-30, -26, -22, 0, 4, 8])
     assert neighbors(series, 0) == (0, 0, 1)
     assert neighbors(series, 1) == (0, 1, 2)
@@ -77,48 +98,41 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_sagittal_pictures_stand_upright(turn):
+def test_sagittal_images_stand_upright(turn: str) -> None:
     (y, z), row, column = TURNS[turn]
     item = make_slice((0, y, z), row, column, shape=(151, 151))
-    cutter = Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2)
-    center = tuple(item.plane.to_pixel((0, 2, 3))[0])
-    picture = cutter.cut(0, center, 40, 64)
+    cutter, center = cutter_of(item), pixel_of(item, (0, 2, 3))
+    image = cutter.cut(0, center, 40, 64)
     steps = (np.arange(64) - 31.5) * 40 / 64
     across, down = np.meshgrid(steps, steps)
     expected = tissue(np.stack([0 * across, 2 + across, 3 - down], -1))
-    assert np.corrcoef(expected.ravel(), picture.ravel())[0, 1] > 0.999
-    point = tuple(item.plane.to_pixel((0, 12, 8))[0])
-    np.testing.assert_allclose(
-        cutter.place(0, center, point, 40, 64), (31.5 + 10 * 1.6, 31.5 - 5 * 1.6), atol=1e-6
-    )
+    assert np.corrcoef(expected.ravel(), image.ravel())[0, 1] > 0.999
+    place = cutter.place(0, center, pixel_of(item, (0, 12, 8)), 40, 64)
+    np.testing.assert_allclose(place, (31.5 + 10 * 1.6, 31.5 - 5 * 1.6), atol=1e-6)
 
 
-def test_size_is_in_millimeters():
+def test_size_is_in_millimeters() -> None:
     """The same square looks the same whatever the pixels are."""
     fine = make_slice((0, -60, 60), (0, 1, 0), (0, 0, -1), spacing=(0.4, 0.5), shape=(300, 240))
     coarse = make_slice((0, -60, 60), (0, 1, 0), (0, 0, -1), spacing=(1.0, 0.8), shape=(120, 150))
-    pictures = [
-        Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2)
-        .cut(0, tuple(item.plane.to_pixel((0, 0, 0))[0]), 50, 48)
-        .astype(float)
-        for item in (fine, coarse)
-    ]
-    assert np.abs(pictures[0] - pictures[1]).mean() < 4
+    one, two = (
+        cutter_of(item).cut(0, pixel_of(item, (0, 0, 0)), 50, 48).astype(float) for item in (fine, coarse)
+    )
+    assert np.abs(one - two).mean() < 4
 
 
-def test_outside_the_slice_is_black():
+def test_outside_the_slice_is_black() -> None:
     item = make_slice((0, -60, 60), (0, 1, 0), (0, 0, -1))
-    picture = Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2).cut(0, (0.0, 0.0), 20, 20)
-    assert not picture[:9].any() and not picture[:, :9].any() and picture[11:, 11:].any()
-    far = Cutter(Series("s", View.SAGITTAL_T2, (item,)), View.SAGITTAL_T2).cut(0, (-500.0, 0.0), 20, 20)
-    assert not far.any()
+    image = cutter_of(item).cut(0, (0.0, 0.0), 20, 20)
+    assert not image[:9].any() and not image[:, :9].any() and image[11:, 11:].any()
+    assert not cutter_of(item).cut(0, (-500.0, 0.0), 20, 20).any()
 
 
-def test_a_mirrored_patient_has_swapped_crops():
-    def mirror(points):
+def test_a_mirrored_patient_has_swapped_crops() -> None:
+    def mirror(points: ArrayLike) -> NDArray[np.float64]:
         return tissue(np.asarray(points) * (-1, 1, 1))
 
-    def both(look):
+    def both(look: Callable[[ArrayLike], NDArray[np.float64]]) -> Study:
         # Not symmetric about 0: mirrored sagittal slices run over the negated positions.
         xs = np.arange(-18.0, 25.0, 4.0) if look is tissue else np.sort(-np.arange(-18.0, 25.0, 4.0))
         shift = 0 if look is tissue else 0.8
@@ -135,14 +149,14 @@ def test_a_mirrored_patient_has_swapped_crops():
     study, mirrored = both(tissue), both(mirror)
     rng = np.random.default_rng(0)
     places = [tuple(rng.uniform((-12, -10, 2), (14, 10, 8))) for _ in TARGETS]
-    one, _ = cut_crops(study, [locate(study, t, p) for t, p in zip(TARGETS, places)], 40)
+    one = crops_of(study, 40, *(locate(study, t, p) for t, p in zip(TARGETS, places)))
     swapped = [locate(mirrored, t.mirrored, (-p[0], p[1], p[2])) for t, p in zip(TARGETS, places)]
-    two, _ = cut_crops(mirrored, swapped, 40)
+    two = crops_of(mirrored, 40, *swapped)
     sided = np.array([t.condition.side is not None for t in TARGETS])
     assert np.abs(one[sided].astype(int) - two[sided]).max() <= 3
 
 
-def test_axial_poses_put_left_at_the_right():
+def test_axial_poses_put_left_at_the_right() -> None:
     plane = SlicePlane((0, 0, 0), (-1.0, 0, 0), (0, -1.0, 0), (1, 1))
-    assert pose_of(plane, View.AXIAL_T2) == (False, True, True)
-    assert pose_of(plane, View.AXIAL_T2, mirrored=True) == (False, False, True)
+    assert reorientation_of(plane, View.AXIAL_T2) == (False, True, True)
+    assert reorientation_of(plane, View.AXIAL_T2, mirrored=True) == (False, False, True)

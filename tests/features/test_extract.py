@@ -1,82 +1,82 @@
 """The pipeline with a selector that knows the answers, and once with the real one."""
 
-import json
+from __future__ import annotations
+
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import pytest
 from support.annotated import annotated_locations
 
+from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover
 from lsdc.cohort.location import Location
+from lsdc.cohort.study import Study
 from lsdc.cohort.tables import read_coordinates
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.commands.features import Extract, Preview, main
-from lsdc.features import extract_worker as per_study
-from lsdc.features import extraction as module
+from lsdc.features import extract_worker, study_selectors
+from lsdc.features import extraction as extraction_module
+from lsdc.features.extract_worker import StudyTask
+from lsdc.features.extraction import Extraction, extract
 from lsdc.features.store import FeatureStore
-from lsdc.runtime import ArtefactError, ConfigError, LsdcError
+from lsdc.features.store_settings import Settings
+from lsdc.runtime.errors import ArtefactError, ConfigError, LsdcError
 from lsdc.slice_selector.selector import SliceSelector
 
 NAN = float("nan")
+SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
 
 
 class Knowing:
     """Locates annotated targets where they are, and no other."""
 
-    def __init__(self, coordinates):
+    def __init__(self, coordinates: pd.DataFrame) -> None:
         self.coordinates = coordinates
 
-    def locate(self, study):
+    def locate(self, study: Study) -> list[Location]:
         rows = self.coordinates[self.coordinates.study_id == study.study_id]
         found = {item.target: item for item in annotated_locations(study, rows, np.random.default_rng(0))}
         absent = Location(
-            TARGETS[0], TARGETS[0].condition.view, None, None, (NAN,) * 2, (NAN,) * 3, 0.0, "absent"
+            TARGETS[0], TARGETS[0].condition.view, None, None, (NAN, NAN), (NAN, NAN, NAN), 0.0, "absent"
         )
         return [found.get(t) or replace(absent, target=t, view=t.condition.view) for t in TARGETS]
 
 
+def know(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    selector = Knowing(read_coordinates(data / "train_label_coordinates.csv"))
+    monkeypatch.setattr(extract_worker, "_selector", lambda folder: selector)
+    monkeypatch.setattr(study_selectors, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))
+
+
 @pytest.fixture(scope="module")
-def data(few_studies):
+def data(few_studies: Path) -> Path:
     return few_studies
 
 
-def know(data, monkeypatch):
-    selector = Knowing(read_coordinates(data / "train_label_coordinates.csv"))
-    monkeypatch.setattr(per_study, "_selector", lambda folder: selector)
-    monkeypatch.setattr(module, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))
-
-
 @pytest.fixture
-def knowing(data, monkeypatch):
+def knowing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     know(data, monkeypatch)
 
 
-def extraction(data, out, **options):
-    defaults = {
-        "weights": "random",
-        "workers": 1,
-        "folds": 2,
-        "crop_px": 32,
-        "volume_px": 32,
-        "volume_slices": 4,
-    }
-    return Extract(data, out, **(defaults | {"backbone": "mobilenetv3_small_050"} | options))
+def run(data: Path, out: Path, settings: Settings = SMALL, *, like: Path | None = None) -> Extraction:
+    return extract(data, out, settings if like is None else Settings(), like=like, workers=1)
 
 
 @pytest.fixture(scope="module")
-def made(data, tmp_path_factory):
+def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     """A finished store; do not change it."""
     out = tmp_path_factory.mktemp("made") / "store"
     with pytest.MonkeyPatch.context() as monkeypatch:
         know(data, monkeypatch)
-        extraction(data, out).run()
+        run(data, out)
     return FeatureStore.open(out)
 
 
-def test_every_study_has_its_25_rows(made, data):
+def test_every_study_has_its_25_rows(made: FeatureStore, data: Path) -> None:
     rows = made.rows
     studies = sorted(source.study_id for source in discover(data).studies)
     assert rows.row_id.tolist() == [t.row_id(study) for study in studies for t in TARGETS]
@@ -84,118 +84,160 @@ def test_every_study_has_its_25_rows(made, data):
     assert (rows[rows.split == "test"].grade == -1).all() and (rows[rows.split == "test"].fold == -1).all()
     assert set(rows[rows.split == "train"].fold) == {0, 1}
     labels = discover(data).labels
+    assert labels is not None
     assert (rows[rows.row_id.str.startswith(labels.index[0])].grade.to_numpy() == labels.iloc[0]).all()
 
 
-def test_what_was_located_has_crops_and_embedding(made):
+def test_what_was_located_has_crops_and_embedding(made: FeatureStore) -> None:
     rows = made.rows
     located = rows.located_by == "network"
     assert located.sum() > 80
-    own = [list(t.condition.view.__class__).index(t.condition.view) for t in TARGETS] * 5
-    shown = made.crops[np.arange(len(rows)), own].any(axis=(1, 2, 3))
-    assert (shown == located.to_numpy()).all()
+    graded = [list(t.condition.view.__class__).index(t.condition.view) for t in TARGETS] * 5
+    present = made.crops[np.arange(len(rows)), graded].any(axis=(1, 2, 3))
+    assert (present == located.to_numpy()).all()
     parts = made.embedding.reshape(len(rows), 3, -1)
     assert (np.isfinite(parts).all(axis=2) == made.crops[:].any(axis=(2, 3, 4))).all()
     assert rows.volume_slice[located].ge(0).all() and rows.preview[located].ge(0).all()
     assert (rows.instance_number[~located] == -1).all()
 
 
-def test_a_finished_store_is_not_made_again(made, data, capsys):
-    again = extraction(data, made.path).run()
-    assert "already finished" in capsys.readouterr().err
-    assert again.seconds == {} and again.rows == len(made.rows)
+def test_a_finished_store_is_not_made_again(
+    made: FeatureStore, data: Path, messages: pytest.LogCaptureFixture
+) -> None:
+    again = extract(str(data), str(made.path), SMALL)
+    assert "already finished" in messages.text
+    assert again.store == made.path and again.seconds == {} and again.rows == len(made.rows)
     assert not (made.path / "work").exists()
 
 
-def test_a_killed_run_goes_on(data, knowing, tmp_path, monkeypatch):
-    done = []
-    real = per_study.extract_study
+def test_a_killed_run_resumes(
+    data: Path, knowing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    real = extract_worker.extract_study
 
-    def stops(task):
-        if len(done) == 2:
-            raise KeyboardInterrupt
+    def counts(task: StudyTask) -> None:
         done.append(task.index)
         real(task)
 
-    monkeypatch.setattr(module, "extract_study", stops)
+    def stops(task: StudyTask) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        counts(task)
+
+    monkeypatch.setattr(extraction_module, "extract_study", stops)
     with pytest.raises(KeyboardInterrupt):
-        extraction(data, tmp_path / "killed").run()
+        run(data, tmp_path / "killed")
     with pytest.raises(ArtefactError, match="not a finished store"):
         FeatureStore.open(tmp_path / "killed")
-    monkeypatch.setattr(module, "extract_study", lambda task: (done.append(task.index), real(task)))
-    extraction(data, tmp_path / "killed").run()
+    monkeypatch.setattr(extraction_module, "extract_study", counts)
+    run(data, tmp_path / "killed")
     assert sorted(done) == list(range(5))
-    monkeypatch.setattr(module, "extract_study", real)
-    extraction(data, tmp_path / "whole").run()
+    monkeypatch.setattr(extraction_module, "extract_study", real)
+    run(data, tmp_path / "whole")
     one, two = FeatureStore.open(tmp_path / "killed"), FeatureStore.open(tmp_path / "whole")
     pd.testing.assert_frame_equal(one.rows, two.rows)
     np.testing.assert_array_equal(one.crops, two.crops)
     np.testing.assert_array_equal(one.embedding, two.embedding)
 
 
-def test_another_configuration_is_refused(made, data):
-    with pytest.raises(ArtefactError, match=r"another configuration \(crop_px differ\); give another --out"):
-        extraction(data, made.path, crop_px=48).run()
+def test_other_settings_are_refused(made: FeatureStore, data: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"another configuration \(crop_px differ\); choose another"):
+        run(data, made.path, replace(SMALL, crop_px=48))
 
 
-def test_like_uses_the_other_stores_selector_and_sizes(made, data, knowing, tmp_path):
-    like = Extract(data, tmp_path / "new", like=made.path, workers=1).run()
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("crop_px", 4, "crop_px must be at least 16, not 4"),
+        ("folds", 1, "folds must be at least 2, not 1"),
+        ("volume_slices", 0, "volume_slices must be at least 1, not 0"),
+        ("volume_px", 8, "volume_px must be at least 16, not 8"),
+        ("preview_px", 8, "preview_px must be at least 16, not 8"),
+        ("seed", -1, "seed must be at least 0, not -1"),
+        ("weights", "", "weights must not be empty"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(name: str, value: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        replace(SMALL, **{name: value})
+
+
+def test_like_uses_the_other_stores_selector_and_sizes(
+    made: FeatureStore, data: Path, knowing: None, tmp_path: Path
+) -> None:
+    like = run(data, tmp_path / "new", like=made.path)
     new = FeatureStore.open(tmp_path / "new")
     assert like.selector == str(made.path)
     assert new.feature_fingerprint == made.feature_fingerprint
     np.testing.assert_array_equal(new.embedding, made.embedding)
 
 
-def test_like_refuses_what_contradicts_it(made, data, tmp_path):
-    with pytest.raises(ConfigError, match=r"--crop-px 64 contradicts --like .* made with 32; leave it out"):
-        Extract(data, tmp_path / "new", like=made.path, crop_px=64).run()
+def test_like_refuses_what_contradicts_it(made: FeatureStore, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"crop_px=64 contradicts like='.*', .* made with 32; leave it out"):
+        extract(data, tmp_path / "new", Settings(crop_px=64), like=made.path)
 
 
 def test_without_labels_the_bundled_selector_is_announced_and_kept(
-    data, knowing, tmp_path, capsys, monkeypatch
-):
+    data: Path,
+    knowing: None,
+    tmp_path: Path,
+    messages: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     only = tmp_path / "only"
     only.mkdir()
     shutil.copytree(next((data / "train_images").iterdir()), only / "someone")
-    result = extraction(only, tmp_path / "store").run()
-    assert result.selector == "bundled" and "bundled localizer" in capsys.readouterr().err
+    result = run(only, tmp_path / "store")
+    assert result.selector == "bundled" and "bundled localizer" in messages.text
     store = FeatureStore.open(tmp_path / "store")
     assert set(store.rows.split) == {"new"} and set(store.studies.selector) == {"bundled"}
     # The store keeps the localizer: that of another version is not asked.
-    monkeypatch.setattr(SliceSelector, "bundled", lambda: pytest.fail("the store's own is to be used"))
-    Extract(only, tmp_path / "like", like=store.path, workers=1).run()
+    monkeypatch.setattr(SliceSelector, "bundled", lambda: pytest.fail("the store's selector is to be used"))
+    run(only, tmp_path / "like", like=store.path)
     again = FeatureStore.open(tmp_path / "like")
     np.testing.assert_array_equal(again.rows[["x", "y"]], store.rows[["x", "y"]])
     assert set(again.studies.selector) == {"bundled"}
     shutil.rmtree(store.path / "selector")
     with pytest.raises(ArtefactError, match="selector: no such folder; a store of an older version"):
-        Extract(only, tmp_path / "third", like=store.path, workers=1).run()
+        run(only, tmp_path / "third", like=store.path)
 
 
-def test_an_unreadable_study_is_a_problem_not_a_crash(data, knowing, tmp_path, monkeypatch, capsys):
+def test_an_unreadable_study_is_a_problem_not_a_crash(
+    data: Path,
+    knowing: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    messages: pytest.LogCaptureFixture,
+) -> None:
     bad = discover(data).studies[1].study_id
-    real = per_study.read_study
+    real = extract_worker.read_study
 
-    def fails(source):
+    def fails(source: StudySource) -> Study:
         if source.study_id == bad:
             raise OSError("disk on fire")
         return real(source)
 
-    monkeypatch.setattr(per_study, "read_study", fails)
-    result = extraction(data, tmp_path / "store").run()
+    monkeypatch.setattr(extract_worker, "read_study", fails)
+    result = run(data, tmp_path / "store")
     store = FeatureStore.open(tmp_path / "store")
-    assert result.problems >= 1 and "problems.csv" in capsys.readouterr().err
+    assert result.problems >= 1 and "problems.csv" in messages.text
     assert pd.read_csv(store.path / "problems.csv").reason.str.contains("disk on fire").any()
     assert store.rows[store.rows.study_id == bad].flag_own_view_absent.all()
 
 
-def test_a_bug_is_not_swallowed(data, knowing, tmp_path, monkeypatch):
-    monkeypatch.setattr(per_study, "metadata_of", lambda *_: 1 / 0)
+def test_a_bug_is_not_swallowed(
+    data: Path, knowing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(extract_worker, "metadata_of", breaks)
     with pytest.raises(ZeroDivisionError):
-        extraction(data, tmp_path / "store").run()
+        run(data, tmp_path / "store")
 
 
-def test_no_header_text_enters_the_store(made):
+def test_no_header_text_enters_the_store(made: FeatureStore) -> None:
     text = b"".join(p.read_bytes() for p in made.path.rglob("*") if p.suffix in (".parquet", ".json", ".csv"))
     assert b"PatientName" not in text and b"StudyDate" not in text
     strings = made.rows.select_dtypes("str").columns
@@ -204,34 +246,21 @@ def test_no_header_text_enters_the_store(made):
     }  # fmt: skip
 
 
-def test_wrong_folders_say_so(tmp_path):
+def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(LsdcError, match="no such data folder"):
-        extraction(tmp_path / "none", tmp_path / "store").run()
+        run(tmp_path / "none", tmp_path / "store")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LsdcError):
-        extraction(tmp_path / "empty", tmp_path / "store").run()
-    assert main(["extract", str(tmp_path / "none"), "--out", str(tmp_path / "store")]) == 2
+    with pytest.raises(LsdcError, match="empty"):
+        run(tmp_path / "empty", tmp_path / "store")
+    with pytest.raises(ArtefactError, match="no such store directory"):
+        run(tmp_path / "empty", tmp_path / "store", like=tmp_path / "none")
 
 
-def test_preview_draws_a_sheet(made, tmp_path, capsys):
-    study = made.rows.study_id[0]
-    code = main(["preview", str(made.path), study, "--out", str(tmp_path / "x.png"), "--json"])
-    result = json.loads(capsys.readouterr().out)
-    assert code == 0 and result["study"] == study and result["located"] > 15
-    from PIL import Image
-
-    assert np.asarray(Image.open(tmp_path / "x.png")).std() > 20
-
-
-def test_preview_of_an_unknown_study_names_some(made, tmp_path):
-    with pytest.raises(LsdcError, match=r"no study 'nobody'; it holds 5, such as"):
-        Preview(made.path, "nobody", tmp_path / "x.png").run()
-
-
-def test_work_is_shared_by_processes(data, tmp_path):
+def test_work_is_shared_by_processes(data: Path, tmp_path: Path) -> None:
     """Without the knowing selector: this one is pickled and fitted as users have it."""
-    result = extraction(data, tmp_path / "store", workers=2).run()
+    result = extract(data, tmp_path / "store", SMALL, workers=2)
     store = FeatureStore.open(tmp_path / "store")
     assert result.selector == "fitted" and len(store.rows) == 125
+    assert list(result.seconds) == ["read examples", "fit selector", "extract", "embed", "write"]
     assert set(store.studies.selector) == {"fold_0", "fold_1", "all"}
     assert (store.rows.instance_number >= 0).mean() > 0.6

@@ -1,15 +1,23 @@
+"""What is written is read, damage is named, and fingerprints follow what features mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import write_store
-from lsdc.runtime import ArtefactError, Problem
 from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime.errors import ArtefactError, Problem
 
 
-def rows_of(*studies, **columns):
+def rows_of(*studies: str, **columns: Any) -> pd.DataFrame:
     table = pd.DataFrame(
         [(study, t.condition.value, t.level.value) for study in studies for t in TARGETS],
         columns=["study_id", "condition", "level"],
@@ -17,7 +25,7 @@ def rows_of(*studies, **columns):
     return table.assign(**columns)
 
 
-def small_store(path, **options):
+def small_store(path: Path, **options: Any) -> tuple[FeatureStore, NDArray[np.float32], NDArray[np.uint8]]:
     rows = rows_of("a", "b", meta_depth=1.5, flag_odd=True, confidence=0.5)
     embedding = np.arange(len(rows) * 4, dtype=np.float32).reshape(-1, 4)
     embedding[3, 2:] = np.nan
@@ -25,7 +33,7 @@ def small_store(path, **options):
     return write_store(path, rows, embedding, crops, **options), embedding, crops
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_what_was_written_is_read(tmp_path: Path) -> None:
     written, embedding, crops = small_store(tmp_path / "s", problems=[Problem("f", "bad", "mend")])
     store = FeatureStore.open(tmp_path / "s")
     np.testing.assert_array_equal(store.embedding, embedding)
@@ -39,21 +47,21 @@ def test_what_was_written_is_read(tmp_path):
     assert written.manifest["n_problems"] == 1
 
 
-def test_fingerprint_follows_configuration_and_columns(tmp_path):
+def test_fingerprint_follows_configuration_and_columns(tmp_path: Path) -> None:
     one, *_ = small_store(tmp_path / "1", configuration={"backbone": "a", "seed": 1})
     two, *_ = small_store(tmp_path / "2", configuration={"backbone": "a", "seed": 2})
     three, *_ = small_store(tmp_path / "3", configuration={"backbone": "b", "seed": 1})
     assert one.feature_fingerprint == two.feature_fingerprint != three.feature_fingerprint
 
 
-def test_unfinished_store_is_refused(tmp_path):
+def test_unfinished_store_is_refused(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / "manifest.json").unlink()
     with pytest.raises(ArtefactError, match=r"not a finished store .*lsdc-features extract"):
         FeatureStore.open(tmp_path / "s")
 
 
-def test_newer_store_is_refused(tmp_path):
+def test_newer_store_is_refused(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     manifest = read_json(tmp_path / "s" / "manifest.json")
     write_json(tmp_path / "s" / "manifest.json", manifest | {"schema": 99})
@@ -62,19 +70,26 @@ def test_newer_store_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "crops.npy"])
-def test_missing_part_is_named(tmp_path, name):
+def test_missing_part_is_named(tmp_path: Path, name: str) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / name).unlink()
     with pytest.raises(ArtefactError, match=f"damaged store, {name} is missing"):
         FeatureStore.open(tmp_path / "s")
 
 
-def test_lengths_must_agree(tmp_path):
+def test_a_truncated_part_is_damage(tmp_path: Path) -> None:
+    small_store(tmp_path / "s")
+    (tmp_path / "s" / "rows.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ArtefactError, match="damaged store: .*make it again with `lsdc-features extract"):
+        FeatureStore.open(str(tmp_path / "s"))
+
+
+def test_lengths_must_agree(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="25 rows, 3 embeddings and 25 crops"):
         write_store(tmp_path / "s", rows_of("a"), np.zeros((3, 2), np.float32))
 
 
-def test_a_directory_in_use_is_left_alone(tmp_path):
+def test_a_directory_in_use_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(ArtefactError, match="not empty"):
-        write_store(tmp_path, rows_of("a"), np.zeros((25, 2), np.float32))
+        write_store(str(tmp_path), rows_of("a"), np.zeros((25, 2), np.float32))

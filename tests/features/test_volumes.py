@@ -1,30 +1,35 @@
+"""Small volumes and previews show the targets where they say."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.made_study import axial, locate_all, sagittal, study_of, whole_study
 
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, View
-from lsdc.features.crops import cutters_of
-from lsdc.features.projections import find_projections
-from lsdc.features.volumes import FIELD_MM, cut_previews, cut_volume
+from lsdc.features.located_study import LocatedStudy
+from lsdc.features.previews import cut_previews
+from lsdc.features.volumes import FIELD_MM, cut_volume
 
 
-def parts(study):
-    locations = locate_all(study)
-    return study, locations, [find_projections(study, item) for item in locations], cutters_of(study)
+def located(study: Study) -> LocatedStudy:
+    return LocatedStudy.of(study, locate_all(study))
 
 
-def volume_of(study, view, slices=8, px=50):
-    study, locations, projections, cutters = parts(study)
-    return cut_volume(study, view, locations, projections, cutters, slices, px)
+def volume_of(study: Study, view: View, slices: int = 8) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    volume, points = cut_volume(located(study), view, slices, px=50)
+    assert volume is not None
+    return volume, points
 
 
 @pytest.mark.parametrize("view", View)
-def test_targets_are_where_the_volume_says(view):
+def test_targets_are_where_the_volume_says(view: View) -> None:
     volume, points = volume_of(whole_study(), view)
     assert volume.shape == (8, 50, 50) and volume.any(axis=(1, 2)).all()
-    own = np.array([target.condition.view is view for target in TARGETS])
-    assert np.isfinite(points[own]).all() and np.isnan(points[~own]).all()
+    graded = np.array([target.condition.view is view for target in TARGETS])
+    assert np.isfinite(points[graded]).all() and np.isnan(points[~graded]).all()
     by_target = dict(zip(TARGETS, points * FIELD_MM[view] / 50))
     if view is View.AXIAL_T2:
         apart = [by_target[t.mirrored] - by_target[t] for t in TARGETS[15:20]]
@@ -34,26 +39,25 @@ def test_targets_are_where_the_volume_says(view):
         np.testing.assert_allclose((by_target[two] - by_target[one])[1:], (12, 48), atol=1e-3)
 
 
-def test_axial_volume_holds_all_series_from_foot_to_head():
+def test_axial_volume_holds_all_series_from_foot_to_head() -> None:
     study = study_of(axial([10, 14, 18]), axial([-20, -16, -12]))
     volume, points = volume_of(study, View.AXIAL_T2, slices=6)
     order = [point[0] for point, target in zip(points, TARGETS) if target.condition.view is View.AXIAL_T2]
-    assert len({picture.tobytes() for picture in volume}) == 6
+    assert len({image.tobytes() for image in volume}) == 6
     assert order[:5] == sorted(order[:5], reverse=True)
 
 
-def test_an_absent_view_has_no_volume():
-    volume, points = volume_of(study_of(sagittal()), View.AXIAL_T2)
+def test_an_absent_view_has_no_volume() -> None:
+    volume, points = cut_volume(located(study_of(sagittal())), View.AXIAL_T2, slices=8, px=50)
     assert volume is None and np.isnan(points).all()
 
 
-def test_previews_show_every_located_target():
-    study, locations, projections, cutters = parts(whole_study())
-    previews, points = cut_previews(study, locations, projections, cutters, 64)
+def test_previews_show_every_located_target() -> None:
+    previews, points = cut_previews(located(whole_study()), px=64)
     assert previews.any(axis=(1, 2)).all() and set(points[:, 0]) == set(range(8))
     assert ((points[:, 1:] > 0) & (points[:, 1:] < 63)).all()
 
 
-def test_previews_of_nothing_are_black():
-    previews, points = cut_previews(*parts(Study("nothing", ())), 16)
+def test_previews_of_nothing_are_black() -> None:
+    previews, points = cut_previews(located(Study("nothing", ())), px=16)
     assert not previews.any() and np.isnan(points).all()

@@ -1,20 +1,30 @@
-"""Augmentation: seeded, every picture in its own way, in range, and mild."""
+"""Augmentation: seeded, every image in its own way, in range, and mild; and the sampler below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
+from numpy.testing import assert_allclose
+from torch import Tensor
 
-from lsdc.models.deep.augment import disturbed, erased, repainted, turned, warped
+from lsdc.models.deep.affine import affine_sample, turn_matrix
+from lsdc.models.deep.augment import augment, erase, move, repaint, warp
+from lsdc.models.deep.padding import pad_to_multiple
 
 
-def generator(seed=0):
+def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("change", [turned, repainted, erased, disturbed])
-def test_pictures_change_by_the_seed_each_in_its_own_way(change):
-    picture = torch.rand(1, 3, 24, 16, generator=generator(9)).expand(12, -1, -1, -1)
-    one, two, other = (change(picture, generator(seed)) for seed in (0, 0, 1))
-    assert one.shape == picture.shape
+@pytest.mark.parametrize("change", [move, repaint, erase, augment])
+def test_images_change_by_the_seed_each_in_its_own_way(
+    change: Callable[[Tensor, torch.Generator], Tensor],
+) -> None:
+    image = torch.rand(1, 3, 24, 16, generator=generator(9)).expand(12, -1, -1, -1)
+    one, two, other = (change(image, generator(seed)) for seed in (0, 0, 1))
+    assert one.shape == image.shape
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
     assert len({tuple(item.flatten().tolist()) for item in one}) > 1
@@ -22,19 +32,42 @@ def test_pictures_change_by_the_seed_each_in_its_own_way(change):
     assert one.max() <= 1.5
 
 
-def test_turning_is_mild():
-    spot = torch.zeros(50, 1, 33, 33)
-    spot[:, :, 14:19, 14:19] = 1
-    mass = turned(spot, generator())
+def test_moving_is_mild() -> None:
+    square = torch.zeros(50, 1, 33, 33)
+    square[:, :, 14:19, 14:19] = 1
+    mass = move(square, generator())
     rows = torch.arange(33.0)
     center = (mass.sum((1, 3)) @ rows) / mass.sum((1, 2, 3))
     assert (center - 16).abs().max() < 5
 
 
-def test_volumes_bend_by_the_seed():
+def test_volumes_bend_by_the_seed() -> None:
     volume = torch.rand(3, 1, 8, 12, 10, generator=generator(9))
-    one, two = (warped(volume, generator(4)) for _ in range(2))
+    one, two = (warp(volume, generator(4)) for _ in range(2))
     assert one.shape == volume.shape
     assert torch.equal(one, two)
     assert not torch.equal(one, volume)
     assert one.max() <= volume.max()
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 6, 8), (2, 1, 4, 6, 8)])
+def test_the_identity_leaves_images_and_volumes_as_they_are(shape: tuple[int, ...]) -> None:
+    values, axes = torch.rand(shape, generator=generator()), len(shape) - 2
+    matrix = turn_matrix(torch.zeros(2), torch.ones(2, axes), torch.zeros(2, axes))
+    assert_allclose(affine_sample(values, matrix), values, atol=1e-5)
+
+
+def test_half_a_side_to_the_right_shows_what_was_there() -> None:
+    image = torch.arange(8.0).expand(1, 1, 8, 8)
+    matrix = turn_matrix(torch.zeros(1), torch.ones(1, 2), torch.tensor([[1.0, 0.0]]))
+    for outside, beyond in (("border", 7.0), ("zeros", 0.0)):
+        assert affine_sample(image, matrix, outside=outside)[0, 0, 3].tolist() == pytest.approx(
+            [4, 5, 6, 7, *[beyond] * 4], abs=1e-5
+        )
+
+
+def test_padding_adds_zeros_at_the_far_end_or_at_both() -> None:
+    image = torch.ones(1, 1, 4, 6)
+    assert pad_to_multiple(image, 2) is image
+    assert pad_to_multiple(image, 4)[0, 0, 0].tolist() == [1] * 6 + [0] * 2
+    assert pad_to_multiple(image, 4, centered=True)[0, 0, 0].tolist() == [0, *[1] * 6, 0]

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from support.examples import make_examples
 
+from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.crossfit import cross_fit, predict_folds
 from lsdc.models.examples import Examples
-from lsdc.models.heads.boosted import WEIGHTS
-from lsdc.models.registry import MEMBERS, member_class
-from lsdc.runtime import ArtefactError, ConfigError, LsdcError
+from lsdc.models.registry import MEMBERS
+from lsdc.runtime import ArtefactError, LsdcError
+from lsdc.testing.losses import weighted_loss
+from lsdc.testing.planted_examples import make_examples
 
 LIGHTGBM = MEMBERS["lightgbm"]
 
 
-def values(table):
+def values(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_index("row_id")[["normal_mild", "moderate", "severe"]]
 
 
-def loss(examples, table):
-    found = values(table).loc[examples.rows["row_id"]].to_numpy()
-    weights = WEIGHTS[examples.grades]
-    return -(weights * np.log(found[np.arange(len(found)), examples.grades])).sum() / weights.sum()
+def loss(examples: Examples, table: pd.DataFrame) -> float:
+    return weighted_loss(examples.grades, values(table).loc[examples.rows["row_id"]].to_numpy())
 
 
-def test_the_table_covers_every_row_once(tmp_path):
+def test_the_table_covers_every_row_once(tmp_path: Path) -> None:
     examples = make_examples(20)
     table = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path)
     assert sorted(table["row_id"]) == sorted(examples.rows["row_id"])
@@ -37,7 +39,7 @@ def test_the_table_covers_every_row_once(tmp_path):
     assert set(table["member"]) == {"lightgbm"}
 
 
-def test_labels_of_a_fold_do_not_change_its_predictions(tmp_path):
+def test_labels_of_a_fold_do_not_change_its_predictions(tmp_path: Path) -> None:
     examples = make_examples(20)
     rows = examples.rows.copy()
     mine = rows["fold"] == 2
@@ -50,25 +52,24 @@ def test_labels_of_a_fold_do_not_change_its_predictions(tmp_path):
     assert np.abs(values(one[~same]).to_numpy() - values(two[~same]).to_numpy()).max() > 1e-3
 
 
-def test_a_planted_leak_is_worth_nothing_out_of_fold(tmp_path):
+def test_a_planted_leak_is_worth_nothing_out_of_fold(tmp_path: Path) -> None:
     """An embedding that stores each study's label under a code of its own helps only who has seen that study."""
     examples = make_examples(40, signal=0.0)
     code = np.random.default_rng(0).normal(size=(len(examples), examples.embedding.shape[1]))
     leaky = Examples(examples.rows, (5 * code).astype(np.float32), examples.numeric, examples.numeric_names)
     table = cross_fit(lambda: LIGHTGBM(0), leaky, tmp_path)
-    prior = np.bincount(examples.grades, minlength=3) * WEIGHTS
-    prior = prior / prior.sum()
-    weights = WEIGHTS[examples.grades]
-    best = -(weights * np.log(prior[examples.grades])).sum() / weights.sum()
+    prior = np.bincount(examples.grades, minlength=3) * GRADE_WEIGHTS[:3]
+    best = weighted_loss(examples.grades, np.tile(prior / prior.sum(), (len(examples), 1)))
     assert loss(examples, table) > 0.97 * best
 
 
-def test_a_killed_run_goes_on(tmp_path, monkeypatch):
+def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = make_examples(20)
     whole = cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "whole")
-    real, calls = LIGHTGBM.fit, []
+    real: Any = LIGHTGBM.fit
+    calls: list[int] = []
 
-    def dies(self, *parts):
+    def dies(self: Any, *parts: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
@@ -82,7 +83,7 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     assert_allclose(values(resumed), values(whole))
 
 
-def test_models_of_other_examples_are_not_taken_for_ones_own(tmp_path):
+def test_models_of_other_examples_are_refused(tmp_path: Path) -> None:
     examples = make_examples(10)
     cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "a")
     with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ\)"):
@@ -92,7 +93,7 @@ def test_models_of_other_examples_are_not_taken_for_ones_own(tmp_path):
         cross_fit(lambda: LIGHTGBM(0), relabeled, tmp_path / "a")
 
 
-def test_unlabeled_rows_of_a_fold_are_predicted(tmp_path):
+def test_unlabeled_rows_of_a_fold_are_predicted(tmp_path: Path) -> None:
     examples = make_examples(10)
     blank = replace(
         examples,
@@ -103,7 +104,7 @@ def test_unlabeled_rows_of_a_fold_are_predicted(tmp_path):
     assert sorted(table["row_id"]) == sorted(examples.rows["row_id"])
 
 
-def test_new_studies_get_the_mean_of_the_folds(tmp_path):
+def test_new_studies_get_the_mean_of_the_folds(tmp_path: Path) -> None:
     examples, new = make_examples(20), make_examples(3, first=500)
     cross_fit(lambda: LIGHTGBM(0), examples, tmp_path)
     table = predict_folds(tmp_path, LIGHTGBM, new)
@@ -113,13 +114,13 @@ def test_new_studies_get_the_mean_of_the_folds(tmp_path):
         predict_folds(tmp_path / "absent", LIGHTGBM, new)
 
 
-def test_one_fold_is_not_enough_and_two_are(tmp_path):
+def test_one_fold_is_not_enough_and_two_are(tmp_path: Path) -> None:
     with pytest.raises(LsdcError, match="at least two folds"):
         cross_fit(lambda: LIGHTGBM(0), make_examples(4, folds=1), tmp_path / "one")
     assert len(cross_fit(lambda: LIGHTGBM(0), make_examples(8, folds=2), tmp_path / "two")) == 200
 
 
-def test_unlabeled_studies_are_left_out(tmp_path):
+def test_unlabeled_studies_are_left_out(tmp_path: Path) -> None:
     examples = make_examples(12)
     rows = examples.rows.copy()
     rows.loc[rows["study_id"] == "3", ["fold", "grade"]] = -1
@@ -129,10 +130,3 @@ def test_unlabeled_studies_are_left_out(tmp_path):
         tmp_path,
     )
     assert "3" not in set(table["row_id"].str.split("_").str[0])
-
-
-def test_unknown_members_are_named():
-    with pytest.raises(
-        ConfigError, match="members: 'resnet' is unknown; expected some of lightgbm, xgboost, mlp"
-    ):
-        member_class("resnet")

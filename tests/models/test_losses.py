@@ -1,5 +1,7 @@
 """Losses: the official one is the competition's metric, all of them skip what is not labeled and can be learned."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsdc.metrics.official import official_score
-from lsdc.models.deep.losses import LOSSES, chances, official, per_side
+from lsdc.models.deep.losses import LOSSES, official, per_side, probabilities
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(0, 0.6))
-def test_the_official_loss_is_the_official_metric(seed, studies, missing):
+def test_the_official_loss_is_the_official_metric(seed: int, studies: int, missing: float) -> None:
     rng = np.random.default_rng(seed)
     logits = torch.from_numpy(rng.normal(0, 1.5, (studies, 25, 3)))
     grades = rng.integers(0, 3, (studies, 25))
@@ -26,7 +28,7 @@ def test_the_official_loss_is_the_official_metric(seed, studies, missing):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_unlabeled_targets_have_no_gradient_and_labeled_ones_do(name):
+def test_unlabeled_targets_have_no_gradient_and_labeled_ones_do(name: str) -> None:
     grades = torch.randint(0, 3, (4, 25), generator=torch.Generator().manual_seed(0))
     grades[:, ::3] = -1
     logits = torch.randn(4, 25, 3, requires_grad=True)
@@ -37,7 +39,7 @@ def test_unlabeled_targets_have_no_gradient_and_labeled_ones_do(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_nothing_labeled_costs_nothing(name):
+def test_nothing_labeled_costs_nothing(name: str) -> None:
     logits = torch.randn(2, 25, 3, requires_grad=True)
     loss = LOSSES[name](logits, torch.full((2, 25), -1))
     loss.backward()
@@ -45,7 +47,7 @@ def test_nothing_labeled_costs_nothing(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_descent_finds_the_grades(name):
+def test_a_descent_finds_the_grades(name: str) -> None:
     grades = torch.randint(0, 3, (3, 25), generator=torch.Generator().manual_seed(1))
     logits = torch.zeros(3, 25, 3, requires_grad=True)
     optimizer = torch.optim.Adam([logits], 0.3)
@@ -53,12 +55,12 @@ def test_a_descent_finds_the_grades(name):
         optimizer.zero_grad()
         LOSSES[name](logits, grades).backward()
         optimizer.step()
-    found = chances(logits.detach(), name)
+    found = probabilities(logits.detach(), name)
     assert torch.allclose(found.sum(-1), torch.ones(3, 25, dtype=torch.double))
     assert (found.argmax(-1) == grades).all()
 
 
-def test_the_ordinal_loss_minds_how_far_off_a_grade_is():
+def test_the_ordinal_loss_minds_how_far_off_a_grade_is() -> None:
     grades = torch.zeros(1, 25, dtype=torch.long)
     near = torch.tensor([1.0, 2.0, 0.0]).log1p().expand(1, 25, 3)
     far = near[..., [0, 2, 1]]
@@ -66,7 +68,7 @@ def test_the_ordinal_loss_minds_how_far_off_a_grade_is():
     assert LOSSES["ordinal"](near, grades) < LOSSES["ordinal"](far, grades)
 
 
-def test_per_side_weighs_central_left_and_right_the_same():
+def test_per_side_weighs_central_left_and_right_the_same() -> None:
     logits, grades = torch.zeros(1, 25, 3), torch.full((1, 25), -1)
     grades[0, 0] = grades[0, 5] = 0
     logits[0, 5] = torch.tensor([5.0, 0.0, 0.0])

@@ -1,34 +1,39 @@
 """Preparation: what heads see of a row and of the study around it."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from support.examples import make_examples, mirrored
+from numpy.typing import NDArray
 
+from lsdc.models.examples import Examples
 from lsdc.models.heads.prepare import CONTEXT_COMPONENTS, Preparation
 from lsdc.runtime import ArtefactError, LsdcError
+from lsdc.testing.planted_examples import make_examples, mirrored_examples
 
 
 @pytest.fixture(scope="module")
-def examples():
+def examples() -> Examples:
     return make_examples(12)
 
 
 @pytest.fixture(scope="module")
-def fitted(examples):
+def fitted(examples: Examples) -> Preparation:
     return Preparation().fit(examples)
 
 
-def changed(examples, row, by=10.0):
+def changed(examples: Examples, row: int, by: float = 10.0) -> Examples:
     """The same examples, with another embedding in one row."""
     embedding = examples.embedding.copy()
     embedding[row] += by
     return replace(examples, embedding=embedding)
 
 
-def test_a_row_changes_its_study_alone(examples, fitted):
+def test_a_row_changes_its_study_alone(examples: Examples, fitted: Preparation) -> None:
     before, after = fitted.transform(examples), fitted.transform(changed(examples, 30))
     assert set(np.flatnonzero((~np.isclose(before, after, equal_nan=True)).any(axis=1)) // 25) == {1}
 
@@ -42,7 +47,9 @@ def test_a_row_changes_its_study_alone(examples, fitted):
     ],
     ids=["canal", "left foramen", "left recess"],
 )
-def test_context_is_the_neighborhood(examples, fitted, row, seen_by):
+def test_context_is_the_neighborhood(
+    examples: Examples, fitted: Preparation, row: int, seen_by: set[int]
+) -> None:
     """Rows are conditions (canal, foramina, recesses) of five levels; row 2 is the canal at L3/L4."""
     before, after = fitted.transform(examples), fitted.transform(changed(examples, row))
     seen = set(np.flatnonzero((~np.isclose(before, after, equal_nan=True)).any(axis=1)))
@@ -50,12 +57,12 @@ def test_context_is_the_neighborhood(examples, fitted, row, seen_by):
     assert seen <= seen_by
 
 
-def test_a_mirrored_study_has_mirrored_features(examples, fitted):
-    other, order = mirrored(examples)
+def test_a_mirrored_study_has_mirrored_features(examples: Examples, fitted: Preparation) -> None:
+    other, order = mirrored_examples(examples)
     assert_allclose(fitted.transform(other), fitted.transform(examples)[order], atol=1e-5)
 
 
-def test_the_first_and_last_level_have_no_neighbor(examples, fitted):
+def test_the_first_and_last_level_have_no_neighbor(examples: Examples, fitted: Preparation) -> None:
     context = fitted.transform(examples)[:, -4 * CONTEXT_COMPONENTS :]
     above, below = context[:, :CONTEXT_COMPONENTS], context[:, CONTEXT_COMPONENTS : 2 * CONTEXT_COMPONENTS]
     level = np.arange(len(examples)) % 5
@@ -63,7 +70,7 @@ def test_the_first_and_last_level_have_no_neighbor(examples, fitted):
     assert_array_equal(np.isnan(below).all(axis=1), level == 4)
 
 
-def test_absent_views_and_infinities_are_unknown(examples):
+def test_absent_views_and_infinities_are_unknown(examples: Examples) -> None:
     embedding, numeric = examples.embedding.copy(), examples.numeric.copy()
     embedding[:, 24:] = np.nan
     numeric[3, 0] = np.inf
@@ -73,7 +80,7 @@ def test_absent_views_and_infinities_are_unknown(examples):
     assert np.isnan(features).any()
 
 
-def test_every_column_of_an_uneven_embedding_counts(examples):
+def test_every_column_of_an_uneven_embedding_counts(examples: Examples) -> None:
     uneven = replace(examples, embedding=examples.embedding[:, :11])
     preparation = Preparation().fit(uneven)
     before = preparation.transform(uneven)
@@ -90,14 +97,16 @@ def test_every_column_of_an_uneven_embedding_counts(examples):
     [np.arange(1, 300), np.r_[np.arange(24), 49, np.arange(25, 49), 24], np.r_[1, 0, np.arange(2, 25)]],
     ids=["a row lacks", "studies are mixed", "two rows are swapped"],
 )
-def test_rows_that_are_not_whole_studies_are_refused(examples, fitted, order):
+def test_rows_that_are_not_whole_studies_are_refused(
+    examples: Examples, fitted: Preparation, order: NDArray[np.intp]
+) -> None:
     rows = examples.rows.iloc[order].reset_index(drop=True)
     parts = replace(examples, rows=rows, embedding=examples.embedding[order], numeric=examples.numeric[order])
     with pytest.raises(LsdcError, match=r"not whole studies of 25 targets"):
         fitted.transform(parts)
 
 
-def test_other_features_are_refused(examples, fitted):
+def test_other_features_are_refused(examples: Examples, fitted: Preparation) -> None:
     with pytest.raises(LsdcError, match="embeddings have 35 columns, the model was fitted on 36"):
         fitted.transform(replace(examples, embedding=examples.embedding[:, 1:]))
     with pytest.raises(LsdcError, match=r"numeric columns .*\(meta_b, meta_c differ\)"):
@@ -106,7 +115,7 @@ def test_other_features_are_refused(examples, fitted):
         fitted.transform(replace(examples, numeric_names=["meta_b", "meta_a", "confidence"]))
 
 
-def test_saved_and_loaded_it_is_the_same(examples, fitted, tmp_path):
+def test_saved_and_loaded_it_is_the_same(examples: Examples, fitted: Preparation, tmp_path: Path) -> None:
     fitted.save(tmp_path / "p.safetensors")
     loaded = Preparation.load(tmp_path / "p.safetensors")
     assert_array_equal(loaded.transform(examples), fitted.transform(examples))

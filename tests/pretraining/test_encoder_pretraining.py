@@ -14,8 +14,8 @@ from lsdc.pretraining.encoder.label_patches import (
     KINDS,
     MEASURES,
     PATCH_PX,
-    SHEETS,
-    make_patches,
+    PLANES,
+    make_label_patches,
     patches_of,
 )
 from lsdc.pretraining.encoder.linear_probe import linear_probe
@@ -29,7 +29,7 @@ TINY = "mobilenetv3_small_050"
 
 @pytest.fixture(scope="module")
 def patches(tmp_path_factory):
-    return make_patches(3, 11, tmp_path_factory.mktemp("patches"), workers=1)
+    return make_label_patches(3, 11, tmp_path_factory.mktemp("patches"), workers=1)
 
 
 def rows_of(n_studies, seed=0):
@@ -70,14 +70,14 @@ def test_patches_repeat_themselves_and_go_on_where_they_stopped(patches, tmp_pat
     mine = patches.rows.patient == 1
     np.testing.assert_array_equal(patches.labels[mine.to_numpy()], labels)
     np.testing.assert_array_equal(patches.tissues[1], tissues)
-    assert labels.shape == (19, SHEETS, PATCH_PX, PATCH_PX)
+    assert labels.shape == (19, PLANES, PATCH_PX, PATCH_PX)
     assert rows.kind.value_counts().to_dict() == {0: 9, 1: 5, 2: 5}
-    before = make_patches(2, 11, tmp_path, workers=1)
+    before = make_label_patches(2, 11, tmp_path, workers=1)
     (work,) = tmp_path.iterdir()
     stamp = (work / "1.npz").stat().st_mtime_ns
     (work / "0.npz").unlink()
     (work / "labels.npy").unlink()
-    again = make_patches(2, 11, tmp_path, workers=1)
+    again = make_label_patches(2, 11, tmp_path, workers=1)
     assert (work / "1.npz").stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(before.labels, again.labels)
     pd.testing.assert_frame_equal(before.rows, again.rows)
@@ -86,7 +86,7 @@ def test_patches_repeat_themselves_and_go_on_where_they_stopped(patches, tmp_pat
 def test_the_box_of_a_disc_holds_the_disc(patches):
     rows = patches.rows[patches.rows.kind == KINDS.index("disc")]
     for k, row in rows.iterrows():
-        sheet = patches.labels[k][SHEETS // 2]
+        sheet = patches.labels[k][PLANES // 2]
         disc = np.isin(sheet, [Tissue.NUCLEUS + int(row.disc), Tissue.ANNULUS + int(row.disc)])
         box = np.zeros_like(disc)
         box[int(row.y0) : int(row.y1), int(row.x0) : int(row.x1)] = True
@@ -94,7 +94,7 @@ def test_the_box_of_a_disc_holds_the_disc(patches):
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_pictures_repeat_themselves_and_differ_between_acquisitions(patches, frame):
+def test_images_repeat_themselves_and_differ_between_acquisitions(patches, frame):
     choice = pick(patches, frame)
     one, same, other = (take(patches, choice, seed)[0] for seed in (1, 1, 2))
     assert torch.equal(one, same) and not torch.equal(one, other)
@@ -141,11 +141,11 @@ def test_undefined_answers_do_not_count_and_lessons_can_be_left_out(patches):
     torch.manual_seed(0)
     network = Graders(Encoder.build(TINY, "random", CPU)).eval()
     choice = pick(patches, "canal", 4)
-    pictures, seen, t2 = take(patches, choice, px=96)
+    images, seen, t2 = take(patches, choice, px=96)
     goals = Goals(patches.rows, patches.rows.index.to_numpy()).tensors(choice)
-    batch = {**goals, "pictures": pictures, "t2": t2, "seen": seen}
+    batch = {**goals, "images": images, "t2": t2, "seen": seen}
     with torch.no_grad():
-        answers = network(pictures)
+        answers = network(images)
     shares = composition(seen, 12)
     assert answers["tissues"].shape == shares.shape == (4, 11, 12, 12)
     torch.testing.assert_close(shares.sum(1), torch.ones(4, 12, 12))

@@ -1,4 +1,4 @@
-"""Pictures of simulated sheets, and the training of the shipped localizers."""
+"""Images of simulated sheets, and the training of the shipped localizers."""
 
 import json
 from dataclasses import replace
@@ -13,21 +13,21 @@ from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import Condition, View
 from lsdc.commands.features import PretrainLocalizer
 from lsdc.phantom.spine import FIRST_LUMBAR_DISC, VERTEBRAE
-from lsdc.pretraining.localizer.label_maps import make_sheets
+from lsdc.pretraining.localizer.label_maps import make_label_maps
 from lsdc.pretraining.localizer.simulated_images import look
 from lsdc.runtime import ConfigError
-from lsdc.runtime.training import Recipe
+from lsdc.runtime.recipe import Recipe
 from lsdc.slice_selector.heatmap_decoding import probabilities
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE, normalize
 from lsdc.slice_selector.selector import SliceSelector
-from lsdc.slice_selector.training_example import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
-from lsdc.slice_selector.vertebra_classes import REGIONS, region_of_disc, supported
+from lsdc.slice_selector.square_images import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
+from lsdc.slice_selector.vertebra_classes import N_CLASSES, class_of_disc, weigh_by_disc
 
 
 @pytest.fixture(scope="module")
 def sheets(tmp_path_factory):
-    return make_sheets(2, 5, tmp_path_factory.mktemp("sheets"), workers=1)
+    return make_label_maps(2, 5, tmp_path_factory.mktemp("sheets"), workers=1)
 
 
 def test_sheets_know_what_they_show(sheets):
@@ -57,12 +57,12 @@ def test_points_move_with_the_picture(sheets, kind):
     rows = np.flatnonzero((whole.state == PRESENT).any(axis=1))
     seen = 0
     for seed in range(4):
-        pictures, moved, state, _ = look(spots, rows, kind, np.random.default_rng(seed), negatives=0.0)
-        for picture, points, known in zip(pictures, moved, state):
+        images, moved, state, _ = look(spots, rows, kind, np.random.default_rng(seed), negatives=0.0)
+        for image, points, known in zip(images, moved, state):
             for x, y in points[known == PRESENT].round().int().tolist():
-                around = picture[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-                seen += float(around.mean()) > float(picture.median()) + 5
-                seen -= float(around.mean()) < float(picture.median())
+                around = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+                seen += float(around.mean()) > float(image.median()) + 5
+                seen -= float(around.mean()) < float(image.median())
     assert seen > 20
 
 
@@ -76,7 +76,7 @@ def test_regions_move_with_the_picture(sheets):
         assert found.regions.shape[1:] == (SAGITTAL_PX // STRIDE, SAGITTAL_PX // STRIDE)
         for regions, points, known in zip(found.regions, found.points, found.state):
             for level in np.flatnonzero(known[:5] == PRESENT):
-                cells = (regions == region_of_disc(FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
+                cells = (regions == class_of_disc(FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
                 y, x = STRIDE * cells + 1.5
                 if torch.isfinite(x):
                     ahead, above = points[level, 0] - x, points[level, 1] - y
@@ -91,7 +91,7 @@ def test_regions_are_learned_beside_points(sheets):
     shown = look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(0), negatives=0.0)
 
     def right():
-        _, regions = localizer.network.eval()(normalize(shown.pictures))
+        _, regions = localizer.network.eval()(normalize(shown.images))
         return float((regions.argmax(1) == shown.regions)[shown.regions > 0].float().mean())
 
     before = right()
@@ -102,16 +102,16 @@ def test_regions_are_learned_beside_points(sheets):
 @pytest.mark.parametrize(("level", "fall"), [(2, 0.0), (4, 0.6)])
 def test_points_behind_their_disc_are_supported(level, fall):
     """A disc between its vertebrae, whose front lies lower by `fall` cells per column."""
-    assert len(VERTEBRAE) * 2 == REGIONS
-    disc, columns = region_of_disc(FIRST_LUMBAR_DISC + level), range(20, 25)
-    regions = torch.zeros((1, REGIONS, 48, 48))
+    assert len(VERTEBRAE) * 2 == N_CLASSES
+    disc, columns = class_of_disc(FIRST_LUMBAR_DISC + level), range(20, 25)
+    regions = torch.zeros((1, N_CLASSES, 48, 48))
     for column in columns:
         top = 16 + round(fall * (25 - column))
         for part, region in enumerate((disc - 1, disc, disc + 1)):
             regions[:, region, top + 3 * part : top + 3 * part + 3, column] = 1
     regions[:, 0] = 1 - regions.sum(1)
     maps = torch.rand((1, 5, 48, 48), generator=torch.Generator().manual_seed(0)) / 48**2
-    found = supported(maps, regions)
+    found = weigh_by_disc(maps, regions)
     assert_allclose(found.sum((2, 3)), maps.sum((2, 3)), rtol=1e-4)
     gain = (found / maps)[0, level]
     assert divmod(int(gain.argmax()), 48) == (20, 25), "level with the disc's back, one cell behind it"
@@ -122,16 +122,16 @@ def test_points_behind_their_disc_are_supported(level, fall):
 
 def test_predictions_are_supported(sheets):
     localizer = Localizer("sagittal")
-    shown = look(sheets["sagittal"], np.arange(2), "sagittal", np.random.default_rng(0)).pictures.byte()
+    shown = look(sheets["sagittal"], np.arange(2), "sagittal", np.random.default_rng(0)).images.byte()
     logits, regions = localizer.network.eval()(normalize(shown))
     raw = torch.from_numpy(probabilities(logits.detach().numpy())[0])
     found, _ = localizer.predict(shown.numpy())
-    assert_allclose(found[:, :5], supported(raw[:, :5], regions.detach().softmax(1)), rtol=1e-4)
+    assert_allclose(found[:, :5], weigh_by_disc(raw[:, :5], regions.detach().softmax(1)), rtol=1e-4)
     assert_allclose(found[:, 5:], raw[:, 5:], rtol=1e-4)
     assert not np.allclose(found[:, :5], raw[:, :5], rtol=1e-3)
 
 
-def test_pictures_repeat_themselves_and_negatives_have_no_points(sheets):
+def test_images_repeat_themselves_and_negatives_have_no_points(sheets):
     rows = np.arange(8)
     one, two = (look(sheets["sagittal"], rows, "sagittal", np.random.default_rng(3), 0.5) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two))
@@ -148,7 +148,7 @@ def strange_pictures(sheets):
     ramp = np.linspace(0, 1, 256)
     axial, *_ = look(sheets["axial"], np.arange(10), "axial", rng, negatives=0.0)
     sagittal, *_ = look(sheets["sagittal"], np.arange(10), "sagittal", rng, negatives=1.0)
-    yield from (picture.numpy() for picture in [*axial, *sagittal])
+    yield from (image.numpy() for image in [*axial, *sagittal])
     yield rng.random((256, 256))
     yield np.full((200, 200), 7.0)
     yield ramp[:, None] * ramp
@@ -157,11 +157,11 @@ def strange_pictures(sheets):
 
 
 def test_no_five_confident_points_without_a_lumbar_spine(sheets):
-    """Whatever the picture, the shipped localizer does not claim five levels where there is no spine."""
+    """Whatever the image, the shipped localizer does not claim five levels where there is no spine."""
     selector = SliceSelector.bundled()
     plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.2, 1.2))
-    for number, picture in enumerate(strange_pictures(sheets)):
-        slice_ = Slice(np.asarray(picture, np.float32), plane, 1, "strange")
+    for number, image in enumerate(strange_pictures(sheets)):
+        slice_ = Slice(np.asarray(image, np.float32), plane, 1, "strange")
         study = Study("strange", (Series("1", View.SAGITTAL_T2, (slice_,)),))
         sure = [
             item.confidence

@@ -13,7 +13,9 @@ from support.scoring import make_grades, make_probabilities
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.tuning.search import JOURNAL, Range, Search, minimize, open_storage
+from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.tuning.search import Range, Search, minimize
+from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.report.dashboard import decorate, serve
 
 
@@ -31,7 +33,7 @@ def blended(tmp_path_factory):
     cubes = np.stack([make_probabilities(rng, 40, grades, skill) for skill in (0.5, 0.4)])
     predictions = Predictions(("one", "two"), tuple(f"{k}" for k in range(40)), cubes)
     out = tmp_path_factory.mktemp("blended")
-    stack(predictions, grades, np.arange(40) % 2, out, trials=8, seed=0)
+    stack(StackingData(predictions, grades, np.arange(40) % 2), out, trials=8, seed=0)
     return out
 
 

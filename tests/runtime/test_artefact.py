@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from lsdc.runtime.artefact import (
 )
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.txt") as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
@@ -31,7 +33,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert (tmp_path / "deep" / "a.txt").read_text() == "whole"
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "model") as temporary:
         temporary.mkdir()
         (temporary / "half").write_text("half")
@@ -39,7 +41,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_json_that_is_absent_or_damaged_is_named(tmp_path):
+def test_json_that_is_absent_or_damaged_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"a.json: no such file"):
         read_json(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("{")
@@ -57,21 +59,21 @@ def test_json_that_is_absent_or_damaged_is_named(tmp_path):
         ({"kind": "store", "schema": "x"}, "newer than"),
     ],
 )
-def test_manifests_are_checked(tmp_path, content, message):
+def test_manifests_are_checked(tmp_path: Path, content: Any, message: Any) -> None:
     if content is not None:
         (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ArtefactError, match=message):
         read_manifest(tmp_path, "store", 1, "lsdc-features extract")
 
 
-def test_a_manifest_comes_back(tmp_path):
+def test_a_manifest_comes_back(tmp_path: Path) -> None:
     write_manifest(tmp_path, "store", 1, rows=3)
     assert read_manifest(tmp_path, "store", 1, "x")["rows"] == 3
     with pytest.raises(ArtefactError, match="no such store directory; make one with `x`"):
         read_manifest(tmp_path / "absent", "store", 1, "x")
 
 
-def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path):
+def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     claim(folder, {"a": 1, "b": 2}, lambda: "delete it")
     claim(folder, {"b": 2, "a": 1}, lambda: "delete it")
@@ -83,7 +85,7 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path):
         claim(tmp_path / "mine", {}, lambda: "delete it")
 
 
-def test_tensors_come_back_and_may_be_read_by_others(tmp_path):
+def test_tensors_come_back_and_may_be_read_by_others(tmp_path: Path) -> None:
     tensors = {
         "scalar": np.array(3),
         "turned": np.arange(6, dtype=np.float16).reshape(2, 3).T,
@@ -100,7 +102,7 @@ def test_tensors_come_back_and_may_be_read_by_others(tmp_path):
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-def test_hashes_tell_files_apart(tmp_path):
+def test_hashes_tell_files_apart(tmp_path: Path) -> None:
     write_json(tmp_path / "a", 1)
     write_json(tmp_path / "b", 2)
     assert file_hash(tmp_path / "a") != file_hash(tmp_path / "b")

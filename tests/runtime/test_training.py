@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,56 +14,57 @@ from torch import nn
 
 from lsdc.runtime import ArtefactError, ConfigError
 from lsdc.runtime.device import pick_device
-from lsdc.runtime.logs import EpochLog
-from lsdc.runtime.training import SCHEDULES, History, Recipe, train
+from lsdc.runtime.epoch_log import EpochLog
+from lsdc.runtime.recipe import SCHEDULES, History, Recipe
+from lsdc.runtime.training import train
 
 CPU = torch.device("cpu")
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
 Y = X @ torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0])
 
 
-def network():
+def network() -> nn.Module:
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 1))
 
 
-def batches(epoch):
+def batches(epoch: int) -> list[torch.Tensor]:
     order = torch.randperm(64, generator=torch.Generator().manual_seed(epoch))
     return [order[k : k + 16] for k in range(0, 64, 16)]
 
 
-def loss(net, rows):
+def loss(net: nn.Module, rows: torch.Tensor) -> torch.Tensor:
     return nn.functional.mse_loss(net(X[rows])[:, 0], Y[rows])
 
 
-def score(net):
+def score(net: nn.Module) -> float:
     with torch.no_grad():
         return float(nn.functional.mse_loss(net(X)[:, 0], Y))
 
 
-def fit(recipe, **more):
+def fit(recipe: Recipe, **more: Any) -> tuple[nn.Module, History]:
     net = network()
     history = train(net, batches, loss, recipe, steps_per_epoch=4, device=CPU, **more)
     return net, history
 
 
-def test_it_learns_and_keeps_the_best_weights():
+def test_it_learns_and_keeps_the_best_weights() -> None:
     net, history = fit(Recipe(epochs=40, learning_rate=0.02), evaluate=score)
     assert score(net) == pytest.approx(min(history.score))
     assert score(net) < 0.1 * float(Y.var())
 
 
-def test_the_same_seed_gives_the_same_weights():
+def test_the_same_seed_gives_the_same_weights() -> None:
     one, two = (fit(Recipe(epochs=3, learning_rate=0.02))[0] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters()))
 
 
 @pytest.mark.parametrize("ema", [None, 0.9])
-def test_a_killed_run_resumes_exactly(tmp_path, ema):
+def test_a_killed_run_resumes_exactly(tmp_path: Path, ema: Any) -> Any:
     recipe = Recipe(epochs=6, learning_rate=0.02, ema=ema, accumulate=2)
     whole, history = fit(recipe, evaluate=score)
 
-    def killed(epoch):
+    def killed(epoch: Any) -> Any:
         if epoch == 3:
             raise KeyboardInterrupt
         return batches(epoch)
@@ -74,18 +77,18 @@ def test_a_killed_run_resumes_exactly(tmp_path, ema):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters()))
 
 
-def test_patience_stops():
+def test_patience_stops() -> None:
     _, history = fit(Recipe(epochs=50, learning_rate=1e-9, patience=2), evaluate=lambda net: 1.0)
     assert len(history.score) == 3
     assert history.best == 0
 
 
-def test_bfloat16_on_the_cpu_learns():
+def test_bfloat16_on_the_cpu_learns() -> None:
     net, _ = fit(Recipe(epochs=40, learning_rate=0.02, precision="bfloat16"), evaluate=score)
     assert score(net) < 0.2 * float(Y.var())
 
 
-def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused(tmp_path):
+def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     fit(Recipe(epochs=1, learning_rate=0.1), checkpoint=path)
     with pytest.raises(ArtefactError, match="a checkpoint of another recipe"):
@@ -95,7 +98,7 @@ def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused(tmp_path):
         fit(Recipe(epochs=1, learning_rate=0.1), checkpoint=path)
 
 
-def test_mistakes_are_told():
+def test_mistakes_are_told() -> None:
     with pytest.raises(ConfigError, match="epochs: 0 is not at least 1"):
         Recipe(epochs=0, learning_rate=0.1)
     with pytest.raises(ConfigError, match="precision: 'half'"):
@@ -108,7 +111,7 @@ def test_mistakes_are_told():
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_every_schedule_ends_lower_and_learns(schedule, tmp_path):
+def test_every_schedule_ends_lower_and_learns(schedule: Any, tmp_path: Path) -> None:
     _, history = fit(
         Recipe(epochs=20, learning_rate=0.02, schedule=schedule), evaluate=score, log=tmp_path / "logs"
     )
@@ -123,7 +126,7 @@ def test_every_schedule_ends_lower_and_learns(schedule, tmp_path):
         assert last < 0.05
 
 
-def test_a_plateau_halves_the_rate():
+def test_a_plateau_halves_the_rate() -> None:
     calls = iter(range(100))
     _, history = fit(
         Recipe(epochs=9, learning_rate=0.02, schedule="plateau"), evaluate=lambda net: float(next(calls))
@@ -132,12 +135,12 @@ def test_a_plateau_halves_the_rate():
     assert History(score=[5, 4, 3, 2]).plateaus() == 0
 
 
-def test_a_killed_plateau_resumes_exactly(tmp_path):
+def test_a_killed_plateau_resumes_exactly(tmp_path: Path) -> Any:
     recipe = Recipe(epochs=8, learning_rate=0.02, schedule="plateau")
     whole, _ = fit(recipe, evaluate=score)
     part = Recipe(epochs=8, learning_rate=0.02, schedule="plateau")
 
-    def dies(epoch):
+    def dies(epoch: Any) -> Any:
         if epoch == 5:
             raise KeyboardInterrupt
         return batches(epoch)
@@ -157,29 +160,29 @@ def test_a_killed_plateau_resumes_exactly(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
 
 
-def test_an_unknown_schedule_is_refused():
+def test_an_unknown_schedule_is_refused() -> None:
     with pytest.raises(ConfigError, match="schedule: 'steps'; expected cosine, exponential, plateau"):
         Recipe(epochs=1, learning_rate=0.1, schedule="steps")
 
 
-def test_tensorboard_gets_the_same(tmp_path):
+def test_tensorboard_gets_the_same(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra lsdc[tensorboard] is not installed")
     fit(Recipe(epochs=2, learning_rate=0.02), evaluate=score, log=tmp_path, tensorboard=True)
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
-def test_without_tensorboard_the_remedy_is_named(tmp_path, monkeypatch):
+def test_without_tensorboard_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ConfigError, match=r"pip install lsdc\[tensorboard\]"):
+    with pytest.raises(ConfigError, match=r"lsdc-toolkit\[tensorboard\]"):
         fit(Recipe(epochs=1, learning_rate=0.02), log=tmp_path, tensorboard=True)
 
 
-def test_a_slow_average_does_not_hold_a_short_run_back():
+def test_a_slow_average_does_not_hold_a_short_run_back() -> None:
     net, _ = fit(Recipe(epochs=15, learning_rate=0.02, ema=0.999), evaluate=score)
     assert score(net) < 0.5 * float(Y.var())
 
 
-def test_lines_after_the_last_checkpoint_are_written_again(tmp_path):
+def test_lines_after_the_last_checkpoint_are_written_again(tmp_path: Path) -> None:
     log = EpochLog(tmp_path)
     for epoch in range(3):
         log.add(epoch, 1.0, 2.0, 0.1, 0.5)

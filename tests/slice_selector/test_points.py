@@ -13,7 +13,7 @@ from lsdc.slice_selector.augment import disturb, move, repaint
 from lsdc.slice_selector.heatmap_decoding import ordered_levels, peak, probabilities
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE, PointNetwork, normalize, point_loss, soft_targets
-from lsdc.slice_selector.training_example import ABSENT, PRESENT, UNKNOWN
+from lsdc.slice_selector.square_images import ABSENT, PRESENT, UNKNOWN
 
 
 @given(st.floats(12, 116), st.floats(12, 116))

@@ -1,8 +1,13 @@
 """Small synthetic DICOM files: slices, series, enhanced multi-frame files, in every encoding we can write."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -35,7 +40,13 @@ ORIENTATIONS = {
 CONTRASTS = {"t1": (500, 10), "t2": (3500, 100)}
 
 
-def picture(seed=0, shape=(32, 36), dtype=np.uint16, low=0, high=4095):
+def picture(
+    seed: int = 0,
+    shape: tuple[int, ...] = (32, 36),
+    dtype: DTypeLike = np.uint16,
+    low: int = 0,
+    high: int = 4095,
+) -> NDArray:
     """Random stored values that use the whole range."""
     values = np.random.default_rng(seed).integers(low, high + 1, shape).astype(dtype)
     values.flat[:2] = low, high
@@ -43,15 +54,15 @@ def picture(seed=0, shape=(32, 36), dtype=np.uint16, low=0, high=4095):
 
 
 def make_slice(
-    pixels=None,
-    plane="sagittal",
-    place=0.0,
-    contrast="t2",
-    number=1,
-    study="1.2.3",
-    series="1.2.3.1",
-    **attributes,
-):
+    pixels: NDArray | None = None,
+    plane: str = "sagittal",
+    place: float = 0.0,
+    contrast: str = "t2",
+    number: int = 1,
+    study: str = "1.2.3",
+    series: str = "1.2.3.1",
+    **attributes: Any,
+) -> Dataset:
     """One image.
 
     Parameters
@@ -93,7 +104,7 @@ def make_slice(
     return dataset
 
 
-def _set_pixels(dataset, pixels):
+def _set_pixels(dataset: Dataset, pixels: NDArray) -> None:
     bits = 8 * pixels.dtype.itemsize
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.Rows, dataset.Columns = pixels.shape[-2:]
@@ -104,7 +115,7 @@ def _set_pixels(dataset, pixels):
     dataset["PixelData"].VR = "OW" if bits > 8 else "OB"
 
 
-def save(path, dataset, syntax=ExplicitVRLittleEndian, bare=False):
+def save(path: Path, dataset: Dataset, syntax: UID = ExplicitVRLittleEndian, bare: bool = False) -> Path:
     """Write a data set in an encoding; `bare` without preamble and meta header."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +145,14 @@ def save(path, dataset, syntax=ExplicitVRLittleEndian, bare=False):
     return path
 
 
-def write_series(folder, places, plane="sagittal", names="{}.dcm", syntax=ExplicitVRLittleEndian, **options):
+def write_series(
+    folder: Path,
+    places: Sequence[float],
+    plane: str = "sagittal",
+    names: str = "{}.dcm",
+    syntax: UID = ExplicitVRLittleEndian,
+    **options: Any,
+) -> list[Path]:
     """Write one slice per place, numbered from 1 in that order; the paths."""
     return [
         save(
@@ -144,7 +162,12 @@ def write_series(folder, places, plane="sagittal", names="{}.dcm", syntax=Explic
     ]
 
 
-def make_enhanced(places, pixels=None, slopes=None, **attributes):
+def make_enhanced(
+    places: Sequence[float],
+    pixels: NDArray | None = None,
+    slopes: Sequence[float] | None = None,
+    **attributes: Any,
+) -> Dataset:
     """An enhanced multi-frame sagittal T2 image with one frame per place."""
     pixels = np.stack([picture(k) for k in range(len(places))]) if pixels is None else pixels
     dataset = make_slice(pixels, SOPClassUID=EnhancedMRImageStorage)
@@ -180,7 +203,7 @@ def make_enhanced(places, pixels=None, slopes=None, **attributes):
     return dataset
 
 
-def _nest(**groups):
+def _nest(**groups: dict[str, Any]) -> Dataset:
     result = Dataset()
     for name, values in groups.items():
         inner = Dataset()

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lsdc.testing.planted_predictions import make_grades as make_grades
+from lsdc.testing.planted_predictions import make_probabilities as make_probabilities
+
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
@@ -15,21 +18,6 @@ def shared(*parts):
     if not path.exists():
         pytest.skip(f"{path} is not there; it is not part of the repository")
     return path
-
-
-def make_grades(rng, n, blank=0.0):
-    """Random labels [study, condition, level]; a share of them blank."""
-    grades = rng.choice(3, size=(n, 5, 5), p=[0.7, 0.2, 0.1]).astype(np.int8)
-    grades[rng.random(grades.shape) < blank] = -1
-    return grades
-
-
-def make_probabilities(rng, n, grades=None, skill=0.0):
-    """Random probabilities; with `skill`, mixed with the truth."""
-    noise = rng.dirichlet(np.ones(3), size=(n, 5, 5))
-    if grades is None:
-        return noise
-    return skill * np.eye(3)[np.maximum(grades, 0)] + (1 - skill) * noise
 
 
 def plain_score(ids, grades, probabilities, any_severe_scalar=1.0):

@@ -1,0 +1,57 @@
+"""Find the slice and the point of each of the 25 targets, and compare them with the annotated ones.
+
+python examples/find_the_slices.py WORK
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import lsdc
+from lsdc.cohort import Condition, Level, Target, read_coordinates
+
+COLORS = dict(zip(Level, ("#ff5c5c", "#ffb340", "#ffe94d", "#5fe36b", "#59b8ff"), strict=True))
+DRAWN = {
+    "canal": Target(Condition.SPINAL_CANAL_STENOSIS, Level.L3_L4),
+    "left foramina": Target(Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L3_L4),
+    "recesses": Target(Condition.LEFT_SUBARTICULAR_STENOSIS, Level.L4_L5),
+}
+
+
+def main(work: Path) -> None:
+    """Locate with the bundled weights, which have seen no patient of this cohort."""
+    lsdc.simulate(work / "cohort", studies=16, seed=5, test_fraction=0.25)
+    source = lsdc.discover(work / "cohort").studies[0]
+    study = lsdc.read_study(source)
+    locations = {item.target: item for item in lsdc.SliceSelector.bundled().locate(study)}
+
+    marked = read_coordinates(work / "cohort" / "train_label_coordinates.csv")
+    marked = marked[marked["study_id"] == study.study_id].set_index(["condition", "level"])
+    distances = []
+    for target, found in locations.items():
+        if found.series is None or (target.condition, target.level) not in marked.index:
+            continue
+        true = marked.loc[(target.condition, target.level)]
+        plane = study.series[found.series].slices[found.slice].plane
+        pixels = np.subtract(found.point, (true["x"], true["y"]))
+        distances.append(np.hypot(*(pixels * plane.spacing[::-1])))
+    print(f"{len(distances)} targets located, median distance in the plane {np.median(distances):.1f} mm")
+
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
+    for axis, (title, target) in zip(axes, DRAWN.items(), strict=True):
+        shown = locations[target]
+        series = study.series[shown.series]
+        axis.imshow(series.slices[shown.slice].pixels, cmap="gray")
+        axis.set(title=f"{title}: {series.view}, slice {shown.slice}")
+        axis.axis("off")
+        for found in locations.values():
+            if (found.series, found.slice) == (shown.series, shown.slice):
+                axis.plot(*found.point, "o", mfc="none", mew=2, color=COLORS[found.target.level])
+    (work / "images").mkdir(exist_ok=True)
+    figure.savefig(work / "images" / "find_the_slices.png", dpi=80)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "examples-work"))

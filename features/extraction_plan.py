@@ -1,0 +1,149 @@
+"""What an extraction will do, decided before any image is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lsdc.cohort.discovery.sources import Cohort, StudySource
+from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.folds import make_folds
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.encoder import Encoder
+from lsdc.features.store import FeatureStore
+from lsdc.features.store_settings import Settings
+from lsdc.runtime.artefact import fingerprint
+from lsdc.runtime.errors import LsdcError
+
+
+@dataclass(frozen=True)
+class ExtractionPlan:
+    """Which studies are extracted, how, and what is known about them; make one with `plan_extraction`.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The studies that were found, with their tables.
+    settings : Settings
+        What decides the store's content.
+    like : FeatureStore or None
+        The store whose selector is used; None fits one, or takes the bundled one.
+    labels : DataFrame or None
+        Grades (-1 to 2) of the training studies that are there: index study_id, one column per target.
+    folds : dict of str to int
+        Fold of each labeled training study; empty where there are none.
+    """
+
+    cohort: Cohort
+    settings: Settings
+    like: FeatureStore | None
+    labels: pd.DataFrame | None
+    folds: dict[str, int]
+
+    @property
+    def sources(self) -> list[StudySource]:
+        """The studies in the order of the store: by id."""
+        return sorted(self.cohort.studies, key=lambda source: source.study_id)
+
+    @property
+    def selector(self) -> str:
+        """Where the slice selector comes from: `like`, `fitted` on this cohort's coordinates, or `bundled`."""
+        if self.like is not None:
+            return "like"
+        annotated = set() if self.cohort.coordinates is None else set(self.cohort.coordinates["study_id"])
+        return "fitted" if annotated & set(self.folds) else "bundled"
+
+    def configuration(self, encoder: Encoder) -> dict[str, Any]:
+        """List what decides the store's content besides the data, for its manifest.
+
+        Parameters
+        ----------
+        encoder : Encoder
+            What embeds the crops.
+
+        Returns
+        -------
+        dict of str to JSON value
+            The settings, the encoder's hash, and where the selector comes from.
+        """
+        reference = None if self.like is None else self.like.feature_fingerprint
+        return self.settings.content() | {
+            "encoder": encoder.digest,
+            "selector": self.selector,
+            "like": reference,
+        }
+
+    def content(self) -> str:
+        """Hash which studies are extracted and in which folds they are.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits.
+        """
+        studies = [(item.study_id, item.split) for item in self.sources]
+        return fingerprint({"studies": studies, "folds": self.folds})
+
+    def add_labels(self, rows: pd.DataFrame, study_id: str) -> None:
+        """Write the columns `fold` and `grade` into the 25 rows of a study, -1 where unknown.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            The rows of the study in the order of TARGETS; changed in place.
+        study_id : str
+            The study.
+        """
+        rows["fold"] = self.folds.get(study_id, -1)
+        rows["grade"] = -1
+        if self.labels is not None and study_id in self.labels.index:
+            rows["grade"] = self.labels.loc[study_id, [target.slug for target in TARGETS]].to_numpy()
+
+
+def plan_extraction(data: Path, settings: Settings, like: FeatureStore | None) -> ExtractionPlan:
+    """Find the studies and deal the labeled ones over folds.
+
+    Parameters
+    ----------
+    data : Path
+        A folder in the competition's layout, or any tree of DICOM files.
+    settings : Settings
+        What decides the store's content; where `like` is given, values that are not the default must agree with it.
+    like : FeatureStore or None
+        The store whose settings and selector are used.
+
+    Returns
+    -------
+    ExtractionPlan
+        Nothing is written and no image is read yet.
+
+    Raises
+    ------
+    LsdcError
+        When there is no study, a table is malformed, or there are too few labeled studies for the folds.
+    ConfigError
+        When `settings` contradict `like`.
+    """
+    cohort = discover(data)
+    if not cohort.studies:
+        raise LsdcError(f"{data}: holds no study; give a folder with DICOM files")
+    if like is not None:
+        settings = settings.matched_to(like)
+    labels = _training_labels(cohort)
+    folds: dict[str, int] = {}
+    # With a selector at hand, a single labeled study needs no fold.
+    if labels is not None and (like is None or len(labels) > 1):
+        folds = make_folds(labels, settings.folds, settings.seed)
+    return ExtractionPlan(cohort, settings, like, labels, folds)
+
+
+def _training_labels(cohort: Cohort) -> pd.DataFrame | None:
+    """Take the labels of the training studies that are there, and nothing of the test part."""
+    if cohort.labels is None:
+        return None
+    train = {source.study_id for source in cohort.studies if source.split == "train"}
+    labels = cohort.labels[cohort.labels.index.isin(train)]
+    return labels if len(labels) else None

@@ -1,0 +1,119 @@
+"""The slice selectors of a store: fitted, bundled, or copied from another store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsdc.features.extract_worker import ExampleTask, write_example
+from lsdc.features.extraction_plan import ExtractionPlan
+from lsdc.features.stage_clock import StageClock
+from lsdc.features.store import FeatureStore
+from lsdc.runtime.artefact import atomic
+from lsdc.runtime.engine import for_each
+from lsdc.runtime.errors import ArtefactError
+from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
+from lsdc.slice_selector.selector import SliceSelector
+from lsdc.slice_selector.training_example import SelectorExample
+
+
+@dataclass(frozen=True)
+class StudySelectors:
+    """Which selector locates which study.
+
+    Parameters
+    ----------
+    folder : Path
+        The store's folder of selectors: `bundled`, or `fold_0`, `fold_1` … and `all`.
+    folds : mapping of str to int
+        Fold of each study that one of the selectors was fitted on.
+    """
+
+    folder: Path
+    folds: Mapping[str, int]
+
+    def folder_for(self, study_id: str) -> Path:
+        """Give the folder of the selector that never saw a study.
+
+        Parameters
+        ----------
+        study_id : str
+            The study.
+
+        Returns
+        -------
+        Path
+            The bundled selector's folder where there is one; that of the study's fold; `all` for other studies.
+        """
+        bundled = self.folder / "bundled"
+        return bundled if bundled.is_dir() else folder_of(self.folder, self.folds.get(study_id, ALL))
+
+
+def make_selectors(plan: ExtractionPlan, out: Path, workers: int | None, clock: StageClock) -> StudySelectors:
+    """Put the selectors into a store that is being written; those that are there already stay.
+
+    They are kept in the store, so that resuming, and extracting another cohort like it, locate in the same way.
+
+    Parameters
+    ----------
+    plan : ExtractionPlan
+        Where the selectors come from, and the studies that they are fitted on.
+    out : Path
+        The store's directory.
+    workers : int or None
+        Processes for reading and fitting; None is one per core.
+    clock : StageClock
+        Notes the seconds of reading and fitting.
+
+    Returns
+    -------
+    StudySelectors
+        Which of them locates which study.
+
+    Raises
+    ------
+    ArtefactError
+        When the plan's `like` store holds no selector.
+    """
+    folder = out / "selector"
+    if plan.like is not None:
+        return _copy_selectors(plan.like, folder)
+    if plan.selector == "bundled":
+        if not (folder / "bundled").is_dir():
+            with atomic(folder / "bundled") as temporary:
+                SliceSelector.bundled().save(temporary)
+    else:
+        _fit_selectors(plan, out / "work" / "examples", folder, workers, clock)
+    return StudySelectors(folder, plan.folds)
+
+
+def _copy_selectors(like: FeatureStore, folder: Path) -> StudySelectors:
+    """Copy the selectors of another store, whose studies keep the selector that never saw them."""
+    source = like.path / "selector"
+    if not source.is_dir():
+        raise ArtefactError(f"{source}: no such folder; a store of an older version is to be extracted again")
+    if not folder.is_dir():
+        with atomic(folder) as temporary:
+            shutil.copytree(source, temporary)
+    known = like.studies
+    return StudySelectors(folder, dict(zip(known["study_id"], (int(fold) for fold in known["fold"]))))
+
+
+def _fit_selectors(
+    plan: ExtractionPlan, examples: Path, folder: Path, workers: int | None, clock: StageClock
+) -> None:
+    """Fit one selector per fold on the annotated studies outside it, and one on all of them."""
+    assert plan.cohort.coordinates is not None
+    coordinates = dict(iter(plan.cohort.coordinates.groupby("study_id")))
+    tasks = [
+        ExampleTask(source, coordinates[source.study_id], examples / f"{source.study_id}.npz")
+        for source in plan.cohort.studies
+        if source.study_id in plan.folds and source.study_id in coordinates
+    ]
+    with clock.stage("read examples"):
+        for_each(write_example, [task for task in tasks if not task.out.is_file()], "reading", workers)
+    with clock.stage("fit selector"):
+        loaded = [SelectorExample.load(path) for path in sorted(examples.glob("*.npz"))]
+        cross_fit_selector(loaded, plan.folds, SelectorConfig(seed=plan.settings.seed), folder, workers)

@@ -1,0 +1,68 @@
+"""`lsdc`: all commands of the toolkit, in groups."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from lsdc.runtime.commands import DONE, EXIT_CODES, USERS_MISTAKE, run_command, suggestion, summary
+
+GROUPS = ("features", "ensemble", "phantom", "pretrain")
+"""Modules of `lsdc.commands`; each has `COMMANDS` and `DESCRIPTION`, and is a program `lsdc-GROUP` of its own."""
+
+
+def overview() -> str:
+    """List the groups with their commands.
+
+    Returns
+    -------
+    str
+        What `lsdc --help` prints.
+    """
+    lines = [
+        "usage: lsdc [-h] [--version] GROUP COMMAND ...",
+        "",
+        "Grade lumbar spine degeneration from MRI.",
+    ]
+    for name in GROUPS:
+        group = import_module(f"lsdc.commands.{name}")
+        lines += ["", f"{name}: {group.DESCRIPTION}"]
+        lines += [f"  {command:12}{summary(kind)}" for command, kind in group.COMMANDS.items()]
+    more = (
+        "`lsdc GROUP COMMAND --help` shows a command's examples and flags.",
+        "`lsdc-GROUP COMMAND` does the same.",
+    )
+    return "\n".join([*lines, "", *more, EXIT_CODES])
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run `lsdc`.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code; see `lsdc.runtime.commands.run_command`.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if words[:1] == ["--version"]:
+        print(f"lsdc {version('lsdc-toolkit')}")
+        return DONE
+    if not words or words[0] in ("-h", "--help"):
+        print(overview(), file=sys.stdout if words else sys.stderr)
+        return DONE if words else USERS_MISTAKE
+    if words[0] not in GROUPS:
+        print(f"lsdc: unknown group {words[0]!r}{suggestion(words[0], GROUPS)}", file=sys.stderr)
+        return USERS_MISTAKE
+    group = import_module(f"lsdc.commands.{words[0]}")
+    return run_command(group.COMMANDS, f"lsdc {words[0]}", group.DESCRIPTION, words[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

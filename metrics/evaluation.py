@@ -1,0 +1,134 @@
+"""Everything practitioners ask of predictions, per condition and level, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lsdc.metrics.bootstrap import study_counts
+from lsdc.metrics.graded import MEASURES, GradedPredictions, GroupRows
+from lsdc.metrics.target_groups import ALL, target_groups
+from lsdc.runtime import ConfigError, TableError
+from lsdc.runtime.artefact import atomic
+from lsdc.runtime.console import track
+from lsdc.runtime.paths import PathLike
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """Measures and confusion matrices of predictions; a notebook shows the pooled measures.
+
+    Parameters
+    ----------
+    measures : DataFrame
+        Columns predictions, condition, level (`all` where pooled), measure (one of `MEASURES`), value, and low and
+        high, the limits of the 95 % interval over studies. Single targets have no interval (NaN).
+    confusion : DataFrame
+        Columns predictions, condition, level, and nine counts: `severe_called_moderate` is how many targets that
+        readers graded severe have moderate as the most probable grade.
+    """
+
+    measures: pd.DataFrame
+    confusion: pd.DataFrame
+
+    def pooled(self) -> pd.DataFrame:
+        """Put the measures over all targets side by side.
+
+        Returns
+        -------
+        DataFrame
+            Index: the predictions; columns: the measures.
+        """
+        rows = self.measures[(self.measures["condition"] == ALL) & (self.measures["level"] == ALL)]
+        wide = rows.pivot(index="predictions", columns="measure", values="value")
+        return wide.loc[rows["predictions"].unique(), list(MEASURES)]
+
+    def write(self, path: PathLike) -> Path:
+        """Write both tables as CSV, each whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            File of the measures; the confusion matrices go beside it as `<name>_confusion.csv`.
+
+        Returns
+        -------
+        Path
+            File of the confusion matrices.
+        """
+        path = Path(path)
+        with atomic(path) as temporary:
+            self.measures.to_csv(temporary, index=False, float_format="%.6g")
+        counts = path.with_name(f"{path.stem}_confusion{path.suffix}")
+        with atomic(counts) as temporary:
+            self.confusion.to_csv(temporary, index=False)
+        return counts
+
+    def __repr__(self) -> str:
+        """Name the predictions and their official scores."""
+        scores = ", ".join(f"{name}: {score:.4f}" for name, score in self.pooled()["official"].items())
+        return f"Evaluation({scores})"
+
+    def _repr_html_(self) -> str:
+        """Show the measures over all targets in notebooks."""
+        return f"<p><b>Evaluation</b>, all targets</p>{self.pooled().to_html(float_format='{:.3f}'.format)}"
+
+
+def evaluate_predictions(
+    predictions: Sequence[GradedPredictions], *, resamples: int = 200, seed: int = 0
+) -> Evaluation:
+    """Measure predictions per group of targets, with bootstrap intervals over studies.
+
+    Parameters
+    ----------
+    predictions : sequence of GradedPredictions
+        At least one; names must differ.
+    resamples : int
+        Number of bootstrap resamples; 0 leaves the intervals out.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    Evaluation
+        For each of the predictions and each group that has a label.
+
+    Raises
+    ------
+    ConfigError
+        When there are no predictions, or `resamples` is negative.
+    TableError
+        When two of the predictions have the same name.
+    """
+    if not predictions:
+        raise ConfigError("nothing to evaluate; give a prediction table or a model directory")
+    if resamples < 0:
+        raise ConfigError(f"resamples must not be negative, as {resamples} is")
+    names = [one.name for one in predictions]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise TableError(f"{twice[0]}: two of the predictions have this name; rename one")
+    measures: list[dict[str, Any]] = []
+    matrices: list[dict[str, Any]] = []
+    for one in track(predictions, "evaluating"):
+        counts = study_counts(len(one.grades), resamples, seed)
+        for group in target_groups():
+            rows = GroupRows.of(one, group)
+            if len(rows.truth) == 0:
+                continue
+            place: dict[str, Any] = {
+                "predictions": one.name,
+                "condition": group.condition,
+                "level": group.level,
+            }
+            intervals = rows.intervals(counts)
+            measures += [
+                place | {"measure": name, "value": it.value, "low": it.low, "high": it.high}
+                for name, it in intervals.items()
+            ]
+            matrices.append(place | rows.confusion_counts())
+    return Evaluation(pd.DataFrame(measures), pd.DataFrame(matrices))

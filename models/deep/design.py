@@ -1,0 +1,148 @@
+"""What sets one deep member apart from another: its network, what it reads, how large it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar, Generic
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lsdc.models.deep.backbones import Backbone
+from lsdc.models.deep.batch import Inputs
+from lsdc.models.deep.feed import B, Feed
+from lsdc.models.deep.sizes import Sizes
+from lsdc.models.examples import Examples
+from lsdc.models.options import Options
+from lsdc.runtime.device import pick_device
+from lsdc.runtime.epoch_log import tensorboard_writer
+
+
+class NetworkDesign(ABC, Generic[B]):
+    """The part of a deep member that its author writes; `DeepMember` adds training, prediction and saving.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of initial weights, shuffling, augmentation and dropout.
+    options : Options, optional
+        What the user chose; by default everything is left to the presets.
+    """
+
+    name: ClassVar[str]
+    """The member's name in tables and on disk."""
+    about: ClassVar[str]
+    """What the member does, in one line for lists of members."""
+    needs: ClassVar[str] = "images of the store"
+    """What it reads of a store, and which extra it needs."""
+    sizes: ClassVar[Mapping[str, Sizes]]
+    """Sizes by preset: `tiny`, `gpu24` and `gpu140`."""
+    loss: ClassVar[str] = "cross_entropy"
+    """Name in `LOSSES`, where the user chose none."""
+    schedule: ClassVar[str] = "cosine"
+    """How the learning rate falls, where the user chose nothing."""
+
+    def __init__(self, seed: int = 0, options: Options | None = None) -> None:
+        self.seed, self.options = seed, options or Options()
+
+    def require(self) -> None:
+        """Check that the device, the libraries and the weights that were asked for are there.
+
+        Raises
+        ------
+        LsdcError
+            When one of them is not; a `ConfigError` for devices, libraries and names.
+        """
+        pick_device(self.options.device)
+        self.check(Backbone(self.options, self.seed))
+        if self.options.tensorboard:
+            tensorboard_writer()
+
+    def check(self, backbone: Backbone) -> None:
+        """Check that the member can use a backbone; most can use any, and do not override this.
+
+        Parameters
+        ----------
+        backbone : Backbone
+            The one that the options name.
+
+        Raises
+        ------
+        ConfigError
+            When the backbone cannot serve.
+        """
+
+    @abstractmethod
+    def build(self, sizes: Sizes) -> nn.Module:
+        """Make a new network.
+
+        Parameters
+        ----------
+        sizes : Sizes
+            Of the preset.
+
+        Returns
+        -------
+        Module
+            Inputs to logits (b, 25, 3) and an auxiliary loss, a scalar that is added to the loss of the grades.
+        """
+
+    @abstractmethod
+    def read(self, examples: Examples, chosen: NDArray[np.int64], sizes: Sizes) -> B:
+        """Read what the network needs of some studies; runs in a thread beside the training.
+
+        Parameters
+        ----------
+        examples : Examples
+            Rows of whole studies, with arrays.
+        chosen : (b,) int64
+            Which of the studies.
+        sizes : Sizes
+            Of the preset.
+
+        Returns
+        -------
+        Batch
+            On the CPU, without grades.
+        """
+
+    @abstractmethod
+    def prepare(self, batch: B, sizes: Sizes, generator: torch.Generator | None) -> Inputs:
+        """Turn a batch into what the network takes.
+
+        Parameters
+        ----------
+        batch : Batch
+            What `read` returned, mirrored or not, on the network's device.
+        sizes : Sizes
+            Of the preset.
+        generator : torch.Generator or None
+            On the same device: augment the images. None: leave them as they are.
+
+        Returns
+        -------
+        dict of str to Tensor
+            By the names that the network's `forward` expects.
+        """
+
+    def _preset_sizes(self) -> Sizes:
+        """Return the sizes of the chosen preset, or of the one that fits the device."""
+        return self.sizes[self.options.resolved().preset]
+
+    def _loss_name(self) -> str:
+        """Return the loss that the user chose, or the member's default."""
+        return self.loss if self.options.loss == "default" else self.options.loss
+
+    def _feed(self) -> Feed[B]:
+        """Return what reads and prepares studies for the network."""
+        device, sizes = pick_device(self.options.device), self._preset_sizes()
+        return Feed(
+            partial(self.read, sizes=sizes),
+            lambda batch, generator: self.prepare(batch, sizes, generator),
+            device,
+            sizes.batch,
+        )

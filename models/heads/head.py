@@ -1,0 +1,202 @@
+"""What a head is: a classifier of one family's rows, saved as one file in a safe format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdc.cohort.vocabulary import Grade
+from lsdc.metrics.official import GRADE_WEIGHTS
+from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import read_json, write_json
+
+Features = NDArray[np.float32]
+"""Prepared features, (n, d); NaN where unknown."""
+Labels = NDArray[np.int64]
+"""Grades 0, 1, 2 of rows, (n,)."""
+Probabilities = NDArray[np.float64]
+"""Probabilities of the three grades, (n, 3)."""
+
+
+class Head(Protocol):
+    """A classifier of three grades, which minimizes the log loss with rows weighted 1, 2, 4 by grade."""
+
+    suffix: ClassVar[str]
+    """The end of its file's name, such as `lightgbm.txt`."""
+
+    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
+        """Fit on labeled rows, and stop early where the second set gets no better.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features; NaN where unknown.
+        y : (n,) int64
+            Grades 0, 1, 2; at least two different ones.
+        stop_X : (m, d) float32
+            Features of rows that decide when to stop; m may be 0.
+        stop_y : (m,) int64
+            Their grades.
+        seed : int
+            Decides everything random.
+
+        Returns
+        -------
+        Head
+            Itself.
+        """
+        ...
+
+    def predict(self, X: Features) -> Probabilities:
+        """Predict rows.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features as in `fit`.
+
+        Returns
+        -------
+        (n, 3) float64
+            Probabilities of the grades; rows sum to 1.
+        """
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write one file, whole or not at all.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        """
+        ...
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a head that `save` wrote.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+
+        Returns
+        -------
+        Head
+            The fitted head.
+
+        Raises
+        ------
+        ArtefactError
+            When the file is damaged.
+        """
+        ...
+
+
+def weighted_fractions(y: Labels) -> NDArray[np.float64]:
+    """Count the grades, weighted as in the official metric and smoothed: the best constant prediction.
+
+    Parameters
+    ----------
+    y : (n,) int64
+        Grades 0, 1, 2; n may be 0.
+
+    Returns
+    -------
+    (3,) float64
+        Fractions that sum to 1; a third each without labels.
+
+    Examples
+    --------
+    >>> weighted_fractions(np.array([0, 0, 0, 2])).round(2).tolist()
+    [0.4, 0.1, 0.5]
+    """
+    counts = np.bincount(y, minlength=len(Grade)).astype(float) * GRADE_WEIGHTS[: len(Grade)] + 1.0
+    return counts / counts.sum()
+
+
+class PriorHead:
+    """Predicts the weighted fractions of the grades for every row: for families with nothing to learn from."""
+
+    suffix: ClassVar[str] = "prior.json"
+
+    def __init__(self) -> None:
+        self.fractions = np.full(len(Grade), 1 / len(Grade))
+
+    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
+        """Count the grades.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Not used.
+        y : (n,) int64
+            Grades 0, 1, 2; n may be 0.
+        stop_X : (m, d) float32
+            Not used.
+        stop_y : (m,) int64
+            Not used.
+        seed : int
+            Not used.
+
+        Returns
+        -------
+        PriorHead
+            Itself.
+        """
+        self.fractions = weighted_fractions(y)
+        return self
+
+    def predict(self, X: Features) -> Probabilities:
+        """Give every row the same probabilities.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Only its length counts.
+
+        Returns
+        -------
+        (n, 3) float64
+            The weighted fractions, n times.
+        """
+        return np.tile(self.fractions, (len(X), 1))
+
+    def save(self, path: Path) -> None:
+        """Write the three fractions as JSON.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        """
+        write_json(path, self.fractions.tolist())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the three fractions.
+
+        Parameters
+        ----------
+        path : Path
+            What `save` wrote.
+
+        Returns
+        -------
+        PriorHead
+            The fitted head.
+
+        Raises
+        ------
+        ArtefactError
+            When the file is absent or does not hold three numbers.
+        """
+        head, fractions = cls(), read_json(path)
+        if not isinstance(fractions, list) or len(fractions) != len(Grade):
+            raise ArtefactError(f"{path}: damaged model file; fit the model again")
+        head.fractions = np.array(fractions, float)
+        return head

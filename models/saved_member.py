@@ -1,0 +1,146 @@
+"""How a member is written to a folder with a manifest, and read from it again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from lsdc.runtime import ArtefactError
+from lsdc.runtime.artefact import MANIFEST, file_hash, read_manifest, write_manifest
+
+MEMBER_SCHEMA = 1
+"""The newest layout of a member's folder that this version reads."""
+_MADE_BY = "lsdc-ensemble fit"
+
+
+class SavedMember(ABC):
+    """Base class of members that are read from a folder with a manifest; subclasses say how in `_load`."""
+
+    name: ClassVar[str]
+    seed: int
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a fitted member.
+
+        Parameters
+        ----------
+        folder : Path
+            What `save` wrote.
+
+        Returns
+        -------
+        SavedMember
+            Of the class that was asked.
+
+        Raises
+        ------
+        ArtefactError
+            When the folder is no member, of another kind, damaged, or from a newer version.
+        """
+        manifest = read_member(folder)
+        if manifest.get("member") != cls.name:
+            raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
+        with damage_reported(folder):
+            return cls._load(folder, manifest)
+
+    def finish(self, folder: Path, **content: Any) -> None:
+        """Write the manifest that makes a folder a member's, with the SHA-256 of every file; do it last in `save`.
+
+        Parameters
+        ----------
+        folder : Path
+            Holds the member's files and no folders.
+        **content
+            What else `_load` needs, as JSON holds it.
+        """
+        hashes = {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+        write_manifest(
+            folder, "member", MEMBER_SCHEMA, member=self.name, seed=self.seed, **content, files=hashes
+        )
+
+    @classmethod
+    @abstractmethod
+    def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
+        """Read the files that the manifest names; whatever fails for lack of a key or a shape counts as damage."""
+
+
+def read_member(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a member's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        What a member's `save` wrote.
+
+    Returns
+    -------
+    dict
+        The content of its manifest.json; `member` is the name.
+
+    Raises
+    ------
+    ArtefactError
+        When the folder is absent, is not a member's, or was written by a newer version.
+    """
+    return read_manifest(folder, "member", MEMBER_SCHEMA, _MADE_BY)
+
+
+@contextmanager
+def damage_reported(folder: Path) -> Iterator[None]:
+    """Turn what fails while a manifest's content is used into an error that names the file and the remedy.
+
+    Parameters
+    ----------
+    folder : Path
+        The member's folder.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    ArtefactError
+        Instead of a missing key, a wrong type or a wrong shape.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise ArtefactError(
+            f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `{_MADE_BY}`"
+        ) from error
+
+
+def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
+    """Find a file of a member whose content is what the manifest says.
+
+    Libraries may crash on a damaged file instead of raising, so damage is found before they see it.
+
+    Parameters
+    ----------
+    folder : Path
+        The member's folder.
+    manifest : mapping
+        Its manifest, with the SHA-256 of every file under `files`.
+    name : str
+        The file's name in the folder.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ArtefactError
+        When it is missing or differs from what was written.
+    """
+    path = folder / name
+    if not path.is_file() or file_hash(path) != manifest["files"][name]:
+        raise ArtefactError(f"{path}: missing or damaged; fit the model again with `{_MADE_BY}`")
+    return path

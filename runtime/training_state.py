@@ -1,0 +1,224 @@
+"""What changes while a network is trained, and its checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lsdc.runtime.artefact import atomic
+from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.recipe import History, Recipe
+
+B = TypeVar("B")
+_LAST_FRACTION = 0.02
+
+
+class TrainingState:
+    """Network, optimizer, schedule, average and history while a network is trained.
+
+    Parameters
+    ----------
+    network : Module
+        On the device already; changed in place.
+    recipe : Recipe
+        How to train.
+    steps : int
+        Optimizer steps of the whole training.
+    device : torch.device
+        Where the network is.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, steps: int, device: torch.device) -> None:
+        self.network, self.recipe, self.device = network, recipe, device
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )  # fmt: skip
+        self.forward = torch.compile(network) if recipe.compile else network
+        self.history = History()
+        warm = max(1, round(steps * recipe.warmup))
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            done = min(1.0, (step - warm) / max(1, steps - warm))
+            if recipe.schedule == "constant":
+                return 1.0
+            if recipe.schedule == "plateau":
+                return 0.5 ** self.history.plateaus()
+            if recipe.schedule == "exponential":
+                return _LAST_FRACTION**done
+            return 0.5 * (1 + math.cos(math.pi * done))
+
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
+        self.average = copy.deepcopy(network) if recipe.ema else None
+        self.best: dict[str, Tensor] | None = None
+        precision = recipe.precision
+        if precision == "auto":
+            precision = "bfloat16" if device.type == "cuda" else "float32"
+        self.dtype = getattr(torch, precision)
+        self.scaler = torch.amp.GradScaler(
+            device.type, enabled=precision == "float16" and device.type == "cuda"
+        )
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def epoch(self, batches: Iterable[B], loss: Callable[[nn.Module, B], Tensor], steps: int) -> float:
+        """Train for one epoch.
+
+        Parameters
+        ----------
+        batches : iterable
+            The epoch's batches.
+        loss : callable
+            Network and batch to a scalar.
+        steps : int
+            Number of batches.
+
+        Returns
+        -------
+        float
+            Mean loss.
+        """
+        total, parameters = 0.0, list(self.network.parameters())
+        count = 0
+        for count, batch in enumerate(batches, start=1):
+            with self._precision():
+                value = loss(self.forward, batch)
+            self.scaler.scale(value / self.recipe.accumulate).backward()
+            total += float(value.detach())
+            if count % self.recipe.accumulate and count != steps:
+                continue
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.schedule.step()
+            self._follow()
+        return total / max(count, 1)
+
+    def _follow(self) -> None:
+        if self.average is None or self.recipe.ema is None:
+            return
+        # Young averages follow faster, or short runs would be judged by the weights they began with.
+        done = self.schedule.last_epoch
+        decay = min(self.recipe.ema, (1 + done) / (10 + done))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.state_dict().values(), self.network.state_dict().values()):
+                if slow.dtype.is_floating_point:
+                    slow.lerp_(fast, 1 - decay)
+                else:
+                    slow.copy_(fast)
+
+    def judge(self, evaluate: Callable[[nn.Module], float], epoch: int) -> None:
+        """Score the weights, averaged ones where there are, and keep them if they are the best so far.
+
+        Parameters
+        ----------
+        evaluate : callable
+            Network in eval mode to a score, lower is better.
+        epoch : int
+            The epoch that has just ended.
+        """
+        candidate = self.average if self.average is not None else self.network
+        candidate.eval()
+        with torch.no_grad():
+            score = float(evaluate(candidate))
+        self.history.score.append(score)
+        if self.history.best < 0 or score < self.history.score[self.history.best]:
+            self.history.best = epoch
+            self.best = {name: value.detach().clone() for name, value in candidate.state_dict().items()}
+
+    def exhausted(self) -> bool:
+        """Tell whether the recipe's patience has ended.
+
+        Returns
+        -------
+        bool
+            Whether to stop.
+        """
+        history, patience = self.history, self.recipe.patience
+        return (
+            patience is not None and history.best >= 0 and len(history.score) - 1 - history.best >= patience
+        )
+
+    def finish(self) -> None:
+        """Give the network the weights that are kept, and put it into eval mode."""
+        if self.best is not None:
+            self.network.load_state_dict(self.best)
+        elif self.average is not None:
+            self.network.load_state_dict(self.average.state_dict())
+        self.network.eval()
+
+    def save(self, path: Path, epoch: int) -> None:
+        """Write a checkpoint, whole or not at all.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        epoch : int
+            The epoch that comes next.
+        """
+        content = {
+            "recipe": asdict(self.recipe),
+            "epoch": epoch,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": asdict(self.history),
+        }
+        content["schedule"].pop("lr_lambdas", None)
+        with atomic(path) as temporary:
+            torch.save(content, temporary)
+
+    def load(self, path: Path) -> int:
+        """Read a checkpoint.
+
+        Parameters
+        ----------
+        path : Path
+            What `save` wrote.
+
+        Returns
+        -------
+        int
+            The epoch that comes next.
+
+        Raises
+        ------
+        ArtefactError
+            When the file is damaged, or of another recipe.
+        """
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+            if content["recipe"] != asdict(self.recipe):
+                raise ArtefactError(f"{path}: a checkpoint of another recipe; delete it to start anew")
+            self.network.load_state_dict(content["network"])
+            if self.average is not None:
+                self.average.load_state_dict(content["average"])
+            self.best = content["best"]
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.schedule.load_state_dict(content["schedule"] | {"lr_lambdas": [None]})
+            self.scaler.load_state_dict(content["scaler"])
+            self.history = History(**content["history"])
+        except ArtefactError:
+            raise
+        except Exception as error:  # a damaged archive fails in torch's, zip's or pickle's way
+            raise ArtefactError(f"{path}: a damaged checkpoint ({error}); delete it to start anew") from error
+        return int(content["epoch"])

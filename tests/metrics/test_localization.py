@@ -1,0 +1,74 @@
+"""Errors of locations: exact where the reader's mark was found, counted in slices and mm where not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.cohort.study import Study
+from lsdc.cohort.vocabulary import TARGETS, Family
+from lsdc.metrics.localization import location_errors, summarize_location_errors
+
+Annotated = tuple[Study, pd.DataFrame]
+COLUMNS = [
+    "condition", "level", "series_id", "instance_number", "x", "y", "left_mm", "posterior_mm", "head_mm",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def annotated(small_cohort: Path) -> Annotated:
+    """A study and what readers marked in it."""
+    cohort = discover(small_cohort)
+    assert cohort.coordinates is not None
+    source = next(source for source in cohort.studies if source.split == "train")
+    return read_study(source), cohort.coordinates[cohort.coordinates["study_id"] == source.study_id]
+
+
+@pytest.fixture(scope="module")
+def exact(annotated: Annotated) -> pd.DataFrame:
+    """Rows of a store in which exactly what the readers marked was found."""
+    study, coordinates = annotated
+    slices = {(s.series_id, item.instance_number): item for s in study.series for item in s.slices}
+    marks: Any = coordinates.itertuples()
+    marked = {(mark.condition, mark.level): mark for mark in marks}
+    rows: list[tuple[Any, ...]] = []
+    for target in TARGETS:
+        key = (target.condition.value, target.level.value)
+        if key not in marked:
+            rows.append((*key, "", -1, *[np.nan] * 5))
+            continue
+        mark = marked[key]
+        plane = slices[mark.series_id, mark.instance_number].plane
+        patient = plane.to_patient([[mark.x, mark.y]])[0]
+        rows.append((*key, mark.series_id, mark.instance_number, mark.x, mark.y, *patient))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_what_was_found_exactly_has_no_error(annotated: Annotated, exact: pd.DataFrame) -> None:
+    errors = location_errors(*annotated, exact)
+    assert {error.slices for error in errors} == {0}
+    assert max(error.mm for error in errors) == 0
+    nearest = [error.baseline_slices for error in errors if error.family is Family.SUBARTICULAR]
+    assert np.mean(np.array(nearest) <= 2) > 0.9
+
+
+def test_errors_are_summarized_per_family(annotated: Annotated, exact: pd.DataFrame) -> None:
+    wrong = exact.assign(x=exact["x"] + 10, instance_number=exact["instance_number"] + 1)
+    summaries = {one.family: one for one in summarize_location_errors(location_errors(*annotated, wrong))}
+    assert list(summaries) == list(Family)
+    spinal = summaries[Family.SPINAL]
+    assert spinal.n == 5
+    assert (spinal.selector.exact, spinal.selector.within_1) == (0, 1)
+    assert spinal.median_mm > 1
+
+
+def test_the_baseline_for_recesses_knows_no_annotation(annotated: Annotated, exact: pd.DataFrame) -> None:
+    nowhere = exact.assign(left_mm=np.nan)
+    errors = [error for error in location_errors(*annotated, nowhere) if error.family is Family.SUBARTICULAR]
+    assert errors
+    assert {error.baseline_slices for error in errors} == {np.inf}
