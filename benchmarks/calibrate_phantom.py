@@ -52,10 +52,9 @@ class Calibrate:
                 pooled = seen[:, rows, level].ravel()
                 shares = [1 - MILD_FRACTIONS[family][level], SEVERE_FRACTIONS[family][level]]
                 cuts[row, level] = np.quantile(pooled, shares)
-        write_json(
-            Path(__file__).parents[1] / "phantom" / "cuts.json",
-            {"made_by": f"calibrate_phantom.py --studies {self.studies} --seed {self.seed}", "cuts": cuts.round(3).tolist()},
-        )
+        made_by = f"calibrate_phantom.py --studies {self.studies} --seed {self.seed}"
+        path = Path(__file__).parents[1] / "phantom" / "cuts.json"
+        write_json(path, {"made_by": made_by, "cuts": cuts.round(3).tolist()})
         grades = (seen[..., None] <= cuts).sum(axis=-1)
         report = correlations(grades) | {
             "severe canal at any level": float((grades[:, 0] == 2).any(axis=1).mean()),

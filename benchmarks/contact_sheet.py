@@ -11,8 +11,7 @@ from PIL import Image, ImageDraw
 from yardsticks import PX, Crops, read_gradings
 
 from lsdc.cohort.cropping import Cutter
-from lsdc.cohort.geometry import SlicePlane
-from lsdc.cohort.study import Series, Slice, Study
+from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family, Level, View
 from lsdc.runtime.console import track
 from lsdc.slice_selector.selector import SliceSelector
@@ -21,13 +20,6 @@ BEHIND_MM = 5.0
 """The simulator marks the canal so far behind the posterior edge of the disc, where readers mark it too."""
 HALF_DISC_MM, DISC_MM = 17.0, 48.0
 """From the posterior edge to the middle of a disc, and the side of the crops around it."""
-
-
-def as_study(path: Path, spacing: tuple[float, float], view: View) -> Study:
-    """A study of one upright sagittal slice."""
-    pixels_ = np.asarray(Image.open(path).convert("L"), np.float32)
-    plane = SlicePlane((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), spacing)
-    return Study(path.stem, (Series("1", view, (Slice(pixels_, plane, 1, path.name),)),))
 
 
 def spacings(data: Path) -> dict[str, tuple[float, float]]:
@@ -64,7 +56,7 @@ def found_discs(data: Path, selector: SliceSelector, only: str = "") -> tuple[Cr
         patient, name = path.stem.rsplit("_", 1)
         view = View.SAGITTAL_T1 if name == "t1" else View.SAGITTAL_T2
         spacing = known.get(path.stem, (0.6, 0.6))
-        study = as_study(path, spacing, view)
+        study = Study.from_images([path], view, spacing=spacing, study_id=path.stem)
         points, _ = canal_points(selector, study)
         cutter = Cutter(study.series[0], view)
         graded = gradings[gradings["patient"] == patient].set_index("ivd_label")
@@ -115,7 +107,8 @@ def contact_sheets(data: Path, selector: SliceSelector, out: Path) -> None:
     for name, view in (("t1", View.SAGITTAL_T1), ("t2", View.SAGITTAL_T2)):
         pictures = []
         for path in track(sorted((data / "midsagittal").glob(f"*_{name}.png")), f"mid-sagittal {name}"):
-            study = as_study(path, known.get(path.stem, (0.6, 0.6)), view)
+            spacing = known.get(path.stem, (0.6, 0.6))
+            study = Study.from_images([path], view, spacing=spacing, study_id=path.stem)
             pictures.append(marked(study, *canal_points(selector, study)))
         for part in range(0, len(pictures), 35):
             sheet(pictures[part : part + 35], out / f"midsagittal_{name}_{part // 35}.png")

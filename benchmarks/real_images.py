@@ -11,15 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pictures import (
+from contact_sheet import (
     BEHIND_MM,
-    as_study,
     canal_points,
     contact_sheets,
     forward,
@@ -28,6 +27,7 @@ from pictures import (
     sheet,
     spacings,
 )
+from numpy.typing import NDArray
 from PIL import Image
 from views import show_views, views
 from yardsticks import (
@@ -35,16 +35,14 @@ from yardsticks import (
     PX,
     Crops,
     crops_per_second,
-    mobilenet,
     ours,
-    pixels,
     probe,
     read_discs,
-    textures,
 )
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Level, View
+from lsdc.features.reference_encoders import mobilenet_features, pixel_features, texture_features
 from lsdc.metrics.bootstrap import bootstrap_interval
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table, track
@@ -98,13 +96,13 @@ class RealImages:
     def probes(self, crops: Crops, rows: pd.DataFrame) -> dict[str, Any]:
         """AUC of every encoder on some crops."""
         encoders: dict[str, Callable[[Crops], NDArray]] = {
-            "16x8 pixels": pixels,
-            "HOG + LBP": textures,
-            "random MobileNetV2": mobilenet(None),
+            "16x8 pixels": pixel_features,
+            "HOG + LBP": texture_features,
+            "random MobileNetV2": mobilenet_features,
             self.encoder if self.encoder == "bundled" else Path(self.encoder).stem: ours(self.encoder),
         }
         if self.imagenet is not None:
-            encoders["ImageNet MobileNetV2"] = mobilenet(self.imagenet)
+            encoders["ImageNet MobileNetV2"] = partial(mobilenet_features, weights=self.imagenet)
         return {
             name: probe(embed(crops), rows)
             for name, embed in track(encoders.items(), "probes", len(encoders))
@@ -146,12 +144,13 @@ def on_masks(data: Path, selector: SliceSelector, out: Path | None) -> dict[str,
     """
     errors, sure, pictures, levels = [], [], [], []
     for path, spacing, edges in with_edges(data):
-        study = as_study(path, spacing, View.SAGITTAL_T2)
+        study = Study.from_images([path], View.SAGITTAL_T2, spacing=spacing, study_id=path.stem)
         points, confidence = canal_points(selector, study)
         points = forward(points, spacing)
         for rows, columns in SIZES:
             false = spacing[0] * rows, spacing[1] * columns
-            others = forward(canal_points(selector, as_study(path, false, View.SAGITTAL_T2))[0], false)
+            resized = Study.from_images([path], View.SAGITTAL_T2, spacing=false)
+            others = forward(canal_points(selector, resized)[0], false)
             away = np.linalg.norm((others[:, None] - edges) * spacing[::-1], axis=-1)
             levels.append(np.median(away.argmin(axis=1) - np.arange(len(Level))) == 0)
         errors.append(np.linalg.norm((points - edges) * spacing[::-1], axis=1))
@@ -189,7 +188,8 @@ def on_others(data: Path, selector: SliceSelector) -> dict[str, Any]:
     spine, axial = View.SAGITTAL_T2, sorted((data.parent / "reference-images").glob("axial*.jpg"))
     alarms = []
     for path in track([*sorted((data / "midsagittal").glob("*.png"))[::3], *axial], "other pictures"):
-        item = as_study(path, known.get(path.stem, (0.6, 0.6)), spine).series[0].slices[0]
+        study = Study.from_images([path], spine, spacing=known.get(path.stem, (0.6, 0.6)))
+        item = study.series[0].slices[0]
         rows, columns = (length // 4 * 4 for length in item.pixels.shape)
         blocks = item.pixels[:rows, :columns].reshape(4, rows // 4, 4, columns // 4).swapaxes(1, 2)
         shuffled = rng.permutation(blocks.reshape(16, rows // 4, columns // 4)).reshape(blocks.shape)

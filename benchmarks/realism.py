@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contact_sheet import BEHIND_MM, DISC_MM, HALF_DISC_MM, found_discs
 from numpy.typing import NDArray
-from pictures import BEHIND_MM, DISC_MM, HALF_DISC_MM, found_discs
 from PIL import Image
 from sklearn.metrics import roc_auc_score
-from yardsticks import PX, Crops, cross_fitted, pixels, textures
+from yardsticks import PX, Crops, cross_fitted
 
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.discovery.studies import discover
 from lsdc.features.extract_worker import read
+from lsdc.features.reference_encoders import pixel_features, texture_features
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table, track
 from lsdc.slice_selector.selector import SliceSelector
@@ -54,7 +55,7 @@ class Realism:
             whose = np.concatenate([groups[keep], studies])
             scores = {
                 name: told_apart(embed(crops), truth, whose)
-                for name, embed in (("16x8 pixels", pixels), ("HOG + LBP", textures))
+                for name, embed in (("16x8 pixels", pixel_features), ("HOG + LBP", texture_features))
             }
             result["real_or_simulated"][cohort.name] = {name: auc for name, (auc, _) in scores.items()}
             surest(crops, truth, scores["HOG + LBP"][1], self.work / f"surest_{cohort.name}.png")

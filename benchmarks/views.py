@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from contact_sheet import DISC_MM, canal_points, forward, spacings
 from numpy.typing import NDArray
-from pictures import DISC_MM, as_study, canal_points, forward, spacings
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -17,6 +17,7 @@ from yardsticks import PX, cross_fitted, ours
 
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Level, View
 from lsdc.pretraining.localizer.label_maps import make_label_maps
 from lsdc.pretraining.localizer.simulated_images import draw_images
@@ -40,7 +41,7 @@ def views(data: Path, selector: SliceSelector, encoder: str) -> dict[str, dict[s
     described, crops, truth, patients = [], [], [], []
     for path in track(sorted((data / "midsagittal").glob("*.png")), "T1 or T2"):
         spacing = known.get(path.stem, (0.6, 0.6))
-        study = as_study(path, spacing, View.SAGITTAL_T2)
+        study = Study.from_images([path], View.SAGITTAL_T2, spacing=spacing)
         item = study.series[0].slices[0]
         described.append(describe(item.pixels, item.plane))
         cutter = Cutter(study.series[0], View.SAGITTAL_T2)

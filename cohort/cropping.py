@@ -251,7 +251,7 @@ class Cutter:
 def _patch(
     item: Slice, point: tuple[float, float], mm: float
 ) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
-    """Copy the pixels around a point, minus infinity outside, and give the square's edges in them in Pillow's terms."""
+    """Copy the pixels around a point, minus infinity outside; give the square's edges in them in Pillow's terms."""
     rows, columns = item.pixels.shape
     half = (mm / item.plane.spacing[1] / 2, mm / item.plane.spacing[0] / 2)
     edges = [(point[k] + 0.5 - half[k], point[k] + 0.5 + half[k]) for k in range(2)]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lsdc.cohort.vocabulary import Grade
 from lsdc.runtime import ConfigError
 
 
@@ -66,7 +67,8 @@ def make_folds(labels: pd.DataFrame, folds: int = 5, seed: int = 0) -> dict[str,
 def _profile(labels: pd.DataFrame) -> NDArray[np.int64]:
     """Compute sort keys per study, the most important first: any severe canal, total burden, burden per family."""
     grades = labels.to_numpy()
-    weight = np.array([0, 0, 1, 3])[grades + 1]
+    # What each grade weighs in the metric beyond normal; the first is that of -1, unlabeled.
+    weight = np.array([0, *(grade.weight - Grade.NORMAL_MILD.weight for grade in Grade)])[grades + 1]
     columns = [str(name) for name in labels.columns]
     spinal, foraminal, subarticular = (
         np.array([family in name for name in columns]) for family in ("spinal", "foraminal", "subarticular")

@@ -137,6 +137,7 @@ def stack_images(
 def _stack(
     view: View, images: list[GivenImage], spacing: tuple[float, float], distance: float, is_reversed: bool
 ) -> ImageStack:
+    """Order the images of a view anatomically and place them side by side around the origin."""
     ordered = images[::-1] if is_reversed else images
     axes = CANONICAL_AXES[view.plane]
     normal, right, down = anatomical_normal(axes), np.array(axes[0]), np.array(axes[1])
@@ -189,6 +190,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _read_image(image: ArrayLike | PathLike, number: int) -> GivenImage:
+    """Read one image, and check that it holds finite numbers in rows and columns."""
     if isinstance(image, str | os.PathLike):
         source = path_text(Path(image))
         values = _read_pixels(Path(image), source)
@@ -242,6 +244,7 @@ def _of_view(values: T | PerView[T], view: View, name: str) -> T:
 
 
 def _known_view(view: View | str, name: str) -> View:
+    """Find the view with a name, or name the argument that holds an unknown one."""
     try:
         return View(view)
     except ValueError:
@@ -250,6 +253,7 @@ def _known_view(view: View | str, name: str) -> View:
 
 
 def _spacing_of(spacing: tuple[float, float], view: View) -> tuple[float, float]:
+    """Check that spacing is two positive numbers."""
     try:
         rows, columns = spacing
     except (TypeError, ValueError):
@@ -260,6 +264,7 @@ def _spacing_of(spacing: tuple[float, float], view: View) -> tuple[float, float]
 
 
 def _positive(value: float, name: str, view: View) -> float:
+    """Check that an argument is a positive, finite number."""
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -51,7 +51,7 @@ class Series:
     Parameters
     ----------
     series_id : str
-        The competition's series id, or the SeriesInstanceUID; the parts of a split series share it.
+        The competition's series id, or the SeriesInstanceUID; the parts of a split series have the same one.
     view : View or None
         None where it could not be recognized.
     slices : tuple of Slice

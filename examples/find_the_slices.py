@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import lsdc
-from lsdc.cohort import Condition, Level, Target, read_coordinates
+from lsdc.cohort import Condition, Level, Target, View, read_coordinates
 
 COLORS = dict(zip(Level, ("#ff5c5c", "#ffb340", "#ffe94d", "#5fe36b", "#59b8ff"), strict=True))
 DRAWN = {
@@ -47,7 +47,8 @@ def main(work: Path) -> None:
         axis.set(title=f"{title}: {series.view}, slice {shown.slice}")
         axis.axis("off")
         for found in locations.values():
-            if (found.series, found.slice) == (shown.series, shown.slice):
+            near = found.target.condition is target.condition and series.view is not View.AXIAL_T2
+            if found.series == shown.series and (near or found.slice == shown.slice):
                 axis.plot(*found.point, "o", mfc="none", mew=2, color=COLORS[found.target.level])
     (work / "images").mkdir(exist_ok=True)
     figure.savefig(work / "images" / "find_the_slices.png", dpi=80)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import roc_auc_score
@@ -14,6 +15,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 import lsdc
+from lsdc.cohort import View
 
 
 def main(work: Path) -> None:
@@ -38,18 +40,18 @@ def main(work: Path) -> None:
     probability = cross_val_predict(forest, X, worse, groups=groups, cv=GroupKFold(4), method="predict_proba")
     print(f"forest: AUC of moderate or worse, by study: {roc_auc_score(worse, probability[:, 1]):.2f}")
 
-    importance = forest.fit(X, worse)[-1].feature_importances_
-    names, height = list(store.feature_names), {}
-    for name, value in zip(names, importance, strict=True):
-        height[name] = height.get(name, 0) + value
-    best = sorted(height, key=height.__getitem__)[-12:]
+    importance = pd.Series(forest.fit(X, worse)[-1].feature_importances_, store.feature_names)
+    width = store.embedding.shape[1] // len(View)  # the embedding has one part per view
+    parts = importance.groupby(
+        lambda name: f"embedding, {list(View)[int(name[1:]) // width]}" if name[1:].isdigit() else name
+    )
+    best = parts.sum().nlargest(10)[::-1]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     counts.plot.bar(
         stacked=True, ax=left, color=["#7fc97f", "#fdc086", "#d7301f"], rot=0, title="Grades in the store"
     )
-    right.barh(best, [height[name] for name in best], color="#5c6bc0")
-    right.set(title="What the forest uses most")
+    best.plot.barh(ax=right, color="#5c6bc0", logx=True, title="What the forest uses most (log scale)")
     (work / "images").mkdir(exist_ok=True)
     figure.savefig(work / "images" / "forest_on_a_store.png", dpi=80)
 

@@ -34,10 +34,9 @@ def main(work: Path, study: str | None = None) -> None:
     study = study or next(iter(graded.index)).split("_")[0]
 
     figure, axes = plt.subplots(1, 4, figsize=(15, 4.1), layout="constrained", facecolor="#202024")
-    index = store.studies["study_id"].tolist().index(study)
     rows = store.rows[store.rows["study_id"] == study]
     for axis, (slot, title) in zip(axes, SLOTS.items(), strict=False):
-        axis.imshow(store.previews[index, slot], cmap="gray")
+        axis.imshow(store.previews[store.studies["study_id"].tolist().index(study), slot], cmap="gray")
         for row in rows[rows["preview"] == slot].itertuples():
             axis.plot(row.preview_x, row.preview_y, "o", color=COLORS[Level(row.level)], **RING)
         axis.set_title(title, color="white")
@@ -53,7 +52,7 @@ def main(work: Path, study: str | None = None) -> None:
     table.set_yticks([k + 0.5 for k in range(5)], [level.title for level in Level], color="white")
     table.set_title("probability of severe", color="white")
     (work / "images").mkdir(exist_ok=True)
-    figure.savefig(work / "images" / "grade_a_study.png", dpi=70)
+    figure.savefig(work / "images" / "grade_a_study.png", dpi=90)
     print(f"study {study}: drawn with the grades of {len(TARGETS)} targets")
 
 

@@ -28,7 +28,7 @@ def main(work: Path) -> None:
 
     study = lsdc.Study.from_images(
         {"Sagittal T2/STIR": work / "png"},
-        pixel_spacing=series.slices[0].plane.spacing,
+        spacing=series.slices[0].plane.spacing,
         slice_distance=abs(series.positions[1] - series.positions[0]),
     )
     print(study)

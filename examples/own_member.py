@@ -18,7 +18,7 @@ def main(work: Path) -> None:
     lsdc.simulate(work / "cohort", studies=16, seed=5, test_fraction=0.25)
     lsdc.extract(work / "cohort", work / "store")
 
-    trees = ExtraTreesClassifier(200, min_samples_leaf=4, n_jobs=1)
+    trees = ExtraTreesClassifier(60, min_samples_leaf=4, n_jobs=1)
     members = ["lightgbm", SklearnMember(trees, name="extra_trees"), "centroid_member:CentroidMember"]
     fitted = lsdc.fit(work / "store", work / "own_member", members=members, trials=5)
 

@@ -12,7 +12,9 @@ from stack_two_tables import write_table
 
 import lsdc
 from lsdc.cohort import read_labels
-from lsdc.ensemble import STACKERS, cross_fit_stacker, read_stacking_data
+from lsdc.ensemble import STACKERS
+from lsdc.ensemble.member_tables import read_stacking_data
+from lsdc.ensemble.nested_scoring import cross_fit_stacker
 from lsdc.metrics import official_score
 
 

@@ -1,4 +1,4 @@
-"""Read a study and draw the middle slice of each series, in millimeters.
+"""Read a study and draw the middle slice of each view, in millimeters.
 
 python examples/read_a_study.py WORK
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import lsdc
+from lsdc.cohort import View
 
 
 def main(work: Path) -> None:
@@ -20,21 +21,19 @@ def main(work: Path) -> None:
     print(cohort)
     print(study)
 
-    figure, axes = plt.subplots(
-        1, len(study.series), figsize=(4 * len(study.series), 4.6), layout="constrained"
-    )
-    for axis, series in zip(axes, study.series, strict=True):
-        middle = series.slices[len(series.slices) // 2]
+    for series in study.series:
+        # Sagittal slices run from the patient's right to the left, axial ones from foot to head.
+        span = abs(series.positions[-1] - series.positions[0])
+        print(f"{series.view}: {len(series.slices)} slices span {span:.0f} mm, flags {sorted(series.flags)}")
+
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
+    for axis, view in zip(axes, View, strict=True):
+        slices = study.of_view(view)[0].slices
+        middle = slices[len(slices) // 2]
         rows, columns = middle.pixels.shape
         row_mm, column_mm = middle.plane.spacing
         axis.imshow(middle.pixels, cmap="gray", extent=(0, columns * column_mm, rows * row_mm, 0))
-        axis.set(title=f"{series.view}: {len(series.slices)} slices", xlabel="mm")
-        positions = series.positions
-        # Sagittal slices run from the patient's right to the left, axial ones from foot to head.
-        print(
-            f"{series.view}: slices span {positions[-1] - positions[0]:.0f} mm, flags {sorted(series.flags)}"
-        )
-
+        axis.set(title=f"{view}: slice {len(slices) // 2 + 1} of {len(slices)}", xlabel="mm")
     (work / "images").mkdir(exist_ok=True)
     figure.savefig(work / "images" / "read_a_study.png", dpi=80)
 

@@ -18,7 +18,13 @@ from lsdc.runtime.errors import ConfigError
 if TYPE_CHECKING:
     from lsdc.features.store import FeatureStore
 
-_MINUS_ONE_IS_MISSING = ("fold", "instance_number", "volume_slice", "preview")
+_MINUS_ONE_IS_MISSING = {
+    "fold": pd.Int16Dtype(),
+    "instance_number": pd.Int32Dtype(),
+    "volume_slice": pd.Int16Dtype(),
+    "preview": pd.Int8Dtype(),
+}
+"""Columns whose -1 means absent, with the nullable type that they get."""
 
 
 class TrainingTable(NamedTuple):
@@ -120,23 +126,22 @@ def readable_rows(rows: pd.DataFrame) -> pd.DataFrame:
     conditions = [Condition(value) for value in table["condition"]]
     where = table.columns.get_loc("condition")
     assert isinstance(where, int)
-    families = pd.Categorical([item.family.value for item in conditions], _values(Family))
-    sides = pd.Categorical(
-        [None if item.side is None else item.side.value for item in conditions], _values(Side)
-    )
-    table.insert(where + 1, "family", families)
-    table.insert(where + 2, "side", sides)
-    table["condition"] = pd.Categorical(table["condition"], _values(Condition))
-    table["level"] = pd.Categorical(table["level"], _values(Level), ordered=True)
-    table["grade"] = pd.Categorical.from_codes(table["grade"].to_numpy(int), _values(Grade), ordered=True)
-    for name in _MINUS_ONE_IS_MISSING:
-        table[name] = table[name].astype(f"I{table[name].dtype.name[1:]}").mask(table[name] == -1)
+    families = [item.family.value for item in conditions]
+    table.insert(where + 1, "family", pd.Series(families, table.index).astype(_categories(Family)))
+    table.insert(where + 2, "side", [None if item.side is None else item.side.value for item in conditions])
+    for name, words in (("condition", Condition), ("side", Side)):
+        table[name] = table[name].astype(_categories(words))
+    table["level"] = table["level"].astype(_categories(Level, ordered=True))
+    names = dict(enumerate(grade.value for grade in Grade))
+    table["grade"] = table["grade"].map(names).astype(_categories(Grade, ordered=True))
+    for name, dtype in _MINUS_ONE_IS_MISSING.items():
+        table[name] = table[name].astype(dtype).mask(table[name] == -1)
     return table
 
 
-def _values(words: type[StrEnum]) -> list[str]:
-    """List the plain strings of an enum, which pandas shows without the enum's name."""
-    return [word.value for word in words]
+def _categories(words: type[StrEnum], *, ordered: bool = False) -> pd.CategoricalDtype:
+    """Make a type of the plain strings of an enum, which pandas shows without the enum's name."""
+    return pd.CategoricalDtype([word.value for word in words], ordered)
 
 
 def html_table(title: str, values: Mapping[str, object]) -> str:

@@ -27,7 +27,7 @@ class Member(Protocol):
     A class that has all of this can be fitted beside the built-in members: pass the class itself, or `module:Class`,
     or register it under the entry point group `lsdc.members`. `lsdc.testing.MemberContract` checks that it behaves.
 
-    A member that has choices of its own beside `options` has a method `configuration()` as well, which returns them
+    A member that has choices beside `options` has a method `configuration()` as well, which returns them
     as JSON holds them: an interrupted fit is then resumed only with the same ones.
     """
 
@@ -67,7 +67,7 @@ class Member(Protocol):
         ...
 
     def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
-        """Predict the grade of every row; grades in `examples` are not looked at.
+        """Predict the grade of every row; grades in `examples` are not used.
 
         Parameters
         ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -77,6 +78,9 @@ def import_member(origin: str) -> type[Member]:
     where = f"members: {origin!r}"
     if not module or not attribute or module.startswith("."):
         raise ConfigError(f"{where} is incomplete; expected module:Class")
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        # A stranger's model may name any module; importing some of these does things, and none has a member.
+        raise ConfigError(f"{where}: the module is part of Python and has no member")
     try:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -24,11 +24,11 @@ class Options:
     weights: str = "bundled"
     """deep members start from: bundled, imagenet, random, or a safetensors file"""
     loss: Literal["default", "cross_entropy", "per_side", "official", "ordinal", "binary"] = "default"
-    """deep members: the loss; default is each member's own"""
+    """deep members: the loss; default leaves it to the member"""
     epochs: int | None = None
     """deep members: epochs, instead of the preset's"""
     schedule: Literal["default", "cosine", "exponential", "plateau"] = "default"
-    """deep members: how the learning rate falls; default is each member's own"""
+    """deep members: how the learning rate falls; default leaves it to the member"""
     per_condition: bool = False
     """crop_cnn: a network per condition"""
     neighbors: Literal["channels", "attention"] = "channels"

@@ -92,7 +92,8 @@ def run_command(
     Returns
     -------
     int
-        0 when done, 1 for an error of lsdc and for a full disk, 2 for the user's mistakes, 130 after Ctrl-C, 143 after SIGTERM.
+        0 when done, 1 for an error of lsdc and for a full disk, 2 for the user's mistakes, 130 after Ctrl-C, 143 after
+        SIGTERM.
     """
     words = list(sys.argv[1:] if args is None else args)
     if "--version" in words[:2]:

@@ -44,7 +44,7 @@ def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
 
 
 def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
-    """Split parallel slices that share positions but show something else: another echo, or a place beside.
+    """Split parallel slices at the same positions that show something else: another echo, or a place beside.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
     Returns
     -------
     list of list of Placed
-        The largest part first, images in the order given; one part where no two slices share a position.
+        The largest part first, images in the order given; one part where no two slices are at one position.
     """
     along = positions(stack)
     order = np.argsort(along, kind="stable")

@@ -1,4 +1,8 @@
-"""A hook of MkDocs: `<!-- face: lsdc.cohort -->` in a page becomes one entry for each public name of that package."""
+"""A hook of MkDocs that fills the API pages.
+
+`<!-- face: lsdc.cohort -->` becomes one entry for each public name of that package, and `<!-- commands: features -->`
+one entry for each command of `lsdc-features`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 LINKS = ROOT / "build" / "docs"
+FLAGS_ONLY = """    options:
+      show_root_heading: false
+      heading_level: 3
+      filters: ["!^_", "!^run$"]
+"""
+COMMANDS = re.compile(r"<!-- commands: (?P<group>\w+) -->")
 FACE = re.compile(r"<!-- face: (?P<package>[\w.]+) -->")
 
 
@@ -26,7 +36,7 @@ def on_startup(**_: Any) -> None:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Expand the comment that stands for a package's face.
+    """Expand the comments that stand for a package's face and for a group of commands.
 
     Parameters
     ----------
@@ -36,9 +46,36 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     Returns
     -------
     str
-        The page with one `::: package.Name` for each public name.
+        The page with one `::: package.Name` for each public name or command.
     """
-    return FACE.sub(lambda match: "\n\n".join(f"::: {name}" for name in names(match["package"])), markdown)
+    markdown = FACE.sub(
+        lambda match: "\n\n".join(f"::: {name}" for name in names(match["package"])), markdown
+    )
+    return COMMANDS.sub(lambda match: commands(match["group"]), markdown)
+
+
+def commands(group: str) -> str:
+    """Make an entry for each command of a group.
+
+    Parameters
+    ----------
+    group : str
+        A module of `lsdc.commands`.
+
+    Returns
+    -------
+    str
+        Headings, and the documentation of the dataclass whose fields are the flags.
+    """
+    tree = ast.parse((ROOT / "lsdc" / "commands" / f"{group}.py").read_text(encoding="utf-8"))
+    entries = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            for key, value in zip(node.value.keys, node.value.values):
+                if isinstance(key, ast.Constant) and isinstance(value, ast.Name):
+                    name = f"lsdc.commands.{group}.{value.id}"
+                    entries.append(f"### {group} {key.value}\n\n::: {name}\n{FLAGS_ONLY}")
+    return "\n\n".join(entries)
 
 
 def names(package: str) -> list[str]:

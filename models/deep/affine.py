@@ -28,9 +28,9 @@ def turn_matrix(angle: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> turn_matrix(torch.zeros(1), torch.ones(1, 2), torch.zeros(1, 2))
-    tensor([[[1., 0., 0.],
-             [0., 1., 0.]]])
+    >>> matrix = turn_matrix(torch.zeros(1), torch.full((1, 2), 1.5), torch.zeros(1, 2))
+    >>> matrix.shape, matrix[0].diagonal()
+    (torch.Size([1, 2, 3]), tensor([1.5000, 1.5000]))
     """
     axes = zoom.shape[1]
     matrix = torch.zeros((len(angle), axes, axes + 1), dtype=zoom.dtype, device=zoom.device)

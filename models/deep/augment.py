@@ -1,4 +1,4 @@
-"""Random changes to training images and volumes, each changed in its own way.
+"""Random changes to training images and volumes, each changed independently of the others.
 
 Generators and images must be on the same device.
 """

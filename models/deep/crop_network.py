@@ -18,7 +18,7 @@ from lsdc.models.targets import FAMILY_LEVEL_OF, FAMILY_LEVELS, of_family
 class CropNetwork(nn.Module):
     """A backbone on the crop of every view, and a small head on the features of all views together.
 
-    Neighboring slices are the channels of an image, or images of their own that attention pools.
+    Neighboring slices are the channels of an image, or separate images that attention pools.
 
     Parameters
     ----------

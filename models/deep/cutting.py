@@ -79,7 +79,7 @@ def soft_argmax(heat: Tensor, inside: Tensor) -> Tensor:
     --------
     >>> heat = torch.zeros(1, 1, 3, 3)
     >>> heat[0, 0, 0, 2] = 50.0
-    >>> soft_argmax(heat, torch.ones(1, 3, 3, dtype=torch.bool))
+    >>> soft_argmax(heat, torch.ones(1, 3, 3, dtype=torch.bool)).round()
     tensor([[[2., 0.]]])
     """
     heat = heat.masked_fill(~inside[:, None], -torch.inf)

@@ -75,7 +75,7 @@ class Feed(Generic[B]):
     Parameters
     ----------
     read : callable
-        Examples and (b,) indices of studies to a batch, on the CPU; runs in a thread of its own.
+        Examples and (b,) indices of studies to a batch, on the CPU; runs in a separate thread.
     prepare : callable
         A batch on the device, and a random generator or None, to the network's inputs; with a generator it augments.
     device : torch.device

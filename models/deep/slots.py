@@ -1,4 +1,4 @@
-"""The eight images of a study on which multitask looks for the targets."""
+"""The eight images of a study on which multitask finds the targets."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Preparation:
     """Compresses the embedding of each view, and adds the level and what the study shows around the target.
 
     The embedding is centered by family before its principal components are found, so that none is spent on telling
-    families apart; each has a head of its own anyway.
+    families apart; each has a head to itself anyway.
 
     The context of a target is a coarse compression of the rows of the level above and below, of the other side (for
     the canal: both recesses), and of the canal (for the canal: both foramina) of the same level. It is arranged as
@@ -181,7 +181,7 @@ class Preparation:
             with safe_open(path, "numpy") as stream:
                 preparation.tensors = {name: stream.get_tensor(name) for name in names}
                 preparation.numeric_names = json.loads(stream.metadata()["numeric_names"])
-        except Exception as error:  # safetensors has errors of its own kind
+        except Exception as error:  # safetensors' errors have no common base with others
             raise ArtefactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return preparation
 

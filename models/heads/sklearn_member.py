@@ -50,7 +50,7 @@ class SklearnMember(HeadMember):
     >>> SklearnMember(LogisticRegression(C=0.01), name="logistic")
     SklearnMember(LogisticRegression(C=0.01), name='logistic')
 
-    A classifier of another package, in a module of one's own:
+    A classifier of another package; the class stands in a module that can be imported:
 
     >>> class BoostedMember(SklearnMember):
     ...     trusted = ("xgboost.sklearn.XGBClassifier", "xgboost.core.Booster")
@@ -70,7 +70,7 @@ class SklearnMember(HeadMember):
             raise ConfigError(f"SklearnMember: the estimator {estimator!r} {what}")
         check_member_name(name, "SklearnMember")
         self.estimator = estimator
-        self.name = name  # type: ignore[misc]  # each member has a name of its own
+        self.name = name  # type: ignore[misc]  # it differs between members of this class
 
     def __repr__(self) -> str:
         """Show the estimator and the name."""

@@ -93,7 +93,7 @@ def claims(tmp_path: Path, **attributes: Any) -> Path:
         return save(tmp_path / "x.dcm", make_slice(**attributes))
 
 
-def compressed(tmp_path: Path, syntax: UID, change: Callable[[bytearray], bytes]) -> Path:
+def compressed(tmp_path: Path, syntax: UID, change: Callable[[bytearray], bytes | bytearray]) -> Path:
     """A file whose one compressed frame was changed."""
     dataset = make_slice()
     path = save(tmp_path / "x.dcm", dataset, syntax)
@@ -165,7 +165,7 @@ def test_a_name_next_to_a_damaged_modality_is_not_told(tmp_path: Path) -> None:
 
 
 def test_absurd_numbers_in_headers_are_missing(tmp_path: Path) -> None:
-    absurd = {
+    absurd: dict[str, Any] = {
         "ImagePositionPatient": ["1e300", "0", "0"],
         "ImageOrientationPatient": ["1e200", "0", "0", "0", "1e200", "0"],
         "PixelSpacing": ["1e-30", "1e-30"],

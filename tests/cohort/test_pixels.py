@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydicom import config
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
-    UID,
     MPEG2MPML,
+    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -129,6 +129,17 @@ def test_frames_of_an_enhanced_file(tmp_path: Path) -> None:
         assert (frame.instance_number, frame.source) == (k + 1, f"{path}#{k + 1}")
 
 
+def test_a_rescale_that_all_frames_have_in_common_is_applied(tmp_path: Path) -> None:
+    values = np.stack([picture(k) for k in range(2)])
+    dataset = make_enhanced([0, 4.5], values, slopes=[3, 3])
+    (first, _) = dataset.PerFrameFunctionalGroupsSequence
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.PixelValueTransformationSequence = first.PixelValueTransformationSequence
+    del dataset.PerFrameFunctionalGroupsSequence
+    for frame, stored in zip(read_file(save(tmp_path / "x", dataset)), values):
+        assert_allclose(frame.pixels, stored * 3.0)
+
+
 def test_groups_for_fewer_frames_than_there_are(tmp_path: Path) -> None:
     dataset = make_enhanced([0, 4.5, 9])
     del dataset.PerFrameFunctionalGroupsSequence[1:]
@@ -158,7 +169,7 @@ def test_a_missing_decoder_is_named(tmp_path: Path) -> None:
         ({"Modality": "CT"}, "no MR image \\(modality CT\\)"),
     ],
 )
-def test_files_without_a_usable_image(tmp_path: Path, attributes: dict[str, object], reason: str) -> None:
+def test_files_without_a_usable_image(tmp_path: Path, attributes: dict[str, Any], reason: str) -> None:
     with config.disable_value_validation():
         path = save(tmp_path / "x", make_slice(**attributes))
     with pytest.raises(UnreadableError, match=reason):

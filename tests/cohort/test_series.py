@@ -147,7 +147,7 @@ def test_stations_beside_each_other_are_split(tmp_path: Path) -> None:
 
 def test_a_file_that_was_copied_counts_once(tmp_path: Path) -> None:
     paths = write_series(tmp_path, [0, 4, 8])
-    paths.append(shutil.copy(paths[1], tmp_path / "copy.dcm"))
+    paths.append(Path(shutil.copy(paths[1], tmp_path / "copy.dcm")))
     series = read_one(paths)
     assert numbers_of(series) == [1, 2, 3] and series.flags == {"duplicates_dropped"}
 
@@ -213,7 +213,7 @@ def test_what_is_missing_or_makes_no_sense_is_replaced_and_flagged(
 
 
 def without(
-    tmp_path: Path, plane: str = "sagittal", places: list[float] = (0, 4, 8), **attributes: Any
+    tmp_path: Path, plane: str = "sagittal", places: Sequence[float] = (0, 4, 8), **attributes: Any
 ) -> list[Path]:
     return write_series(tmp_path, places, plane, **attributes)
 
@@ -243,7 +243,7 @@ def test_fallback_of_orientation_is_the_described_plane(tmp_path: Path) -> None:
 
 
 def test_without_description_the_plane_is_that_across_which_positions_run(tmp_path: Path) -> None:
-    options = {"ImageOrientationPatient": None, "SeriesDescription": "T2 transversal"}
+    options: dict[str, Any] = {"ImageOrientationPatient": None, "SeriesDescription": "T2 transversal"}
     series = read_one(without(tmp_path, "axial", **options), None)
     assert series.view is AXIAL and series.slices[0].plane.row_direction == (1, 0, 0)
     assert series.flags == {"no_orientation", "view_guessed"}
@@ -267,7 +267,7 @@ def test_fallback_of_position_knows_slice_location(tmp_path: Path) -> None:
 
 
 def test_step_of_slices_without_position(tmp_path: Path) -> None:
-    options = {"ImagePositionPatient": None, "SpacingBetweenSlices": None}
+    options: dict[str, Any] = {"ImagePositionPatient": None, "SpacingBetweenSlices": None}
     assert_allclose(np.diff(origins_of(read_one(without(tmp_path / "a", SliceThickness=3, **options)))), 3)
     assert_allclose(np.diff(origins_of(read_one(without(tmp_path / "b", SliceThickness=None, **options)))), 4)
 
@@ -279,7 +279,11 @@ def test_positions_that_are_all_the_same_are_none(tmp_path: Path) -> None:
 
 def test_one_slice_without_header_values_takes_them_from_its_series(tmp_path: Path) -> None:
     paths = write_series(tmp_path, [0, 4, 8, 12])
-    bare = {"ImageOrientationPatient": None, "ImagePositionPatient": None, "PixelSpacing": None}
+    bare: dict[str, Any] = {
+        "ImageOrientationPatient": None,
+        "ImagePositionPatient": None,
+        "PixelSpacing": None,
+    }
     save(paths[2], make_slice(number=3, **bare))
     series = read_one(paths)
     assert series.flags == {"mended"} and numbers_of(series) == [1, 2, 3, 4]
@@ -403,7 +407,7 @@ def test_a_series_of_usual_size_is_read_quickly(tmp_path: Path, syntax: UID) -> 
 
     values = np.zeros((384, 384), np.uint16)
     values[:] = np.arange(384)
-    paths = write_series(tmp_path, np.arange(25) * 4.0, syntax=syntax, pixels=values)
+    paths = write_series(tmp_path, [4.0 * k for k in range(25)], syntax=syntax, pixels=values)
     start = time.perf_counter()
     assert len(read_one(paths).slices) == 25
     assert time.perf_counter() - start < 2

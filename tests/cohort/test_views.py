@@ -87,7 +87,7 @@ def test_numbers(
     axes: Axes | None,
     echo: float | None,
     repetition: float | None,
-    attributes: dict[str, object],
+    attributes: dict[str, Any],
     view: View | None,
 ) -> None:
     assert guess_view(header(echo, repetition, **attributes), axes) is view

@@ -1,37 +1,44 @@
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pytest
 from support.member import Linear, Timid
-from support.store import fake_store
+from support.store import FakeStore, fake_store
 
 from lsdc.commands.ensemble import main
 from lsdc.ensemble import fitting as fit_module
 from lsdc.ensemble import nested as stacking_module
-from lsdc.ensemble.fitting import fit
+from lsdc.ensemble.fitting import Fitted, fit
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction import member_tables, predict
 from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import official_score
 from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, to_cube
 from lsdc.metrics.scoring import score
+from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ArtefactError, TableError
 from lsdc.runtime.artefact import read_json, write_json
 
 TINY = ["linear", "timid"]
+Made = tuple[FakeStore, Path, Fitted]
 
 
 @pytest.fixture(autouse=True)
-def tiny_members(monkeypatch):
+def tiny_members(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEMBERS, "linear", Linear)
     monkeypatch.setitem(MEMBERS, "timid", Timid)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A store with test studies and a model fitted on it; not to be changed."""
     folder = tmp_path_factory.mktemp("made")
     store = fake_store(folder / "store", 40, n_test=60)
@@ -42,11 +49,11 @@ def made(tmp_path_factory):
     return store, folder / "model", result
 
 
-def files(folder):
+def files(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_scores_on_test_studies_are_about_what_was_promised(made, tmp_path):
+def test_scores_on_test_studies_are_about_what_was_promised(made: Made, tmp_path: Path) -> None:
     store, model, result = made
     done = predict(model, store.path, tmp_path / "s.csv", baselines=tmp_path / "base")
     assert (done.studies, done.rows, done.out_of_fold) == (60, 1500, 0)
@@ -55,10 +62,10 @@ def test_scores_on_test_studies_are_about_what_was_promised(made, tmp_path):
     assert set(total) == {"weighted_prior", "plain_mean", "best_single", *TINY}
     mine = score(labels, done.submission).total
     assert mine < 0.75 * total["weighted_prior"] and mine < total["timid"]
-    assert mine == pytest.approx(result["nested"].get("total"), abs=0.12)
+    assert mine == pytest.approx(result.report.nested.total, abs=0.12)
 
 
-def test_submission_has_every_row_and_sums_to_one(made, tmp_path):
+def test_submission_has_every_row_and_sums_to_one(made: Made, tmp_path: Path) -> None:
     store, model, _ = made
     predict(model, store.path, tmp_path / "s.csv")
     table = pd.read_csv(tmp_path / "s.csv", dtype={"row_id": str})
@@ -66,10 +73,10 @@ def test_submission_has_every_row_and_sums_to_one(made, tmp_path):
     assert np.allclose(table.iloc[:, 1:].sum(axis=1), 1) and (table.iloc[:, 1:] > 0).all(axis=None)
 
 
-def test_report_is_saved_and_complete(made):
+def test_report_is_saved_and_complete(made: Made) -> None:
     _, model, result = made
     saved = read_json(model / "report.json")
-    assert saved == json.loads(json.dumps(result))
+    assert saved == json.loads(json.dumps(result.to_dict()))
     assert {"nested", "mean", "best_single", "prior", "singles", "interval", "weights", "chosen"} <= set(
         saved
     )
@@ -77,42 +84,51 @@ def test_report_is_saved_and_complete(made):
     assert saved["nested"]["total"] < saved["mean"]["total"] < saved["prior"]["total"]
     assert saved["weights"]["foraminal"]["linear"] > 0.6
     assert saved["warnings"] == []
+    opened = Model.open(str(model))
+    assert opened.outcome.to_dict() == result.to_dict()
+    assert opened.origins["linear"] == "support.member:Linear"
+    assert repr(opened).endswith("members=['linear', 'timid'])") and "<table" in opened._repr_html_()
+    assert "40 studies" in repr(result) and f"{result.report.nested.total:.4f}" in result._repr_html_()
 
 
-def test_out_of_fold_predictions_are_scored_as_reported(made):
+def test_out_of_fold_predictions_are_scored_as_reported(made: Made) -> None:
     store, model, result = made
     table = Model.open(model).out_of_fold.query("member == 'linear'")
     cube = to_cube(table, store.train.index.tolist())
     assert official_score(grades_of(store.train), cube).total == pytest.approx(
-        result["singles"]["linear"]["total"]
+        result.report.singles["linear"].total
     )
     assert sorted(table.fold.unique()) == [0, 1, 2, 3, 4]
 
 
-def test_sample_decides_rows_and_order(made, tmp_path):
+def test_sample_decides_rows_and_order(made: Made, tmp_path: Path) -> None:
     store, model, _ = made
     order = sorted(row_ids([*store.test.index[2:], "elsewhere"]), reverse=True)
     pd.DataFrame({"row_id": order, "normal_mild": 0.3}).to_csv(tmp_path / "sample.csv", index=False)
-    done = predict(model, store.path, tmp_path / "s.csv", tmp_path / "sample.csv")
+    done = predict(model, store.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
     assert (done.studies, done.rows, done.without_features) == (59, 1475, 1)
     assert pd.read_csv(tmp_path / "s.csv").row_id.tolist() == order
     cube = to_cube(read_predictions(tmp_path / "s.csv"), ["elsewhere"])
     prior = Model.open(model).baselines["weighted_prior"]
-    np.testing.assert_allclose(cube[0], prior.shares_)
+    assert isinstance(prior, WeightedPrior)
+    np.testing.assert_allclose(cube[0], prior.fractions_)
 
 
-def test_sample_of_other_studies_is_refused(made, tmp_path):
+def test_sample_of_other_studies_is_refused(made: Made, tmp_path: Path) -> None:
     store, model, _ = made
     pd.DataFrame({"row_id": row_ids(["9"])}).to_csv(tmp_path / "sample.csv", index=False)
     with pytest.raises(TableError, match=r"sample\.csv: none of its 1 studies is to be predicted"):
-        predict(model, store.path, tmp_path / "s.csv", tmp_path / "sample.csv")
+        predict(model, store.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
 
 
-def test_training_studies_get_out_of_fold_predictions(undisturbed, tmp_path, capsys):
+def test_training_studies_get_out_of_fold_predictions(
+    undisturbed: tuple[FakeStore, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store, fitted = undisturbed
+    caplog.set_level("INFO", "lsdc")
     done = predict(fitted, store.path, tmp_path / "s.csv")
     assert done.out_of_fold == done.studies == 20
-    words = capsys.readouterr().err
+    words = caplog.text
     assert "no test or new studies; all of its studies are predicted" in words
     assert "20 studies are those the model was fitted on" in words
     model = Model.open(fitted)
@@ -123,12 +139,15 @@ def test_training_studies_get_out_of_fold_predictions(undisturbed, tmp_path, cap
     np.testing.assert_allclose(cube, expected, atol=1e-9)
 
 
-def test_same_id_with_other_features_is_a_new_study(made, tmp_path, capsys):
+def test_same_id_with_other_features_is_a_new_study(
+    made: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     _, model, _ = made
     other = fake_store(tmp_path / "other", 10, seed=9)
+    caplog.set_level("INFO", "lsdc")
     done = predict(model, other.path, tmp_path / "s.csv")
     assert done.out_of_fold == 0 and done.studies == 10
-    assert "10 studies have the id of a study the model was fitted on" in capsys.readouterr().err
+    assert "10 studies have the id of a study the model was fitted on" in caplog.text
 
 
 class KilledError(Exception):
@@ -136,7 +155,7 @@ class KilledError(Exception):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeStore, Path]:
     """A small store and what an undisturbed fit on it leaves."""
     folder = tmp_path_factory.mktemp("whole")
     store = fake_store(folder / "store", 20)
@@ -148,23 +167,26 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("where", ["members", "report", "end"])
-def test_a_killed_fit_goes_on_and_ends_the_same(undisturbed, tmp_path, monkeypatch, where):
+def test_a_killed_fit_resumes_and_ends_the_same(
+    undisturbed: tuple[FakeStore, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     store, whole = undisturbed
     expected = files(whole)
-    fitted = []
+    fitted: list[int] = []
 
-    def die(*args, **options):
+    def die(*args: Any, **options: Any) -> None:
         raise KilledError
 
     class Counted(Timid):
-        def fit(self, examples, stop_on, work=None):
+        def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
             fitted.append(1)
             if where == "members" and len(fitted) == 3:
                 raise KilledError
             return super().fit(examples, stop_on)
 
+    Counted.__module__, Counted.__qualname__ = Timid.__module__, Timid.__qualname__  # the same origin
     monkeypatch.setitem(MEMBERS, "timid", Counted)
-    names = {"report": (stacking_module, "report"), "end": (fit_module, "write_manifest")}
+    names = {"report": (stacking_module, "score_nested"), "end": (fit_module, "write_manifest")}
     with monkeypatch.context() as patch:
         if where in names:
             patch.setattr(*names[where], die)
@@ -185,13 +207,13 @@ def test_a_killed_fit_goes_on_and_ends_the_same(undisturbed, tmp_path, monkeypat
     assert trials[0] == trials[1] > 0
 
 
-def run(capsys, *args):
+def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str]:
     """Exit code and the words on stderr."""
     code = main([str(arg) for arg in args])
     return code, capsys.readouterr().err.strip()
 
 
-def test_fit_refuses_what_cannot_work(made, tmp_path, capsys):
+def test_fit_refuses_what_cannot_work(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, model, _ = made
     some = ["--members", "linear,timid"]
     unlabeled = fake_store(tmp_path / "unlabeled", 0, n_test=3)
@@ -202,10 +224,10 @@ def test_fit_refuses_what_cannot_work(made, tmp_path, capsys):
         (["fit", model, "--out", tmp_path / "m"], "holds a 'model', not a 'store'"),
         (
             ["fit", store.path, "--out", tmp_path / "m", "--members", "oracle"],
-            "unknown member 'oracle'; expected",
+            "members: 'oracle' is unknown; expected some of",
         ),
         (["fit", store.path, "--out", tmp_path / "m", "--members", "linear,linear"], "name each member once"),
-        (["fit", store.path, "--out", tmp_path / "m", "--trials", 0], "--trials must be at least 1, not 0"),
+        (["fit", store.path, "--out", tmp_path / "m", "--trials", 0], "trials must be at least 1, not 0"),
         (["fit", unlabeled.path, "--out", tmp_path / "m"], "labeled training studies in 0 folds"),
         (["fit", store.path, "--out", store.path, *some], "exists and is not empty; finish it"),
         (["fit", store.path, "--out", model, *some], "begun with another configuration (trials differ)"),
@@ -215,7 +237,9 @@ def test_fit_refuses_what_cannot_work(made, tmp_path, capsys):
     assert not (tmp_path / "m").exists()
 
 
-def test_predict_refuses_what_cannot_work(made, tmp_path, capsys):
+def test_predict_refuses_what_cannot_work(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store, model, _ = made
     other = fake_store(tmp_path / "other", 4, configuration={"backbone": "another"})
     out = ["--out", tmp_path / "s.csv"]
@@ -223,7 +247,7 @@ def test_predict_refuses_what_cannot_work(made, tmp_path, capsys):
         (["predict", tmp_path / "no", store.path, *out], "no: no such model directory"),
         (["predict", store.path, store.path, *out], "holds a 'store', not a 'model'"),
         (["predict", model, tmp_path / "no", *out], "no: no such store directory"),
-        (["predict", model, other.path, *out], "extract it again with --like"),
+        (["predict", model, other.path, *out], "extract it again like"),
         (["predict", model, store.path, *out, "--sample", tmp_path / "no.csv"], "no.csv: no such file"),
     ]:
         code, said = run(capsys, *args)
@@ -231,7 +255,7 @@ def test_predict_refuses_what_cannot_work(made, tmp_path, capsys):
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_newer_unfinished_and_damaged_models_are_refused(tmp_path):
+def test_newer_unfinished_and_damaged_models_are_refused(tmp_path: Path) -> None:
     store = fake_store(tmp_path / "store", 10)
     fit(store.path, tmp_path / "model", ["linear"], trials=1)
     manifest = read_json(tmp_path / "model" / "manifest.json")
@@ -247,15 +271,37 @@ def test_newer_unfinished_and_damaged_models_are_refused(tmp_path):
         Model.open(tmp_path / "model")
 
 
-def test_a_member_of_a_newer_version_is_named(made):
-    _, model, _ = made
+@pytest.mark.parametrize(
+    ("origins", "words"),
+    [
+        ({}, "member 'oracle' is neither built in nor registered"),
+        (
+            {"oracle": "not_there:Oracle"},
+            "member 'oracle' comes from 'not_there:Oracle', which cannot be imported",
+        ),
+    ],
+)
+def test_a_member_that_is_not_installed_is_named(made: Made, origins: dict[str, str], words: str) -> None:
+    store, model, _ = made
     opened = Model.open(model)
-    foreign = replace(opened, manifest=opened.manifest | {"members": ["oracle"]})
-    with pytest.raises(ArtefactError, match="member 'oracle' is unknown to this version"):
-        member_tables(foreign, None, np.zeros(0, bool), set())
+    foreign = replace(opened, manifest=opened.manifest | {"members": ["oracle"], "origins": origins})
+    with pytest.raises(ArtefactError, match=words):
+        member_tables(foreign, FeatureStore.open(store.path), np.zeros(0, bool), set())
 
 
-def test_commands_end_to_end_with_real_members(tmp_path, capsys):
+def test_models_from_before_origins_were_kept_are_opened(made: Made, tmp_path: Path) -> None:
+    store, model, _ = made
+    predict(model, store.path, tmp_path / "one.csv")
+    old = tmp_path / "old"
+    shutil.copytree(model, old)
+    manifest = read_json(old / "manifest.json")
+    del manifest["origins"]
+    write_json(old / "manifest.json", manifest)
+    predict(old, store.path, tmp_path / "two.csv")
+    assert (tmp_path / "one.csv").read_text() == (tmp_path / "two.csv").read_text()
+
+
+def test_commands_end_to_end_with_real_members(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = fake_store(tmp_path / "store", 24, n_test=6, folds=3)
     path, model = str(store.path), str(tmp_path / "model")
     options = ["--members", "lightgbm,xgboost", "--trials", "5", "--json"]
@@ -269,6 +315,6 @@ def test_commands_end_to_end_with_real_members(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["total"] < 1.1
 
 
-def test_members_are_listed(capsys):
+def test_members_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["members", "--json"]) == 0
     assert {"lightgbm", "xgboost", "mlp"} <= set(json.loads(capsys.readouterr().out))

@@ -161,7 +161,7 @@ def test_mean_of_real_members_is_what_is_known() -> None:
     mean = official_score(grades, cross_fit_stacker(PlainMean, StackingData(predictions, grades, folds)))
     # The published figure puts the prior wherever a member has no row; the members present do better.
     prior = WeightedPrior().fit(predictions, grades).fractions_
-    covers = predictions.present.any(axis=(1, 3))[:, None, :, None, None]
+    covers = np.asarray(predictions.present.any(axis=(1, 3)))[:, None, :, None, None]
     filled = np.where(predictions.present[..., None] | ~covers, predictions.cubes, prior)
     known = np.nanmean(filled, axis=0)
     assert official_score(grades, known).total == pytest.approx(0.3902, abs=5e-5)

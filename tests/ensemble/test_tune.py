@@ -203,8 +203,8 @@ def postgres() -> Iterator[str]:
         "cwd": "/tmp",
     }
     subprocess.run([initdb, "-D", folder / "data", "-U", "lsdc", "-A", "trust"], check=True, **quiet)
-    command = [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
-    server = subprocess.Popen([*command, "-F"], **quiet)
+    where = ["-D", str(folder / "data"), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
+    server = subprocess.Popen([str(binaries / "postgres"), *where, "-F"], **quiet)
     for _ in range(100):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

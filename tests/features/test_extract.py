@@ -13,7 +13,7 @@ import pytest
 from support.annotated import annotated_locations
 
 from lsdc.cohort.discovery.sources import StudySource
-from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.tables import read_coordinates
@@ -211,7 +211,7 @@ def test_an_unreadable_study_is_a_problem_not_a_crash(
     messages: pytest.LogCaptureFixture,
 ) -> None:
     bad = discover(data).studies[1].study_id
-    real = extract_worker.read_study
+    real = read_study
 
     def fails(source: StudySource) -> Study:
         if source.study_id == bad:
@@ -240,8 +240,7 @@ def test_a_bug_is_not_swallowed(
 def test_no_header_text_enters_the_store(made: FeatureStore) -> None:
     text = b"".join(p.read_bytes() for p in made.path.rglob("*") if p.suffix in (".parquet", ".json", ".csv"))
     assert b"PatientName" not in text and b"StudyDate" not in text
-    strings = made.rows.select_dtypes("str").columns
-    assert set(strings) == {
+    assert set(made.rows.select_dtypes("str").columns) == {
         "row_id", "study_id", "split", "condition", "level", "view", "series_id", "located_by",
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ from lsdc.features.metadata import metadata_of
 
 def numbers(study: Study, locations: Sequence[Location] | None = None) -> pd.DataFrame:
     table = metadata_of(LocatedStudy.of(study, locate_all(study) if locations is None else locations))
-    return table.set_index([[target.slug for target in TARGETS]])
+    return table.set_axis([target.slug for target in TARGETS])
 
 
 def test_columns_are_the_same_whatever_is_there() -> None:

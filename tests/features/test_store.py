@@ -80,7 +80,7 @@ def test_missing_part_is_named(tmp_path: Path, name: str) -> None:
 def test_a_truncated_part_is_damage(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / "rows.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ArtefactError, match="damaged store: .*make it again with `lsdc-features extract"):
+    with pytest.raises(ArtefactError, match=r"damaged store: .*make it again with `lsdc-features extract"):
         FeatureStore.open(str(tmp_path / "s"))
 
 

@@ -1,3 +1,7 @@
+"""The official metric: equal to a plain implementation, and fast."""
+
+from __future__ import annotations
+
 import time
 
 import numpy as np
@@ -6,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from numpy.typing import NDArray
 from support.scoring import make_grades, make_probabilities, plain_score
 
 from lsdc.cohort.vocabulary import TARGETS
@@ -16,13 +21,13 @@ SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 12)
 
 
-def as_array(scores):
+def as_array(scores: Scores) -> NDArray[np.float64]:
     return np.array([scores.spinal, scores.foraminal, scores.subarticular, scores.any_severe, scores.total])
 
 
 @settings(deadline=None, max_examples=60)
 @given(SEEDS, SIZES, st.sampled_from([0.0, 0.3, 0.9]), st.sampled_from([0.5, 1.0]))
-def test_agrees_with_a_plain_implementation(seed, n, blank, scalar):
+def test_agrees_with_a_plain_implementation(seed: int, n: int, blank: float, scalar: float) -> None:
     rng = np.random.default_rng(seed)
     grades, probabilities = make_grades(rng, n, blank), make_probabilities(rng, n)
     expected = plain_score(row_ids([f"s{k}" for k in range(n)]), grades, probabilities, scalar)
@@ -33,7 +38,7 @@ def test_agrees_with_a_plain_implementation(seed, n, blank, scalar):
 
 @settings(deadline=None)
 @given(SEEDS, SIZES)
-def test_order_of_studies_levels_and_sides_does_not_matter(seed, n):
+def test_order_of_studies_levels_and_sides_does_not_matter(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     grades, probabilities = make_grades(rng, n, 0.2), make_probabilities(rng, n)
     expected = as_array(official_score(grades, probabilities))
@@ -47,7 +52,7 @@ def test_order_of_studies_levels_and_sides_does_not_matter(seed, n):
 
 @settings(deadline=None)
 @given(SEEDS, SIZES)
-def test_the_truth_scores_zero_and_nothing_scores_less(seed, n):
+def test_the_truth_scores_zero_and_nothing_scores_less(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     grades, probabilities = make_grades(rng, n), make_probabilities(rng, n)
     truth = np.eye(3)[grades]
@@ -59,7 +64,7 @@ def test_the_truth_scores_zero_and_nothing_scores_less(seed, n):
 
 @settings(deadline=None)
 @given(SEEDS, SIZES)
-def test_unlabeled_rows_do_not_matter(seed, n):
+def test_unlabeled_rows_do_not_matter(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     grades, probabilities = make_grades(rng, n, 0.4), make_probabilities(rng, n)
     other = np.where((grades >= 0)[..., None], probabilities, np.nan)
@@ -68,7 +73,7 @@ def test_unlabeled_rows_do_not_matter(seed, n):
     )
 
 
-def test_drawing_studies_is_weighting_their_sums():
+def test_drawing_studies_is_weighting_their_sums() -> None:
     rng = np.random.default_rng(0)
     grades, probabilities = make_grades(rng, 20), make_probabilities(rng, 20)
     drawn = rng.integers(0, 20, (3, 20))
@@ -79,14 +84,14 @@ def test_drawing_studies_is_weighting_their_sums():
     assert PARTS == ("spinal", "foraminal", "subarticular", "any_severe")
 
 
-def test_certain_and_wrong_is_clipped():
+def test_certain_and_wrong_is_clipped() -> None:
     grades = np.zeros((1, 5, 5), np.int8)
     wrong = np.broadcast_to(np.eye(3)[2], (1, 5, 5, 3))
     score = official_score(grades, wrong)
     assert score.foraminal == pytest.approx(-np.log(np.finfo(float).eps))
 
 
-def test_a_moderate_canal_is_a_negative_of_weight_two():
+def test_a_moderate_canal_is_a_negative_of_weight_two() -> None:
     grades = np.zeros((2, 5, 5), np.int8)
     grades[0, 0, 3] = 1
     probabilities = np.tile([0.7, 0.2, 0.1], (2, 5, 5, 1))
@@ -95,17 +100,17 @@ def test_a_moderate_canal_is_a_negative_of_weight_two():
     assert official_score(grades, probabilities).any_severe == pytest.approx(expected)
 
 
-def test_nothing_labeled_is_nan():
+def test_nothing_labeled_is_nan() -> None:
     score = official_score(np.full((1, 5, 5), -1, np.int8), np.full((1, 5, 5, 3), 1 / 3))
     assert np.isnan(as_array(score)).all()
 
 
-def test_shapes_must_fit():
+def test_shapes_must_fit() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         official_score(np.zeros((2, 5, 5), np.int8), np.zeros((1, 5, 5, 3)))
 
 
-def test_whole_competition_takes_milliseconds():
+def test_whole_competition_takes_milliseconds() -> None:
     rng = np.random.default_rng(0)
     grades, probabilities = make_grades(rng, 1975), make_probabilities(rng, 1975)
     times = []
@@ -116,7 +121,8 @@ def test_whole_competition_takes_milliseconds():
     assert min(times) < 0.006
 
 
-def test_scores_hold_plain_floats():
+def test_scores_hold_plain_floats() -> None:
     score = official_score(np.zeros((1, 5, 5), np.int8), np.full((1, 5, 5, 3), 1 / 3))
     assert isinstance(score, Scores) and isinstance(score.total, float)
+    assert repr(score).endswith("any_severe=0.4055, total=0.9253)")
     assert pd.Series(row_ids(["a"])).str.startswith("a_").all() and len(row_ids(["a"])) == len(TARGETS)

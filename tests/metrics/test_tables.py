@@ -1,3 +1,9 @@
+"""Prediction tables: what is malformed is refused by row and column, what is whole is read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,25 +26,27 @@ IDS = row_ids(["11", "22"])
 
 
 @pytest.fixture
-def table():
+def table() -> pd.DataFrame:
     return table_of(IDS, make_probabilities(np.random.default_rng(0), 2).reshape(-1, 3))
 
 
-def saved(tmp_path, table, kind="csv"):
+def saved(tmp_path: Path, table: pd.DataFrame, kind: str = "csv") -> Path:
     path = tmp_path / f"p.{kind}"
     table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
     return path
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_what_was_written_is_read(tmp_path, table, kind):
+def test_what_was_written_is_read(tmp_path: Path, table: pd.DataFrame, kind: str) -> None:
     read = read_predictions(saved(tmp_path, table, kind), required=IDS, known=IDS)
     pd.testing.assert_frame_equal(read, table)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
-def test_rows_may_come_in_any_order_and_scale(tmp_path_factory, seed, scale):
+def test_rows_may_come_in_any_order_and_scale(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, scale: float
+) -> None:
     rng = np.random.default_rng(seed)
     values = make_probabilities(rng, 2)
     table = table_of(IDS, scale * values.reshape(-1, 3)).sample(frac=1, random_state=seed)
@@ -46,13 +54,13 @@ def test_rows_may_come_in_any_order_and_scale(tmp_path_factory, seed, scale):
     assert_allclose(to_cube(read_predictions(path), ["11", "22"]), values, rtol=1e-9)
 
 
-def test_absent_rows_are_nan(table):
+def test_absent_rows_are_nan(table: pd.DataFrame) -> None:
     cube = to_cube(table.drop(index=7), ["22", "11", "33"])
     assert np.isnan(cube[1, 1, 2]).all() and np.isnan(cube[2]).all()
     assert np.isfinite(cube[0]).all() and np.isnan(cube).sum() == 3 * 26
 
 
-def broken(table, row, column, value):
+def broken(table: pd.DataFrame, row: int, column: str, value: str) -> pd.DataFrame:
     table = table.astype(object)
     table.loc[row, column] = value
     return table
@@ -77,36 +85,38 @@ def broken(table, row, column, value):
         (4, "row_id", "99" + IDS[4][2:], r"row 6: unknown row_id '99_spinal_canal_stenosis_l5_s1'"),
     ],
 )
-def test_a_bad_cell_is_named(tmp_path, table, row, column, value, message):
+def test_a_bad_cell_is_named(
+    tmp_path: Path, table: pd.DataFrame, row: int, column: str, value: str, message: str
+) -> None:
     path = saved(tmp_path, broken(table, row, column, value))
     with pytest.raises(TableError, match=rf"p\.csv: {message}"):
         read_predictions(path, required=IDS, known=IDS)
 
 
-def test_zeros_are_refused(tmp_path, table):
+def test_zeros_are_refused(tmp_path: Path, table: pd.DataFrame) -> None:
     table.loc[4, ["normal_mild", "moderate", "severe"]] = 0.0
     with pytest.raises(TableError, match=r"row 6: '11_spinal_canal_stenosis_l5_s1' has only zeros"):
         read_predictions(saved(tmp_path, table))
 
 
-def test_missing_rows_are_counted(tmp_path, table):
+def test_missing_rows_are_counted(tmp_path: Path, table: pd.DataFrame) -> None:
     with pytest.raises(TableError, match=r"2 rows are missing, the first is row_id '11_spinal.*l5_s1'"):
         read_predictions(saved(tmp_path, table.drop(index=[4, 9])), required=IDS)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_missing_column_is_named(tmp_path, table, kind):
+def test_missing_column_is_named(tmp_path: Path, table: pd.DataFrame, kind: str) -> None:
     with pytest.raises(TableError, match=r"no column 'severe'; found row_id"):
         read_predictions(saved(tmp_path, table.drop(columns="severe"), kind))
 
 
-def test_parquet_rows_count_from_one(tmp_path, table):
+def test_parquet_rows_count_from_one(tmp_path: Path, table: pd.DataFrame) -> None:
     table.loc[4, "severe"] = np.nan
     with pytest.raises(TableError, match=r"p\.parquet: row 5: 'nan' in column 'severe'"):
         read_predictions(saved(tmp_path, table, "parquet"))
 
 
-def test_damaged_parquet(tmp_path):
+def test_damaged_parquet(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"no")
     with pytest.raises(TableError, match="cannot be read as a Parquet table"):
         read_predictions(tmp_path / "p.parquet")
@@ -114,14 +124,14 @@ def test_damaged_parquet(tmp_path):
         read_predictions(tmp_path / "q.parquet")
 
 
-def test_solution_must_be_one_hot(tmp_path):
+def test_solution_must_be_one_hot(tmp_path: Path) -> None:
     path = tmp_path / "solution.csv"
     path.write_text(f"row_id,normal_mild,moderate,severe,sample_weight\n{IDS[0]},1,0,0,1\n{IDS[1]},1,1,0,1\n")
     with pytest.raises(TableError, match="row 3: not one-hot in columns normal_mild, moderate, severe"):
         read_truth(path)
 
 
-def test_solution_becomes_labels(tmp_path):
+def test_solution_becomes_labels(tmp_path: Path) -> None:
     path = tmp_path / "solution.csv"
     path.write_text(f"row_id,normal_mild,moderate,severe\n{IDS[1]},0,0,1\n{IDS[30]},0,1,0\n")
     labels = read_truth(path)
@@ -129,7 +139,7 @@ def test_solution_becomes_labels(tmp_path):
     assert labels.iloc[0, 1] == 2 and labels.iloc[1, 5] == 1 and (labels.to_numpy() == -1).sum() == 48
 
 
-def test_submission_follows_the_sample(tmp_path, table):
+def test_submission_follows_the_sample(tmp_path: Path, table: pd.DataFrame) -> None:
     order = sorted(IDS, reverse=True)
     cube = to_cube(table, ["11", "22"])
     assert write_submission(tmp_path / "s.csv", cube, ["11", "22"], order) == 50
@@ -139,7 +149,7 @@ def test_submission_follows_the_sample(tmp_path, table):
     assert pd.read_csv(tmp_path / "t.csv").row_id.tolist() == IDS
 
 
-def test_a_row_that_is_not_there_is_not_written(tmp_path, table):
+def test_a_row_that_is_not_there_is_not_written(tmp_path: Path, table: pd.DataFrame) -> None:
     cube = to_cube(table, ["11", "22"])
     with pytest.raises(TableError, match=r"nothing is known of row_id '33_spinal_canal_stenosis_l1_l2'"):
         write_submission(tmp_path / "s.csv", cube, ["11", "22"], IDS + row_ids(["33"]))

@@ -1,4 +1,4 @@
-"""Augmentation: seeded, every image in its own way, in range, and mild; and the sampler below it."""
+"""Augmentation: seeded, every image changed independently, in range, and mild; and the sampler below it."""
 
 from __future__ import annotations
 

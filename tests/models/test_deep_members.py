@@ -216,7 +216,7 @@ def test_the_surest_box_of_a_class_is_taken() -> None:
     none = {name: value[:0] for name, value in found.items()}
     detector.network.forward = lambda images: [found, none]
     boxes, scores = detector.best(torch.rand(2, 1, 48, 48))
-    assert_allclose(scores, [[0, 0.9, 0.4], [0, 0, 0]])
+    assert_allclose(scores, [[0.0, 0.9, 0.4], [0.0, 0.0, 0.0]])
     assert_allclose(boxes[0, 1:], [[1, 1, 6, 6], [2, 2, 7, 7]])
 
 

@@ -201,3 +201,8 @@ class _Guess:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return {}
+
+
+def test_a_model_cannot_make_python_run_its_own_modules() -> None:
+    with pytest.raises(ArtefactError, match="the module is part of Python and has no member"):
+        member_from_origin("x", "antigravity:Fly")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import filecmp
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.phantom import main
-from lsdc.phantom.writer import simulate
+from lsdc.phantom.study import StudyRows
+from lsdc.phantom.writer import Simulation, simulate
 from lsdc.runtime import ArtefactError, ConfigError
 
 
@@ -20,7 +22,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_layout_is_the_competitions(small_cohort):
+def test_layout_is_the_competitions(small_cohort: Path) -> None:
     labels = rows(small_cohort / "train.csv")
     assert list(labels[0]) == ["study_id", *(target.slug for target in TARGETS)]
     assert len(labels) == 12
@@ -34,7 +36,7 @@ def test_layout_is_the_competitions(small_cohort):
     assert len(rows(small_cohort / "measurements.csv")) == 25 * 16
 
 
-def test_points_lie_in_their_pictures(small_cohort):
+def test_points_lie_in_their_images(small_cohort: Path) -> None:
     for row in rows(small_cohort / "train_label_coordinates.csv"):
         path = (
             small_cohort
@@ -48,7 +50,7 @@ def test_points_lie_in_their_pictures(small_cohort):
         assert 0 < float(row["y"]) < header.Rows
 
 
-def test_the_seed_decides_not_the_number_of_workers(tmp_path):
+def test_the_seed_decides_not_the_number_of_workers(tmp_path: Path) -> None:
     simulate(tmp_path / "one", studies=2, seed=3, workers=1)
     simulate(tmp_path / "two", studies=2, seed=3, workers=2)
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
@@ -59,12 +61,13 @@ def test_the_seed_decides_not_the_number_of_workers(tmp_path):
     assert len(same) > 60
 
 
-def test_a_killed_run_goes_on(tmp_path, monkeypatch):
+def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import lsdc.phantom.writer as writer
 
-    real, calls = writer.simulate_study, []
+    calls: list[tuple[Any, ...]] = []
+    real = writer.simulate_study
 
-    def dies_at_the_second(*args):
+    def dies_at_the_second(*args: Any) -> StudyRows:
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
@@ -78,10 +81,10 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     assert len(rows(tmp_path / "out" / "train.csv")) == 2
 
 
-def test_mistakes_are_told(tmp_path, capsys):
-    with pytest.raises(ConfigError, match="studies: 0 is not at least 1"):
+def test_mistakes_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="studies must be at least 1, not 0"):
         simulate(tmp_path / "a", studies=0)
-    with pytest.raises(ConfigError, match=r"test-fraction: 1.5 is not in \[0, 1\)"):
+    with pytest.raises(ConfigError, match=r"test_fraction must be at least 0 and below 1, not 1.5"):
         simulate(tmp_path / "a", studies=1, test_fraction=1.5)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
@@ -91,6 +94,19 @@ def test_mistakes_are_told(tmp_path, capsys):
     assert "choose another folder" in capsys.readouterr().err
 
 
-def test_another_configuration_is_refused(small_cohort):
+def test_another_configuration_is_refused(small_cohort: Path) -> None:
     with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ"):
         simulate(small_cohort, studies=16, seed=6, test_fraction=0.25)
+
+
+def test_the_result_counts_the_studies_and_a_finished_cohort_is_kept(small_cohort: Path) -> None:
+    before = (small_cohort / "measurements.csv").stat().st_mtime_ns
+    simulation = simulate(str(small_cohort), 16, seed=5, test_fraction=0.25)
+    assert isinstance(simulation, Simulation)
+    assert (simulation.path, simulation.studies, simulation.train, simulation.test) == (
+        small_cohort,
+        16,
+        12,
+        4,
+    )
+    assert simulation.measurements.stat().st_mtime_ns == before

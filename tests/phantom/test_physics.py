@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,20 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from lsdc.cohort.geometry import SlicePlane
+from lsdc.cohort.geometry import Array, SlicePlane
 from lsdc.cohort.vocabulary import View
 from lsdc.phantom.aging import draw_aging
 from lsdc.phantom.anatomy import build_anatomy
-from lsdc.phantom.brush import OUTSIDE, blank
+from lsdc.phantom.brush import OUTSIDE, Anatomy, blank
 from lsdc.phantom.disease import Disease, draw_disease, draw_severity
 from lsdc.phantom.finishing import blurred
 from lsdc.phantom.label_maps import axial_label_maps, sagittal_label_maps
 from lsdc.phantom.measure import cuts, grade_probabilities, measure, perturb, read_grades
 from lsdc.phantom.painter import Painter
-from lsdc.phantom.patient import draw_patient
+from lsdc.phantom.patient import Patient, draw_patient
 from lsdc.phantom.protocol import LEFT_FIRST, draw_protocol
 from lsdc.phantom.scene import build_scene
 from lsdc.phantom.series_plan import Contrast
+from lsdc.phantom.spine import Spine
 from lsdc.phantom.spine_drawing import draw_spine
 from lsdc.phantom.tissue_signal import signals, slice_signal
 from lsdc.phantom.tissues import N_DISCS, Tissue, relaxation, spin_echo
@@ -40,20 +42,20 @@ def uniform_disease(severity: float) -> Disease:
     return draw_disease(np.random.default_rng(0), np.full((5, 5), severity), age=50)
 
 
-def painted(spine, disease, seed=0, **changes):
+def painted(spine: Spine, disease: Disease, seed: int = 0, **changes: Array) -> Anatomy:
     """The anatomy of a spine without extrusions, unless `changes` to its aging say otherwise."""
-    aging = draw_aging(np.random.default_rng(seed), disease, 60)
-    aging = replace(aging, **({"extrusion": np.zeros((5, 4))} | changes))
+    settings: dict[str, Any] = {"extrusion": np.zeros((5, 4))} | changes
+    aging = replace(draw_aging(np.random.default_rng(seed), disease, 60), **settings)
     return build_anatomy(blank(spine), spine, disease, aging, seed)
 
 
 @pytest.fixture(scope="module")
-def patient():
+def patient() -> Patient:
     return draw_patient(np.random.default_rng(4))
 
 
 @given(st.floats(-40, 40), st.floats(-30, 25), st.floats(-90, 90), st.integers(0, 10**6), st.booleans())
-def test_spine_coordinates_there_and_back(u, v, s, seed, wide):
+def test_spine_coordinates_there_and_back(u: float, v: float, s: float, seed: int, wide: bool) -> None:
     spine = draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, wide)
     x, y, z = spine.to_patient(np.array(u), np.array(v), np.array(s))
     back_v, back_s = spine.from_sagittal(np.array([y]), np.array([z]))
@@ -61,9 +63,9 @@ def test_spine_coordinates_there_and_back(u, v, s, seed, wide):
     assert_allclose(x - spine.sideways(back_s)[0], u, atol=0.3)
 
 
-def test_wide_ranges_are_wider():
-    def draw(seed, **wide):
-        return draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, **wide)
+def test_wide_ranges_are_wider() -> None:
+    def draw(seed: int, wide: bool) -> Spine:
+        return draw_spine(np.random.default_rng(seed), np.zeros(11), np.zeros(11), 1.0, wide)
 
     usual, wide = ([draw(seed, wide=wide) for seed in range(60)] for wide in (False, True))
     tilts = [np.rad2deg([spine.tilt(spine.center[L5]) for spine in spines]) for spines in (usual, wide)]
@@ -83,7 +85,7 @@ def test_wide_ranges_are_wider():
     assert cortex[0] > cortex[1]
 
 
-def test_a_slip_moves_the_upper_vertebra_forward():
+def test_a_slip_moves_the_upper_vertebra_forward() -> None:
     slip = np.zeros(11)
     slip[6] = 6.0
     spine = draw_spine(np.random.default_rng(0), np.zeros(11), slip, 1.0)
@@ -92,7 +94,7 @@ def test_a_slip_moves_the_upper_vertebra_forward():
     assert below == pytest.approx(0, abs=0.1)
 
 
-def test_t1_and_t2_weighting_order_the_tissues_as_on_real_pictures():
+def test_t1_and_t2_weighting_order_the_tissues_as_on_real_images() -> None:
     table = relaxation(np.ones(N_DISCS), 0.0, 0.0)
     t1, t2 = spin_echo(table, 550, 10), spin_echo(table, 3800, 100)
     assert t1[Tissue.FAT] > t1[Tissue.MARROW] > t1[Tissue.NUCLEUS] > t1[Tissue.CSF] > t1[Tissue.CORTEX]
@@ -101,14 +103,14 @@ def test_t1_and_t2_weighting_order_the_tissues_as_on_real_pictures():
     assert stir[Tissue.FAT] < 0.25 * stir[Tissue.CSF]
 
 
-def test_worse_disease_leaves_less_of_every_space():
+def test_worse_disease_leaves_less_of_every_space() -> None:
     spine = draw_spine(np.random.default_rng(1), np.zeros(11), np.zeros(11), 1.0)
     measured = [measure(painted(spine, uniform_disease(severity)), spine) for severity in (-4.0, 0.0, 3.0)]
     assert (measured[0] > measured[1]).all()
     assert (measured[1] > measured[2]).all()
 
 
-def test_a_mirrored_disease_mirrors_the_measures():
+def test_a_mirrored_disease_mirrors_the_measures() -> None:
     rng = np.random.default_rng(3)
     spine = draw_spine(rng, np.zeros(11), np.zeros(11), 1.0)
     straight = type(spine)(**{**vars(spine), "scoliosis": np.array([0.0, 300.0, 0.0])})
@@ -124,7 +126,7 @@ def test_a_mirrored_disease_mirrors_the_measures():
     assert_allclose(one[1:], two[[2, 1, 4, 3]], rtol=0.12, atol=0.4)
 
 
-def test_an_extrusion_narrows_the_canal_and_marrow_changes_do_not():
+def test_an_extrusion_narrows_the_canal_and_marrow_changes_do_not() -> None:
     spine = draw_spine(np.random.default_rng(1), np.zeros(11), np.zeros(11), 1.0)
     disease = uniform_disease(-1.0)
     extrusion, modic = np.zeros((5, 4)), np.zeros((N_DISCS, 2, 4))
@@ -141,13 +143,13 @@ def test_an_extrusion_narrows_the_canal_and_marrow_changes_do_not():
     assert len(where) and np.abs(where - spine.disc_center[6]).max() < 25
 
 
-def test_sheets_show_what_the_volume_holds(patient):
+def test_label_maps_show_what_the_volume_holds(patient: Patient) -> None:
     volume = patient.anatomy
     rows, columns = slice(60, 280), slice(40, 150)
-    sheet = sagittal_label_maps(patient, volume.x[[40, 51]], volume.z[rows], volume.y[columns])
+    maps = sagittal_label_maps(patient, volume.x[[40, 51]], volume.z[rows], volume.y[columns])
     labels = volume.labels[[40, 51], rows, columns]
     inside = labels != OUTSIDE
-    assert (sheet == labels)[inside].mean() > 0.99
+    assert (maps == labels)[inside].mean() > 0.99
     disc = 6
     plane = np.arange(-30, 30.1, 1.0)
     axial = axial_label_maps(patient, disc, np.array([0.0]), plane, plane)[0]
@@ -158,7 +160,7 @@ def test_sheets_show_what_the_volume_holds(patient):
     assert (axial[:, ::-1] == Tissue.CSF).any()
 
 
-def test_the_painter_orders_tissues_as_the_scanner_does(patient):
+def test_the_painter_orders_tissues_as_the_scanner_does(patient: Patient) -> None:
     tissues = np.array([Tissue.FAT, Tissue.CSF, Tissue.MUSCLE, Tissue.CORTEX], np.uint8)
     labels = np.broadcast_to(tissues[:, None, None, None], (4, 1, 24, 24))
     table = np.broadcast_to(patient.tissues.astype(np.float32), (4, *patient.tissues.shape))
@@ -171,7 +173,7 @@ def test_the_painter_orders_tissues_as_the_scanner_does(patient):
     np.testing.assert_array_equal(*again)
 
 
-def test_blur_keeps_the_mean_and_widens_a_point():
+def test_blur_keeps_the_mean_and_widens_a_point() -> None:
     point = torch.zeros(2, 1, 31, 31)
     point[:, :, 15, 15] = 1.0
     sharp, wide = blurred(point, torch.tensor([[0.01, 0.01], [2.0, 1.0]]))[:, 0]
@@ -180,7 +182,7 @@ def test_blur_keeps_the_mean_and_widens_a_point():
     assert wide[13, 15] > wide[15, 13] > 0
 
 
-def test_a_slice_shows_the_tissue_at_its_place(patient):
+def test_a_slice_shows_the_tissue_at_its_place(patient: Patient) -> None:
     scene = build_scene(patient, np.random.default_rng(0))
     signal = signals(scene, Contrast(3800.0, 100.0, None, 1.5, 16))
     csf = patient.spine.to_patient(np.array(0.0), np.array(7.0), patient.spine.center[5])
@@ -190,7 +192,7 @@ def test_a_slice_shows_the_tissue_at_its_place(patient):
     assert image[8:13, 9:12].mean() == pytest.approx(expected, rel=0.15)
 
 
-def test_slice_counts_and_orders_follow_the_real_ones():
+def test_slice_counts_and_orders_follow_the_real_ones() -> None:
     spine = draw_spine(np.random.default_rng(1), np.zeros(11), np.zeros(11), 1.0)
     plans = [plan for seed in range(300) for plan in draw_protocol(np.random.default_rng(seed), spine)[1]]
     t1 = [plan for plan in plans if plan.view is View.SAGITTAL_T1]
@@ -201,7 +203,7 @@ def test_slice_counts_and_orders_follow_the_real_ones():
     assert 1 - square == pytest.approx(0.136, abs=0.06)
 
 
-def test_the_oracles_probabilities_are_those_of_the_reader():
+def test_the_oracles_probabilities_are_those_of_the_reader() -> None:
     measures = cuts().mean(axis=-1)
     rng = np.random.default_rng(0)
     drawn = np.stack([read_grades(measures, rng)[0] for _ in range(3000)])
@@ -210,17 +212,17 @@ def test_the_oracles_probabilities_are_those_of_the_reader():
 
 
 @pytest.mark.slow
-def test_grades_have_the_real_shares_and_correlations():
+def test_grades_have_the_real_fractions_and_correlations() -> None:
     if not STATISTICS.exists():
         pytest.skip("the statistics of the real cohort are not beside the repository")
     real = json.loads(STATISTICS.read_text())
     rngs = [np.random.default_rng([77, k]) for k in range(250)]
     seen = np.stack([perturb(draw_patient(rng).measures, rng)[1] for rng in rngs])
     grades = (seen[..., None] <= cuts()).sum(axis=-1)
-    shares = np.stack([(grades == k).mean(axis=0) for k in range(3)], axis=-1)
+    fractions = np.stack([(grades == k).mean(axis=0) for k in range(3)], axis=-1)
     wanted = np.array([list(levels.values()) for levels in real["grade_share_by_condition_level"].values()])
-    assert np.abs(shares - wanted).max() < 0.09
-    assert np.abs(shares - wanted).mean() < 0.02
+    assert np.abs(fractions - wanted).max() < 0.09
+    assert np.abs(fractions - wanted).mean() < 0.02
     for name, value in correlations(grades).items():
         # Moderate grades are rare at the upper levels: 250 patients leave a standard error of about 0.06.
         assert value == pytest.approx(real["grade_spearman"][name], abs=0.15), name

@@ -1,3 +1,7 @@
+"""The dashboard serves a search with its note, and a finished model's plots at its best trial."""
+
+from __future__ import annotations
+
 import json
 import shutil
 import socket
@@ -5,6 +9,9 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +27,14 @@ from lsdc.report.dashboard import decorate, serve
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path: Path) -> Path:
     search = Search("stack", "total", [{"a": Range()}], [], trials=3, note="What is tuned.")
     minimize(search, lambda point, report: {"total": point["a"]}, open_storage(tmp_path / JOURNAL))
     return tmp_path
 
 
 @pytest.fixture(scope="module")
-def blended(tmp_path_factory):
+def blended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     grades = make_grades(rng, 40, 0.05)
     cubes = np.stack([make_probabilities(rng, 40, grades, skill) for skill in (0.5, 0.4)])
@@ -37,7 +44,7 @@ def blended(tmp_path_factory):
     return out
 
 
-def answer(url, tries=150):
+def answer(url: str, tries: int = 150) -> Any:
     for _ in range(tries):
         try:
             with urllib.request.urlopen(url, timeout=10) as found:
@@ -47,7 +54,7 @@ def answer(url, tries=150):
     raise AssertionError(f"{url} does not answer")
 
 
-def started(model):
+def started(model: Path) -> str:
     pytest.importorskip("optuna_dashboard")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -58,7 +65,7 @@ def started(model):
     return url
 
 
-def test_dashboard_shows_the_study(model):
+def test_dashboard_shows_the_search(model: Path) -> None:
     url = started(model)
     assert [study["study_name"] for study in answer(f"{url}/api/studies")["study_summaries"]] == ["stack"]
     study = answer(f"{url}/api/studies/0")
@@ -66,7 +73,7 @@ def test_dashboard_shows_the_study(model):
     assert study["best_trials"][0]["artifacts"] == []
 
 
-def test_the_best_trial_has_pictures_once(blended):
+def test_the_best_trial_has_plots_once(blended: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     for _ in range(2):
         decorate(blended, open_storage(blended / JOURNAL))
@@ -78,7 +85,7 @@ def test_the_best_trial_has_pictures_once(blended):
 
 
 @pytest.fixture
-def browser():
+def browser() -> Iterator[Any]:
     selenium = pytest.importorskip("selenium.webdriver")
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
@@ -97,13 +104,13 @@ def browser():
 
 
 @pytest.mark.slow
-def test_a_browser_finds_the_study_its_best_trial_and_a_picture(blended, browser):
+def test_a_browser_finds_the_search_its_best_trial_and_a_plot(blended: Path, browser: Any) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 
     url = started(blended)
     wait = WebDriverWait(browser, 60)
 
-    def body(_):
+    def body(_: object) -> str:
         return browser.execute_script("return document.body.innerText")
 
     browser.get(f"{url}/dashboard")
@@ -115,22 +122,24 @@ def test_a_browser_finds_the_study_its_best_trial_and_a_picture(blended, browser
     wait.until(lambda _: "reliability.png" in body(_) or browser.find_elements("tag name", "img"))
     script = "return [...document.images].map(i => [i.src, i.naturalWidth])"
     wait.until(lambda _: any(width > 500 for _, width in browser.execute_script(script)))
-    shown = [src for src, width in browser.execute_script(script) if width > 500]
-    assert any(artifact["artifact_id"] in src for src in shown for artifact in best["artifacts"])
+    plots = [src for src, width in browser.execute_script(script) if width > 500]
+    assert any(artifact["artifact_id"] in src for src in plots for artifact in best["artifacts"])
 
 
-def test_without_the_extra_the_remedy_is_named(model, capsys, monkeypatch):
+def test_without_the_extra_the_remedy_is_named(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     assert main(["dashboard", str(model)]) == 2
-    assert "pip install 'lsdc[dashboard]'" in capsys.readouterr().err
+    assert "pip install 'lsdc-toolkit[dashboard]'" in capsys.readouterr().err
 
 
-def test_without_trials_there_is_nothing_to_show(tmp_path, capsys):
+def test_without_trials_there_is_nothing_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dashboard", str(tmp_path)]) == 2
     assert "no optuna.journal there" in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_named(model, capsys):
+def test_a_port_in_use_is_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna_dashboard")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,21 +19,21 @@ from lsdc.slice_selector.square_images import ABSENT, PRESENT, UNKNOWN
 
 
 @given(st.floats(12, 116), st.floats(12, 116))
-def test_targets_and_decoding_are_inverse(x, y):
+def test_targets_and_decoding_are_inverse(x: float, y: float) -> None:
     target = soft_targets(torch.tensor([[[x, y]]]), torch.tensor([[PRESENT]]), 128)
     assert float(target.sum()) == pytest.approx(1, abs=1e-4)
     heatmap = target[0, 0, :-1].reshape(32, 32).numpy()
     assert peak(heatmap)[:2] == pytest.approx([x, y], abs=0.6)
 
 
-def test_absent_and_outside_points_are_absent_and_unknown_ones_are_silent():
+def test_absent_and_outside_points_are_absent_and_unknown_ones_are_silent() -> None:
     points = torch.tensor([[[float("nan")] * 2, [-500.0, 10.0], [60.0, 60.0]]])
     target = soft_targets(points, torch.tensor([[ABSENT, PRESENT, UNKNOWN]]), 128)
     assert target[0, :, -1].tolist() == [1, 1, 0]
     assert float(target[0, 2].sum()) == 0
 
 
-def test_levels_descend_even_when_a_stronger_peak_is_out_of_order():
+def test_levels_descend_even_when_a_stronger_peak_is_out_of_order() -> None:
     mm = STRIDE * 300 / 192
     maps = np.full((5, 48, 48), 1e-6, np.float32)
     rows = [8, 13, 18, 24, 29]
@@ -42,7 +44,7 @@ def test_levels_descend_even_when_a_stronger_peak_is_out_of_order():
     np.testing.assert_allclose(found[:, 1], np.array(rows) * STRIDE + 1.5, atol=0.5)
 
 
-def test_probabilities_split_presence_from_place():
+def test_probabilities_split_presence_from_position() -> None:
     maps, presence = probabilities(np.zeros((2, 3, 17), np.float32))
     assert maps.shape == (2, 3, 4, 4)
     np.testing.assert_allclose(presence, 16 / 17, rtol=1e-5)
@@ -50,52 +52,52 @@ def test_probabilities_split_presence_from_place():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
-def test_augmentation_moves_points_with_the_picture(seed, mirror):
-    pictures = torch.zeros((2, 128, 128), dtype=torch.uint8)
+def test_augmentation_moves_points_with_the_image(seed: int, mirror: bool) -> None:
+    images = torch.zeros((2, 128, 128), dtype=torch.uint8)
     points = torch.tensor([[[50.0, 60.0], [80.0, 60.0]]] * 2)
     columns, rows = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="xy")
     for (x, y), value in ((points[0, 0], 255), (points[0, 1], 120)):
         blob = torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18)
-        pictures += (value * blob).to(torch.uint8)
-    changed, moved = move(pictures, points, torch.Generator().manual_seed(seed), mirror)
-    for picture, places in zip(changed, moved):
-        smooth = torch.nn.functional.avg_pool2d(picture[None, None], 5, 1, 2)[0, 0]
+        images += (value * blob).to(torch.uint8)
+    changed, moved = move(images, points, torch.Generator().manual_seed(seed), mirror)
+    for image, found in zip(changed, moved):
+        smooth = torch.nn.functional.avg_pool2d(image[None, None], 5, 1, 2)[0, 0]
         row, column = divmod(int(smooth.argmax()), 128)
-        near = (places - torch.tensor([column, row])).norm(dim=1).min()
+        near = (found - torch.tensor([column, row])).norm(dim=1).min()
         assert float(near) < 4
 
 
-def test_repainting_keeps_what_is_where():
+def test_repainting_keeps_what_is_where() -> None:
     generator = torch.Generator().manual_seed(0)
     shapes = torch.full((40, 96, 96), 0.5)
     shapes[:, 40:56, 40:56] = 0.7
     painted = repaint(shapes, generator)
     assert painted.shape == shapes.shape and torch.isfinite(painted).all() and (painted >= 0).all()
-    apart = painted[:, 43:53, 43:53].mean(dim=(1, 2)) - painted[:, 20:30, 43:53].mean(dim=(1, 2))
-    assert (apart.abs() > 0.03).float().mean() > 0.8
-    assert (apart < 0).any() and (apart > 0).any()  # bright may become dark
+    contrast = painted[:, 43:53, 43:53].mean(dim=(1, 2)) - painted[:, 20:30, 43:53].mean(dim=(1, 2))
+    assert (contrast.abs() > 0.03).float().mean() > 0.8
+    assert (contrast < 0).any() and (contrast > 0).any()  # bright may become dark
 
 
-def test_mirroring_swaps_the_sides():
+def test_mirroring_swaps_the_sides() -> None:
     generator = torch.Generator().manual_seed(0)
     points = torch.tensor([[[30.0, 64.0], [98.0, 64.0]]] * 64)
     _, moved = disturb(torch.zeros((64, 128, 128), dtype=torch.uint8), points, generator, mirror=True)
     assert (moved[:, 0, 0] < moved[:, 1, 0]).all()
 
 
-def test_the_network_learns_a_bright_dot_and_its_absence(tmp_path):
+def test_the_network_learns_a_bright_dot_and_its_absence() -> None:
     rng = np.random.default_rng(0)
-    pictures = rng.normal(40, 5, (32, 128, 128)).clip(0, 255)
+    images = rng.normal(40, 5, (32, 128, 128)).clip(0, 255)
     points, state = np.full((32, 2, 2), np.nan, np.float32), np.full((32, 2), ABSENT)
     for k in range(32):
         for side in range(2):
             if rng.random() < 0.7:
                 x, y = rng.uniform(20, 60) + 50 * side, rng.uniform(30, 98)
-                pictures[k, int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = 220
+                images[k, int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = 220
                 points[k, side], state[k, side] = (x, y), PRESENT
     torch.manual_seed(0)
     network = PointNetwork(2, "mobilenetv3_small_050")
-    batch = (normalize(torch.from_numpy(pictures)), torch.from_numpy(points), torch.from_numpy(state))
+    batch = (normalize(torch.from_numpy(images)), torch.from_numpy(points), torch.from_numpy(state))
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
     first = float(point_loss(network, batch).detach())
     for _ in range(40):
@@ -106,14 +108,14 @@ def test_the_network_learns_a_bright_dot_and_its_absence(tmp_path):
     assert float(loss.detach()) < 0.5 * first
 
 
-def test_weights_are_checked(tmp_path):
+def test_weights_are_checked(tmp_path: Path) -> None:
     localizer = Localizer("axial")
     localizer.save(tmp_path / "axial.safetensors")
     (tmp_path / "usual.txt").write_text("")
     assert (tmp_path / "axial.safetensors").stat().st_mode == (tmp_path / "usual.txt").stat().st_mode
-    picture = np.random.default_rng(0).integers(0, 255, (1, 128, 128), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (1, 128, 128), dtype=np.uint8)
     again = Localizer.load(tmp_path / "axial.safetensors", "axial")
-    np.testing.assert_allclose(again.predict(picture)[0], localizer.predict(picture)[0], atol=1e-3)
+    np.testing.assert_allclose(again.predict(image)[0], localizer.predict(image)[0], atol=1e-3)
     with pytest.raises(ArtefactError, match="not weights of the sagittal localizer"):
         Localizer.load(tmp_path / "axial.safetensors", "sagittal")
     with pytest.raises(ArtefactError, match="no such file"):
