@@ -27,8 +27,8 @@ from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import GRADES, Condition, Family, Level, Side, View
 from lsdc.ensemble.fitting import fit
+from lsdc.ensemble.member_tables import read_folds
 from lsdc.ensemble.model import Model
-from lsdc.ensemble.stacking_data import read_folds
 from lsdc.features.extraction import extract
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
@@ -309,14 +309,15 @@ def _auc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
 
 def prior(labels: pd.DataFrame, folds: dict[str, int]) -> pd.DataFrame:
     """The weighted prior, counted without each fold."""
-    from lsdc.ensemble.nested_report import cross_fit_stacker
+    from lsdc.ensemble.nested_scoring import cross_fit_stacker
     from lsdc.ensemble.predictions import Predictions
     from lsdc.ensemble.stackers.prior import WeightedPrior
+    from lsdc.ensemble.stacking_data import StackingData
 
     grades = grades_of(labels)
     given = Predictions(("none",), tuple(labels.index), np.full((1, *grades.shape, len(GRADES)), np.nan))
     of = np.array([folds[name] for name in labels.index])
-    cube = cross_fit_stacker(WeightedPrior, given, grades, of)
+    cube = cross_fit_stacker(WeightedPrior, StackingData(given, grades, of))
     return table_of(row_ids(labels.index), cube.reshape(-1, len(GRADES)))
 
 

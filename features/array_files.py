@@ -56,7 +56,7 @@ class StudyArrays:
 
 @dataclass(frozen=True)
 class ArrayFiles:
-    """The array files of a store that is being written; each study has its part, so processes may share them.
+    """The array files of a store that is being written; studies do not overlap, so processes may share them.
 
     Parameters
     ----------

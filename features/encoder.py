@@ -105,7 +105,7 @@ class Encoder:
         return state.hexdigest()[:16]
 
     def save(self, path: PathLike) -> None:
-        """Write the weights in their own precision; `build(backbone, path, device)` reads them.
+        """Write the weights in the precision they have; `build(backbone, path, device)` reads them.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Encoder:
         Returns
         -------
         (n, F) float32
-            Means of the last but one level, where the network offers it, then its own pooled features.
+            Means of the last but one level, where the network offers it, then what the network pools itself.
         """
         mean = torch.tensor(self.mean, device=self.device).view(1, -1, 1, 1) * 255
         std = torch.tensor(self.std, device=self.device).view(1, -1, 1, 1) * 255

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lsdc.cohort.location import Location
 
 REACH_MM = 6.0
-"""How far outside a stack of slices a point may lie and still be shown by the nearest slice."""
+"""How far outside a stack of slices a point may lie and still be visible on the nearest slice."""
 
 _LARGEST_GAP = 2.0
 """Steps between slices, in units of the usual step, beyond which another block of slices begins."""

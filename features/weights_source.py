@@ -149,7 +149,7 @@ def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
 
 def _from_hub(backbone: str) -> nn.Module:
     """Fetch a pretrained backbone from timm's hub, or from its cache."""
-    create(backbone)  # An unknown name is told apart from a hub that cannot be reached.
+    create(backbone)  # An unknown name must not read as a hub that cannot be reached.
     try:
         with _no_waiting_without_network():
             return create(backbone, pretrained=True)

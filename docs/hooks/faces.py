@@ -72,7 +72,11 @@ def commands(group: str) -> str:
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             for key, value in zip(node.value.keys, node.value.values):
-                if isinstance(key, ast.Constant) and isinstance(value, ast.Name):
+                if (
+                    isinstance(key, ast.Constant)
+                    and isinstance(key.value, str)
+                    and isinstance(value, ast.Name)
+                ):
                     name = f"lsdc.commands.{group}.{value.id}"
                     entries.append(f"### {group} {key.value}\n\n::: {name}\n{FLAGS_ONLY}")
     return "\n\n".join(entries)

@@ -30,7 +30,7 @@ def few_studies(small_cohort: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def messages(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What is told to people, also where a command has taken over the toolkit's logger before."""
+    """The messages for people, also where a command has taken over the toolkit's logger before."""
     monkeypatch.setattr(logger, "propagate", True)
     caplog.set_level("INFO", logger=logger.name)
     return caplog

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
-from support.made_study import axial, locate, make_slice, sagittal, study_of, tissue, whole_study
+from support.made_study import GrayOf, axial, locate, make_slice, sagittal, study_of, tissue, whole_study
 
 from lsdc.cohort.cropping import Cutter, reorientation_of
 from lsdc.cohort.geometry import SlicePlane
@@ -132,17 +131,17 @@ def test_a_mirrored_patient_has_swapped_crops() -> None:
     def mirror(points: ArrayLike) -> NDArray[np.float64]:
         return tissue(np.asarray(points) * (-1, 1, 1))
 
-    def both(look: Callable[[ArrayLike], NDArray[np.float64]]) -> Study:
+    def both(gray: GrayOf) -> Study:
         # Not symmetric about 0: mirrored sagittal slices run over the negated positions.
-        xs = np.arange(-18.0, 25.0, 4.0) if look is tissue else np.sort(-np.arange(-18.0, 25.0, 4.0))
-        shift = 0 if look is tissue else 0.8
+        xs = np.arange(-18.0, 25.0, 4.0) if gray is tissue else np.sort(-np.arange(-18.0, 25.0, 4.0))
+        shift = 0 if gray is tissue else 0.8
         slices = [
-            make_slice((-60 + shift, -60, z), (1, 0, 0), (0, 1, 0), look=look, shape=(160, 150))
+            make_slice((-60 + shift, -60, z), (1, 0, 0), (0, 1, 0), gray=gray, shape=(160, 150))
             for z in (0, 5, 10)
         ]
         return study_of(
-            sagittal(View.SAGITTAL_T1, xs, look),
-            sagittal(View.SAGITTAL_T2, xs, look),
+            sagittal(View.SAGITTAL_T1, xs, gray),
+            sagittal(View.SAGITTAL_T2, xs, gray),
             Series("ax", View.AXIAL_T2, tuple(slices)),
         )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from support.made_study import axial, locate, locate_all, place_of, sagittal, study_of, whole_study
+from support.made_study import axial, locate, locate_all, patient_of, sagittal, study_of, whole_study
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
@@ -60,7 +60,7 @@ def test_a_mirrored_patient_has_swapped_numbers() -> None:
     def table(sign: int) -> pd.DataFrame:
         xs = np.sort(sign * np.arange(-18.0, 25.0, 4.0))
         study = study_of(sagittal(View.SAGITTAL_T1, xs), sagittal(View.SAGITTAL_T2, xs), axial())
-        places = {t: np.add(place_of(t), (2.5, 0, k / 7)) for k, t in enumerate(TARGETS)}
+        places = {t: np.add(patient_of(t), (2.5, 0, k / 7)) for k, t in enumerate(TARGETS)}
         if sign < 0:
             places = {t: places[t.mirrored] * (-1, 1, 1) for t in TARGETS}
         return numbers(study, [locate(study, t, tuple(places[t])) for t in TARGETS])
