@@ -180,7 +180,7 @@ def tune(
         When `trials` is below 1, or the database cannot be reached or holds a search on other data.
     """
     check_trials(trials)
-    data = read_stacking_data(labels, members, folds, seed)
+    data = read_stacking_data(labels, members, None, seed)
     tuned = DefaultStacker(trials, seed, storage).fit(data.predictions, data.grades)
     weights = {family.value: weights for family, weights in tuned.weights_.items()}
     return TunedWeights(PlainMean.name if tuned.is_plain_mean else tuned.name, weights)

@@ -29,10 +29,15 @@ def main(work: Path) -> None:
     weights = pd.DataFrame(fitted.weights).fillna(0)
     print(weights.round(2))
 
-    figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    weights.T.plot.barh(stacked=True, ax=axis, colormap="tab20")
-    axis.set(title="Weights of members and stackers in the stack, per family", xlim=(0, 1))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
+    scores = fitted.report.table()["total"][::-1]
+    scores.plot.barh(
+        ax=left, color="#5c6bc0", title="Compare: nested official score (lower is better)", ylabel=""
+    )
+    weights.T.plot.barh(
+        stacked=True, ax=right, colormap="Set2", title="Explain: weights in the stack, per family"
+    )
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     (work / "images").mkdir(exist_ok=True)
     figure.savefig(work / "images" / "fit_compare_explain.png", dpi=80)
 

@@ -179,8 +179,8 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
     >>> member_from_origin("mlp", "lsdc.models.heads.members:Mlp").name
     'mlp'
     """
-    if name in MEMBERS and origin in (None, origin_of(MEMBERS[name])):
-        return MEMBERS[name]
+    if name in MEMBERS and (origin is None or origin.startswith("lsdc.")):
+        return MEMBERS[name]  # wherever in lsdc it was defined when the model was fitted
     try:
         return member_class(name) if origin is None else import_member(origin)
     except ConfigError as error:

@@ -107,7 +107,8 @@ class BatchMaker:
         labels = self.patches.labels[choice.rows]
         first, second = (self._draw(labels, choice, rng) for _ in range(2))
         known = Answers(*(torch.cat([value, value]) for value in answers.about(choice)))
-        return Batch(*(torch.cat(pair) for pair in zip(first, second)), known)
+        images, seen, t2 = (torch.cat(pair) for pair in zip(first, second))
+        return Batch(images, seen, t2, known)
 
     def images(self, choice: Choice, seed: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
         """Draw one image of each chosen patch, a few at a time.

@@ -52,4 +52,4 @@ def test_reference_features_do_not_depend_on_the_size_of_an_even_crop() -> None:
     pixels, textures = pixel_features(crops), texture_features(crops)
     assert pixels.shape == (2, 128) and textures.shape == (2, 266)
     np.testing.assert_allclose(pixels, 120 / 255)
-    np.testing.assert_array_equal(*textures)
+    np.testing.assert_array_equal(textures[0], textures[1])

@@ -12,7 +12,7 @@ import pytest
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.phantom import main
-from lsdc.phantom.study import StudyRows
+from lsdc.phantom.study import StudyRows, simulate_study
 from lsdc.phantom.writer import Simulation, simulate
 from lsdc.runtime import ArtefactError, ConfigError
 
@@ -65,13 +65,12 @@ def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     import lsdc.phantom.writer as writer
 
     calls: list[tuple[Any, ...]] = []
-    real = writer.simulate_study
 
     def dies_at_the_second(*args: Any) -> StudyRows:
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(*args)
+        return simulate_study(*args)
 
     monkeypatch.setattr(writer, "simulate_study", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):

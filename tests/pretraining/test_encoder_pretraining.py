@@ -101,7 +101,7 @@ def test_patches_repeat_themselves_and_resume_where_they_stopped(
 
 def test_the_box_of_a_disc_holds_the_disc(patches: LabelPatches) -> None:
     rows = patches.rows[patches.rows.kind == KINDS.index("disc")]
-    for k, row in rows.iterrows():
+    for k, (_, row) in zip(rows.index.tolist(), rows.iterrows()):
         plane = patches.labels[k][PLANES // 2]
         disc = np.isin(plane, [Tissue.NUCLEUS + int(row.disc), Tissue.ANNULUS + int(row.disc)])
         box = np.zeros_like(disc)

@@ -83,7 +83,7 @@ def test_regions_move_with_the_image(label_maps: dict[str, LabelMaps]) -> None:
         assert found.classes.shape[1:] == (SAGITTAL_PX // STRIDE, SAGITTAL_PX // STRIDE)
         for regions, points, known in zip(found.classes, found.points, found.state):
             for level in np.flatnonzero(known[:5] == PRESENT):
-                cells = (regions == class_of_disc(FIRST_LUMBAR_DISC + level)).nonzero().float().mean(0)
+                cells = (regions == class_of_disc(FIRST_LUMBAR_DISC + int(level))).nonzero().float().mean(0)
                 y, x = STRIDE * cells + 1.5
                 if torch.isfinite(x):
                     ahead, above = points[level, 0] - x, points[level, 1] - y
