@@ -22,7 +22,7 @@ from lsdc.pretraining.encoder.label_patches import make_label_patches
 from lsdc.pretraining.encoder.settings import EncoderSettings
 from lsdc.pretraining.encoder.task_weights import TaskWeights
 from lsdc.pretraining.encoder.training import train_encoder
-from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime.artifact import read_json, write_json
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import table
 from lsdc.runtime.device import pick_device

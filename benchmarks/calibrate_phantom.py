@@ -18,7 +18,7 @@ from lsdc.cohort.geometry import Array
 from lsdc.phantom.disease import MILD_FRACTIONS, SEVERE_FRACTIONS
 from lsdc.phantom.measure import perturb
 from lsdc.phantom.patient import draw_patient
-from lsdc.runtime.artefact import write_json
+from lsdc.runtime.artifact import write_json
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import table
 from lsdc.runtime.engine import fan_out

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.cohort.folds import read_folds
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import GRADES, Condition, Family, Level, Side, View
 from lsdc.ensemble.fitting import fit
-from lsdc.ensemble.member_tables import read_folds
 from lsdc.ensemble.model import Model
 from lsdc.features.extraction import extract
 from lsdc.features.store import FeatureStore

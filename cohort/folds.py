@@ -1,13 +1,18 @@
-"""The one table of folds: grouped by study, stratified by how severe each study is."""
+"""The one table of folds, made or given: grouped by study, stratified by how severe each study is."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lsdc.cohort.tables import read_text_table
 from lsdc.cohort.vocabulary import Grade
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ConfigError, TableError
+from lsdc.runtime.paths import PathLike
 
 
 def make_folds(labels: pd.DataFrame, folds: int = 5, seed: int = 0) -> dict[str, int]:
@@ -62,6 +67,46 @@ def make_folds(labels: pd.DataFrame, folds: int = 5, seed: int = 0) -> dict[str,
         for index, fold in zip(block, rng.permutation(folds)):
             fold_of[str(labels.index[index])] = int(fold)
     return {study: fold_of[study] for study in map(str, labels.index)}
+
+
+def read_folds(path: PathLike, studies: Sequence[str]) -> NDArray[np.int_]:
+    """Read the fold of each study.
+
+    Parameters
+    ----------
+    path : path
+        CSV with study_id and fold; studies that are not asked for are ignored.
+    studies : sequence of str
+        Ids of the n studies wanted.
+
+    Returns
+    -------
+    (n,) int
+        Their folds, in the order of `studies`.
+
+    Raises
+    ------
+    TableError
+        When a study has no fold or two, a fold is not a whole number, or there is a single fold.
+    """
+    path = Path(path)
+    table = read_text_table(path, ["study_id", "fold"])
+    twice = table.index[table["study_id"].duplicated()]
+    if len(twice):
+        raise TableError(
+            f"{path}: row {twice[0]}: study {table['study_id'][twice[0]]!r} comes twice; keep one"
+        )
+    known = dict(zip(table["study_id"], table["fold"]))
+    for row, fold in table["fold"].items():
+        if not str(fold).strip().isdecimal():
+            raise TableError(f"{path}: row {row}: {fold!r} in column 'fold' is not a whole number")
+    missing = [study for study in studies if study not in known]
+    if missing:
+        raise TableError(f"{path}: no fold for study {missing[0]!r} ({len(missing)} such studies); add them")
+    folds = np.array([int(known[study]) for study in studies])
+    if len(np.unique(folds)) < 2:
+        raise TableError(f"{path}: all studies are in fold {folds[0]}; at least two folds are needed")
+    return folds
 
 
 def _profile(labels: pd.DataFrame) -> NDArray[np.int64]:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lsdc.ensemble.stack_artefact import StackArtefact
+from lsdc.ensemble.stack_artifact import StackArtifact
 
 
 @dataclass(frozen=True, repr=False)
-class BlendModel(StackArtefact):
+class BlendModel(StackArtifact):
     """A finished blend of prediction tables; use `BlendModel.open`.
 
     Parameters

@@ -15,7 +15,7 @@ from lsdc.metrics.graded import GradedPredictions, match_labels
 from lsdc.metrics.prediction_tables import read_predictions, read_truth
 from lsdc.metrics.target_groups import ALL
 from lsdc.runtime import TableError
-from lsdc.runtime.artefact import MANIFEST
+from lsdc.runtime.artifact import MANIFEST
 from lsdc.runtime.console import say, table
 from lsdc.runtime.paths import PathLike
 
@@ -67,7 +67,7 @@ def evaluate(
     ------
     TableError
         When a table is malformed or does not fit the labels, or two predictions have the same name.
-    ArtefactError
+    ArtifactError
         When a model directory is damaged.
     ConfigError
         When there are no predictions, or `resamples` is negative.

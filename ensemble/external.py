@@ -14,7 +14,7 @@ from lsdc.ensemble.stackers.fixed import PlainMean
 from lsdc.ensemble.tuning.search import check_trials
 from lsdc.metrics.prediction_tables import write_submission
 from lsdc.runtime import TableError
-from lsdc.runtime.artefact import claim, write_manifest
+from lsdc.runtime.artifact import claim, write_manifest
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 
@@ -117,7 +117,7 @@ def blend(
         When a table is malformed, or holds rows of studies without labels.
     ConfigError
         When `trials` is below 1, or the storage cannot be used.
-    ArtefactError
+    ArtifactError
         When `out` was begun with other data or arguments.
 
     Examples
@@ -146,7 +146,6 @@ def tune(
     members: PathLike,
     storage: str,
     *,
-    folds: PathLike | None = None,
     trials: int = 60,
     seed: int = 0,
 ) -> TunedWeights:
@@ -157,11 +156,9 @@ def tune(
     Parameters
     ----------
     labels, members : path
-        As for `blend`.
+        As for `blend`. The search makes its folds from the seed.
     storage : str
         URL of the database, such as `postgresql://user@host/name`.
-    folds : path, optional
-        As for `blend`. It is checked, but changes nothing: the search makes its folds from the seed.
     trials : int
         Number of trials of all workers together, at least 1.
     seed : int
@@ -205,7 +202,7 @@ def apply_blend(model: PathLike, members: PathLike, out: PathLike) -> Applied:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When `model` is no finished blend.
     TableError
         When a table is malformed, or of a member that the blend does not know.

@@ -24,8 +24,8 @@ from lsdc.models.crossfit import cross_fit
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.registry import DEFAULT, MEMBERS, Factory, MemberLike, origin_of, resolve_members
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import atomic, claim, write_json, write_manifest
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import atomic, claim, write_json, write_manifest
 from lsdc.runtime.console import say
 from lsdc.runtime.distributed import rank, wait_for_all
 from lsdc.runtime.paths import PathLike
@@ -90,7 +90,7 @@ def fit(
     ------
     ConfigError
         When `members` or `trials` cannot be used, or something that a member needs is not installed.
-    ArtefactError
+    ArtifactError
         When the store is damaged or has too few labeled studies, or `out` was begun with other arguments.
 
     Examples
@@ -203,13 +203,13 @@ def training_rows(store: FeatureStore) -> NDArray[np.bool_]:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When there is none, or a single fold.
     """
     mask = (store.rows["split"] == "train").to_numpy() & (store.rows["fold"] >= 0).to_numpy()
     folds = store.rows.loc[mask, "fold"].nunique()
     if folds < 2:
-        raise ArtefactError(
+        raise ArtifactError(
             f"{store.path}: labeled training studies in {folds} folds, at least 2 are needed to fit; "
             "extract a cohort that has a train.csv"
         )

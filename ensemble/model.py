@@ -23,20 +23,20 @@ import pandas as pd
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.ensemble.nested import NESTED
-from lsdc.ensemble.stack_artefact import StackArtefact
+from lsdc.ensemble.stack_artifact import StackArtifact
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.models.member import Member
 from lsdc.models.registry import member_from_origin
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import read_json
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import read_json
 
 if TYPE_CHECKING:
     from lsdc.features.store import FeatureStore
 
 
 @dataclass(frozen=True, repr=False)
-class Model(StackArtefact):
+class Model(StackArtifact):
     """A finished model directory; use `Model.open`.
 
     Parameters
@@ -97,13 +97,13 @@ class Model(StackArtefact):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When it cannot be imported here.
         """
         try:
             return member_from_origin(name, self.origins.get(name))
-        except ArtefactError as error:
-            raise ArtefactError(f"{self.path}: {error}") from error
+        except ArtifactError as error:
+            raise ArtifactError(f"{self.path}: {error}") from error
 
     def check_store(self, store: FeatureStore) -> None:
         """Refuse a store whose features mean something else.
@@ -115,12 +115,12 @@ class Model(StackArtefact):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When backbone, weights, sizes or columns differ from those of the store the model was fitted on.
         """
         fitted, given = self.manifest["feature_fingerprint"], store.feature_fingerprint
         if fitted != given:
-            raise ArtefactError(
+            raise ArtifactError(
                 f"{store.path}: has other features ({given}) than the store {self.path} was fitted on ({fitted}); "
                 f"extract it again like {self.manifest['store']} (`lsdc-features extract --like`)"
             )

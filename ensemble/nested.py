@@ -17,7 +17,7 @@ from lsdc.ensemble.tuning.storage import JOURNAL
 from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.official import Probabilities
 from lsdc.metrics.prediction_tables import row_ids, table_of
-from lsdc.runtime.artefact import atomic, write_json
+from lsdc.runtime.artifact import atomic, write_json
 from lsdc.runtime.console import say, table, warn
 from lsdc.runtime.paths import PathLike
 
@@ -53,7 +53,7 @@ def stack(
     ------
     ConfigError
         When the storage cannot be reached, or holds trials on other data.
-    ArtefactError
+    ArtifactError
         When the journal is damaged.
     """
     out = Path(out)

@@ -18,7 +18,7 @@ from lsdc.features.store import FeatureStore
 from lsdc.metrics.prediction_tables import COLUMNS, write_submission
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
-from lsdc.runtime import ArtefactError, TableError
+from lsdc.runtime import ArtifactError, TableError
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 
@@ -85,7 +85,7 @@ def predict(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When model or store is absent or damaged, their features differ, or a member's class is not installed.
     TableError
         When the sample submission is malformed or asks for none of the store's studies.
@@ -139,11 +139,11 @@ def wanted_rows(store: FeatureStore) -> NDArray[np.bool_]:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the store is empty.
     """
     if store.rows.empty:
-        raise ArtefactError(f"{store.path}: holds no study; extract a folder that has some")
+        raise ArtifactError(f"{store.path}: holds no study; extract a folder that has some")
     mask = store.rows["split"].isin(["test", "new"]).to_numpy(bool)
     if mask.any():
         return mask
@@ -241,7 +241,7 @@ def member_tables(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When a member's class cannot be imported here, or its files are damaged.
     """
     classes = {name: model.member_class(name) for name in model.members}

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pandas as pd
 
 from lsdc.ensemble.nested_report import NestedReport
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import read_json
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import read_json
 from lsdc.runtime.paths import PathLike
 
 REPORT = "report.json"
@@ -73,7 +73,7 @@ class Stacked:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When report.json is absent or damaged.
         """
         path = Path(model) / REPORT
@@ -82,7 +82,7 @@ class Stacked:
             report = NestedReport.from_dict(record)
             return cls(Path(model), record["studies"], record["chosen"], record["weights"], report)
         except (AttributeError, KeyError, TypeError) as error:
-            raise ArtefactError(f"{path}: damaged ({error!r}); fit again") from error
+            raise ArtifactError(f"{path}: damaged ({error!r}); fit again") from error
 
     def weights_table(self) -> pd.DataFrame:
         """Put the weights of the families side by side.

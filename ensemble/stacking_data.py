@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lsdc.ensemble.predictions import Predictions
 from lsdc.metrics.official import Grades
-from lsdc.runtime.artefact import fingerprint
+from lsdc.runtime.artifact import fingerprint
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from lsdc.models import HeadMember
-from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime.artifact import read_json, write_json
 
 
 class CentroidHead:

@@ -28,20 +28,21 @@ def main(work: Path) -> None:
     locations = {item.target: item for item in lsdc.SliceSelector.bundled().locate(study)}
 
     marked = read_coordinates(work / "cohort" / "train_label_coordinates.csv")
-    marked = marked[marked["study_id"] == study.study_id].set_index(["condition", "level"])
+    marked = marked[marked["study_id"] == study.study_id]
+    keys, points = zip(marked["condition"], marked["level"]), zip(marked["x"], marked["y"])
+    true = dict(zip(keys, points, strict=True))
     distances = []
     for target, found in locations.items():
-        if found.series is None or (target.condition, target.level) not in marked.index:
-            continue
-        true = marked.loc[(target.condition, target.level)]
-        plane = study.series[found.series].slices[found.slice].plane
-        pixels = np.subtract(found.point, (true["x"], true["y"]))
-        distances.append(np.hypot(*(pixels * plane.spacing[::-1])))
+        if found.series is not None and found.slice is not None and target in true:
+            plane = study.series[found.series].slices[found.slice].plane
+            pixels = np.subtract(found.point, true[target])
+            distances.append(np.hypot(*(pixels * plane.spacing[::-1])))
     print(f"{len(distances)} targets located, median distance in the plane {np.median(distances):.1f} mm")
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
     for axis, (title, target) in zip(axes, DRAWN.items(), strict=True):
         shown = locations[target]
+        assert shown.series is not None and shown.slice is not None  # None where the view is absent
         series = study.series[shown.series]
         axis.imshow(series.slices[shown.slice].pixels, cmap="gray")
         axis.set(title=f"{title}: {series.view}, slice {shown.slice}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.patches import Rectangle
 
 import lsdc
 from lsdc.cohort import GRADES, TARGETS, Condition, Level
@@ -38,14 +39,14 @@ def main(work: Path, study: str | None = None) -> None:
     for axis, (slot, title) in zip(axes, SLOTS.items(), strict=False):
         axis.imshow(store.previews[store.studies["study_id"].tolist().index(study), slot], cmap="gray")
         for row in rows[rows["preview"] == slot].itertuples():
-            axis.plot(row.preview_x, row.preview_y, "o", color=COLORS[Level(row.level)], **RING)
+            axis.plot(row.preview_x, row.preview_y, "o", color=COLORS[Level(str(row.level))], **RING)
         axis.set_title(title, color="white")
         axis.axis("off")
     table = axes[3]
     for target in TARGETS:
         probabilities = graded.loc[target.row_id(study), list(GRADES)].to_numpy(float)
         x, y = list(Condition).index(target.condition), list(Level).index(target.level)
-        table.add_patch(plt.Rectangle((x, y), 0.95, 0.95, color=tuple(probabilities @ HUES)))
+        table.add_patch(Rectangle((x, y), 0.95, 0.95, color=tuple(probabilities @ HUES)))
         table.text(x + 0.47, y + 0.5, f"{probabilities[2]:.0%}", ha="center", va="center", fontsize=11)
     table.set(xlim=(0, 5), ylim=(5, 0), facecolor="#202024")
     table.set_xticks([k + 0.47 for k in range(5)], COLUMNS, color="white")

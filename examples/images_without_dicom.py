@@ -35,12 +35,15 @@ def main(work: Path) -> None:
     locations = lsdc.SliceSelector.bundled().locate(study)
     canal = [item for item in locations if item.target.condition is Condition.SPINAL_CANAL_STENOSIS]
 
+    shown = canal[2].slice
+    assert shown is not None  # None where the view is absent
     figure, axis = plt.subplots(figsize=(4.4, 4.4), layout="constrained")
-    axis.imshow(study.series[0].slices[canal[0].slice].pixels, cmap="gray")
-    for item in canal:
-        print(item.target.level.title, "slice", item.slice, f"confidence {item.confidence:.2f}")
-        axis.plot(*item.point, "o", color=COLORS[item.target.level], mfc="none", mew=2)
-        axis.annotate(item.target.level.title, item.point, (12, 0), textcoords="offset points", color="white")
+    axis.imshow(study.series[0].slices[shown].pixels, cmap="gray")
+    for found in canal:
+        name = found.target.level.title
+        print(name, "slice", found.slice, f"confidence {found.confidence:.2f}")
+        axis.plot(*found.point, "o", color=COLORS[found.target.level], mfc="none", mew=2)
+        axis.annotate(name, found.point, (12, 0), textcoords="offset points", color="white")
     axis.axis("off")
     (work / "images").mkdir(exist_ok=True)
     figure.savefig(work / "images" / "images_without_dicom.png", dpi=80)

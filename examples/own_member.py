@@ -19,8 +19,12 @@ def main(work: Path) -> None:
     lsdc.extract(work / "cohort", work / "store")
 
     trees = ExtraTreesClassifier(60, min_samples_leaf=4, n_jobs=1)
-    members = ["lightgbm", SklearnMember(trees, name="extra_trees"), "centroid_member:CentroidMember"]
-    fitted = lsdc.fit(work / "store", work / "own_member", members=members, trials=5)
+    fitted = lsdc.fit(
+        work / "store",
+        work / "own_member",
+        members=["lightgbm", SklearnMember(trees, name="extra_trees"), "centroid_member:CentroidMember"],
+        trials=5,
+    )
 
     # The model knows where its members come from; they are loaded without pickle.
     lsdc.predict(work / "own_member", work / "store", work / "own_member.csv")

@@ -4,15 +4,17 @@ python examples/own_stacker.py WORK
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from median_stacker import Median
 from stack_two_tables import write_table
 
 import lsdc
 from lsdc.cohort import read_labels
-from lsdc.ensemble import STACKERS
+from lsdc.ensemble import STACKERS, Stacker
 from lsdc.ensemble.member_tables import read_stacking_data
 from lsdc.ensemble.nested_scoring import cross_fit_stacker
 from lsdc.metrics import official_score
@@ -25,13 +27,18 @@ def main(work: Path) -> None:
     for seed, name in enumerate("abc"):
         write_table(read_labels(train), work / "three" / f"{name}.csv", 1.0 + seed / 2, seed)
     data = read_stacking_data(train, work / "three")
-    makers = {"median": Median, "plain mean": STACKERS["plain_mean"], "log pool": STACKERS["log_pool"]}
+    makers: dict[str, Callable[[], Stacker]] = {
+        "median": Median,
+        "plain mean": STACKERS["plain_mean"],
+        "log pool": STACKERS["log_pool"],
+    }
     stacked = {name: cross_fit_stacker(make, data) for name, make in makers.items()}
     scores = pd.Series({name: official_score(data.grades, cube).total for name, cube in stacked.items()})
     print(scores.round(3).to_string())
     (work / "images").mkdir(exist_ok=True)
-    axis = scores.plot.barh(title="Nested official score (lower is better)", figsize=(7, 2.5))
-    axis.figure.savefig(work / "images" / "own_stacker.png", dpi=80, bbox_inches="tight")
+    figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
+    scores.plot.barh(ax=axis, title="Nested official score (lower is better)")
+    figure.savefig(work / "images" / "own_stacker.png", dpi=80)
 
 
 if __name__ == "__main__":

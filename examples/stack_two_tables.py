@@ -12,6 +12,7 @@ import pandas as pd
 
 import lsdc
 from lsdc.cohort import GRADES, TARGETS, read_labels
+from lsdc.ensemble import apply_blend
 
 
 def write_table(labels: pd.DataFrame, path: Path, certainty: float, seed: int) -> None:
@@ -22,7 +23,7 @@ def write_table(labels: pd.DataFrame, path: Path, certainty: float, seed: int) -
         for target in TARGETS:
             grade = grades[target.slug]
             logits = rng.normal(0, 1, 3) + certainty * np.eye(3)[max(int(grade), 0)]
-            rows.append((target.row_id(study), *np.exp(logits) / np.exp(logits).sum()))
+            rows.append((target.row_id(str(study)), *np.exp(logits) / np.exp(logits).sum()))
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows, columns=["row_id", *GRADES]).to_csv(path, index=False)
 
@@ -37,7 +38,7 @@ def main(work: Path) -> None:
 
     blended = lsdc.blend(train, work / "oof", work / "blended", trials=10)
     print(blended)
-    lsdc.ensemble.apply_blend(work / "blended", work / "new", work / "blend.csv")
+    apply_blend(work / "blended", work / "new", work / "blend.csv")
 
     tables = {
         "densenet": work / "new/densenet.csv",

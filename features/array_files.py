@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.features.store import NEIGHBORS, PREVIEWS, VIEWS
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from lsdc.features.extract_worker import StudyTask, problems_of
 from lsdc.features.extraction_plan import ExtractionPlan
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import finish_store, writing_rows
-from lsdc.runtime.artefact import atomic, read_json
+from lsdc.runtime.artifact import atomic, read_json
 from lsdc.runtime.console import track
 
 STUDIES_PER_CHUNK = 16

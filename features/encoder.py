@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lsdc.features.weights_source import load_network
-from lsdc.runtime.artefact import write_tensors
+from lsdc.runtime.artifact import write_tensors
 from lsdc.runtime.device import fast_bfloat16
 from lsdc.runtime.paths import PathLike
 
@@ -84,7 +84,7 @@ class Encoder:
         ------
         ConfigError
             When timm has no such model.
-        ArtefactError
+        ArtifactError
             When the file is absent, damaged, or of another backbone.
         LsdcError
             When the hub does not give the weights.

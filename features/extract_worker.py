@@ -18,7 +18,7 @@ from lsdc.features.metadata import metadata_of
 from lsdc.features.row_columns import complete_rows
 from lsdc.features.study_images import cut_images
 from lsdc.features.study_rows import rows_of
-from lsdc.runtime.artefact import atomic, read_json, write_json
+from lsdc.runtime.artifact import atomic, read_json, write_json
 from lsdc.runtime.errors import LsdcError, Problem
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import make_example

@@ -17,7 +17,7 @@ from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import DEFAULT, Settings
 from lsdc.features.study_selectors import make_selectors
-from lsdc.runtime.artefact import MANIFEST, claim
+from lsdc.runtime.artifact import MANIFEST, claim
 from lsdc.runtime.console import existing, say
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.engine import for_each
@@ -89,7 +89,7 @@ def extract(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When `out` was begun with other settings or holds other files, or `like` is no finished store.
     ConfigError
         When `settings` contradict `like`, the backbone is unknown, the device is not there, or there are too few

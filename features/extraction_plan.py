@@ -10,12 +10,12 @@ import pandas as pd
 
 from lsdc.cohort.discovery.sources import Cohort, StudySource
 from lsdc.cohort.discovery.studies import discover
-from lsdc.cohort.folds import make_folds
+from lsdc.cohort.folds import make_folds, read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
-from lsdc.runtime.artefact import fingerprint
+from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError
 
 
@@ -136,8 +136,16 @@ def plan_extraction(data: Path, settings: Settings, like: FeatureStore | None) -
     folds: dict[str, int] = {}
     # With a selector at hand, a single labeled study needs no fold.
     if labels is not None and (like is None or len(labels) > 1):
-        folds = make_folds(labels, settings.folds, settings.seed)
+        folds = _folds(labels, settings)
     return ExtractionPlan(cohort, settings, like, labels, folds)
+
+
+def _folds(labels: pd.DataFrame, settings: Settings) -> dict[str, int]:
+    """Deal the labeled studies over folds, or read the folds that were given."""
+    if isinstance(settings.folds, int):
+        return make_folds(labels, settings.folds, settings.seed)
+    studies = [str(study) for study in labels.index]
+    return dict(zip(studies, map(int, read_folds(settings.folds, studies))))
 
 
 def _training_labels(cohort: Cohort) -> pd.DataFrame | None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Condition, Family, View
 from lsdc.features.store_tables import Selection, TrainingTable, html_table, readable_rows
-from lsdc.runtime.artefact import Artefact
-from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.artifact import Artifact
+from lsdc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ PREVIEWS = 8
 
 
 @dataclass(frozen=True, repr=False)
-class FeatureStore(Artefact):
+class FeatureStore(Artifact):
     """A finished feature store, opened for reading; open one with `FeatureStore.open(path)`.
 
     Tables are read when they are first used and then kept; crops, volumes and previews are mapped from disk, so a
@@ -70,17 +70,17 @@ class FeatureStore(Artefact):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When they do, or when one of the files cannot be read.
         """
         try:
             rows, crops = pq.read_metadata(self.path / "rows.parquet").num_rows, len(self.crops)
         except (OSError, ValueError, EOFError) as error:
-            raise ArtefactError(
+            raise ArtifactError(
                 f"{self.path}: damaged store: {error}; make it again with `{self.made_by}`"
             ) from error
         if not rows == crops == self.manifest["n_rows"]:
-            raise ArtefactError(
+            raise ArtifactError(
                 f"{self.path}: damaged store: {rows} rows in rows.parquet, {crops} in crops.npy, "
                 f"{self.manifest['n_rows']} in the manifest; make it again with `{self.made_by}`"
             )

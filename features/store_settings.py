@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsdc.runtime.errors import ConfigError
@@ -43,8 +44,8 @@ class Settings:
     """any timm model, by its name"""
     weights: str = "bundled"
     """bundled, imagenet (timm's hub), random, or a safetensors file"""
-    folds: int = 5
-    """folds for cross-fitting, by study"""
+    folds: int | Path = 5
+    """folds for cross-fitting, by study: how many, or a CSV with study_id and fold for every labeled study"""
     seed: int = 0
     """for folds and everything fitted"""
     crop_px: int = 96
@@ -59,8 +60,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if isinstance(value, int) and value < least:
+                raise ConfigError(f"{name} must be at least {least}, not {value}")
         for name in ("backbone", "weights"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must not be empty")
@@ -104,7 +106,9 @@ class Settings:
                     f"{name}={mine!r} contradicts like={str(store.path)!r}, which was made with {theirs[name]!r}; "
                     "leave it out"
                 )
-        made = replace(self, **{name: theirs[name] for name in names})
+        # A table of folds belongs to the other store's studies.
+        taken = {name: theirs[name] for name in names if not isinstance(theirs[name], str) or name != "folds"}
+        made = replace(self, **taken)
         return replace(made, weights=str(store.path / "encoder.safetensors"))
 
     def encoder(self, device: torch.device) -> Encoder:
@@ -140,7 +144,8 @@ class Settings:
         from lsdc.features.crops import CROP_MM
 
         sizes = {family.value: {v.value: mm for v, mm in views.items()} for family, views in CROP_MM.items()}
-        return asdict(self) | {"crop_mm": sizes}
+        folds = self.folds if isinstance(self.folds, int) else str(self.folds)
+        return asdict(self) | {"folds": folds, "crop_mm": sizes}
 
 
 DEFAULT = Settings()

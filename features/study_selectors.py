@@ -11,9 +11,9 @@ from lsdc.features.extract_worker import ExampleTask, write_example
 from lsdc.features.extraction_plan import ExtractionPlan
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
-from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.errors import ArtifactError
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample
@@ -74,7 +74,7 @@ def make_selectors(plan: ExtractionPlan, out: Path, workers: int | None, clock: 
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the plan's `like` store holds no selector.
     """
     folder = out / "selector"
@@ -93,7 +93,7 @@ def _copy_selectors(like: FeatureStore, folder: Path) -> StudySelectors:
     """Copy the selectors of another store, whose studies keep the selector that never saw them."""
     source = like.path / "selector"
     if not source.is_dir():
-        raise ArtefactError(f"{source}: no such folder; a store of an older version is to be extracted again")
+        raise ArtifactError(f"{source}: no such folder; a store of an older version is to be extracted again")
     if not folder.is_dir():
         with atomic(folder) as temporary:
             shutil.copytree(source, temporary)

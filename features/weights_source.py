@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from lsdc.runtime.errors import ArtefactError, ConfigError, LsdcError
+from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
 from lsdc.runtime.paths import PathLike
 
 BUNDLED = Path(__file__).parent / "weights" / "encoder.safetensors"
@@ -80,7 +80,7 @@ def load_network(backbone: str, weights: str, seed: int = 0) -> nn.Module:
     ------
     ConfigError
         When timm has no such model.
-    ArtefactError
+    ArtifactError
         When the file is absent, damaged, or of another backbone.
     LsdcError
         When the hub does not give the weights.
@@ -99,7 +99,7 @@ def load_network(backbone: str, weights: str, seed: int = 0) -> nn.Module:
             if weights == "bundled"
             else "no such weights file"
         )
-        raise ArtefactError(
+        raise ArtifactError(
             f"{path}: {what}; weights may be 'bundled', 'imagenet', 'random' or a safetensors file"
         )
     load_weights(network, backbone, path)
@@ -120,7 +120,7 @@ def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the file is damaged, was made for another backbone, or lacks a part.
     """
     try:
@@ -128,11 +128,11 @@ def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
             made_for = (stream.metadata() or {}).get("backbone", backbone)
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ArtefactError(
+        raise ArtifactError(
             f"{path}: cannot be read as safetensors ({error}); copy or make it again"
         ) from error
     if made_for != backbone:
-        raise ArtefactError(
+        raise ArtifactError(
             f"{path}: weights of {made_for!r}, not of {backbone!r}; choose the backbone {made_for!r}"
         )
     expected = network.state_dict()
@@ -140,7 +140,7 @@ def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
         name for name, value in expected.items() if name not in tensors or tensors[name].shape != value.shape
     ]
     if wrong:
-        raise ArtefactError(
+        raise ArtifactError(
             f"{path}: does not fit backbone {backbone!r}: {len(wrong)} of {len(expected)} tensors are absent "
             f"or of another shape, the first is {wrong[0]!r}; choose the backbone that the file was made for"
         )

@@ -18,8 +18,8 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.array_files import ArrayFiles, ArraySizes
 from lsdc.features.row_columns import ROW_TYPES, complete_rows
 from lsdc.features.store import VIEWS, FeatureStore
-from lsdc.runtime.artefact import atomic, file_hash, fingerprint, write_manifest
-from lsdc.runtime.errors import ArtefactError, Problem
+from lsdc.runtime.artifact import atomic, file_hash, fingerprint, write_manifest
+from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.runtime.paths import PathLike
 
 FEATURE_KEYS = ("backbone", "encoder", "crop_px", "crop_mm", "numeric_names", "embedding_dim", "schema")
@@ -145,7 +145,7 @@ def finish_store(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When rows.parquet and crops.npy differ in length.
     """
     with atomic(path / "studies.parquet") as temporary:
@@ -210,7 +210,7 @@ def write_store(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the directory is in use, or `rows`, `embedding` and `crops` differ in length.
 
     Examples
@@ -225,10 +225,10 @@ def write_store(
     """
     path = Path(path)
     if path.exists() and any(path.iterdir()):
-        raise ArtefactError(f"{path}: exists and is not empty; choose another directory")
+        raise ArtifactError(f"{path}: exists and is not empty; choose another directory")
     n = len(rows)
     if n % len(TARGETS) or len(embedding) != n or (crops is not None and len(crops) != n):
-        raise ArtefactError(
+        raise ArtifactError(
             f"{path}: {n} rows, {len(embedding)} embeddings and {n if crops is None else len(crops)} crops; "
             f"a store needs as many of each, {len(TARGETS)} per study"
         )

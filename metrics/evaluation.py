@@ -13,7 +13,7 @@ from lsdc.metrics.bootstrap import study_counts
 from lsdc.metrics.graded import MEASURES, GradedPredictions, GroupRows
 from lsdc.metrics.target_groups import ALL, target_groups
 from lsdc.runtime import ConfigError, TableError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.console import track
 from lsdc.runtime.paths import PathLike
 

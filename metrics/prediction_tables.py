@@ -15,7 +15,7 @@ from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, parse_row_i
 from lsdc.metrics.official import Grades, Probabilities
 from lsdc.metrics.table_checks import check_row_ids, probability_columns, read_table
 from lsdc.runtime import TableError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.paths import PathLike
 
 SHAPE = (len(Condition), len(Level))

@@ -17,7 +17,7 @@ from lsdc.cohort.vocabulary import GRADES
 from lsdc.models.examples import Examples
 from lsdc.models.member import Member
 from lsdc.runtime import LsdcError
-from lsdc.runtime.artefact import MANIFEST, atomic, claim
+from lsdc.runtime.artifact import MANIFEST, atomic, claim
 from lsdc.runtime.console import track
 from lsdc.runtime.distributed import rank, wait_for_all, world
 from lsdc.runtime.paths import PathLike
@@ -49,7 +49,7 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: PathLike) 
     ------
     LsdcError
         When there are fewer than two folds.
-    ArtefactError
+    ArtifactError
         When `folder` holds models of other examples, of another member or of another seed.
 
     Examples
@@ -107,7 +107,7 @@ def predict_folds(
     ------
     LsdcError
         When the folder holds no fitted model.
-    ArtefactError
+    ArtifactError
         When a model is damaged, or is another member's.
     """
     folders = sorted(path for path in Path(folder).glob("fold_*") if (path / MANIFEST).is_file())

@@ -117,7 +117,7 @@ class Member(Protocol):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the folder is absent, damaged, or holds another member.
         """
         ...

@@ -18,7 +18,7 @@ from lsdc.models.heads.sklearn_member import SklearnMember
 from lsdc.models.member import Member
 from lsdc.models.member_sources import check_member, import_member, load_plug_in, plug_ins
 from lsdc.models.options import Options
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.console import warn
 
 _BUILT_IN: tuple[type[Member], ...] = (
@@ -171,7 +171,7 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the class cannot be imported here, or is not a member.
 
     Examples
@@ -185,11 +185,11 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
         return member_class(name) if origin is None else import_member(origin)
     except ConfigError as error:
         if origin is None:
-            raise ArtefactError(
+            raise ArtifactError(
                 f"member {name!r} is neither built in nor registered by an installed package here; "
                 "install the package that has it"
             ) from error
-        raise ArtefactError(
+        raise ArtifactError(
             f"member {name!r} comes from {origin!r}, which cannot be imported here; "
             f"install the package that has it ({error})"
         ) from error

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import MANIFEST, file_hash, read_manifest, write_manifest
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import MANIFEST, file_hash, read_manifest, write_manifest
 
 MEMBER_SCHEMA = 1
 """The newest layout of a member's folder that this version reads."""
@@ -38,12 +38,12 @@ class SavedMember(ABC):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the folder is no member, of another kind, damaged, or from a newer version.
         """
         manifest = read_member(folder)
         if manifest.get("member") != cls.name:
-            raise ArtefactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
+            raise ArtifactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
         with damage_reported(folder):
             return cls._load(folder, manifest)
 
@@ -83,7 +83,7 @@ def read_member(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the folder is absent, is not a member's, or was written by a newer version.
     """
     return read_manifest(folder, "member", MEMBER_SCHEMA, _MADE_BY)
@@ -105,13 +105,13 @@ def damage_reported(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         Instead of a missing key, a wrong type or a wrong shape.
     """
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        raise ArtefactError(
+        raise ArtifactError(
             f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `{_MADE_BY}`"
         ) from error
 
@@ -137,10 +137,10 @@ def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When it is missing or differs from what was written.
     """
     path = folder / name
     if not path.is_file() or file_hash(path) != manifest["files"][name]:
-        raise ArtefactError(f"{path}: missing or damaged; fit the model again with `{_MADE_BY}`")
+        raise ArtifactError(f"{path}: missing or damaged; fit the model again with `{_MADE_BY}`")
     return path

@@ -10,7 +10,7 @@ from typing import Any
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.phantom.study import StudyRows
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 
 _COORDINATES = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
 _DESCRIPTIONS = ["study_id", "series_id", "series_description"]

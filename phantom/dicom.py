@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageS
 
 from lsdc.phantom.patient import Patient
 from lsdc.phantom.series_plan import SeriesPlan, Vendor
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 
 _UID_ROOT = "2.25."
 

@@ -45,7 +45,7 @@ def blurred(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def finished(signal: Tensor, generator: torch.Generator, gain: tuple[float, float] = (0.35, 1.5)) -> Tensor:
-    """Turn signals into gray values: add coil shading, noise, filters, a window, gamma, and JPEG artefacts.
+    """Turn signals into gray values: add coil shading, noise, filters, a window, gamma, and JPEG artifacts.
 
     Parameters
     ----------

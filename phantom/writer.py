@@ -13,7 +13,7 @@ import numpy as np
 from lsdc.phantom.cohort_tables import write_cohort_tables
 from lsdc.phantom.study import StudyRows, simulate_study
 from lsdc.runtime import ConfigError
-from lsdc.runtime.artefact import claim, read_json, write_json
+from lsdc.runtime.artifact import claim, read_json, write_json
 from lsdc.runtime.console import say
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
@@ -97,7 +97,7 @@ def simulate(
     ------
     ConfigError
         When `studies` or `test_fraction` is out of range.
-    ArtefactError
+    ArtifactError
         When `out` holds something else, or a cohort of other arguments.
 
     Examples

@@ -13,7 +13,7 @@ from lsdc.ensemble.nested import NESTED
 from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
 from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.runtime.console import say
-from lsdc.runtime.errors import ArtefactError, LsdcError
+from lsdc.runtime.errors import ArtifactError, LsdcError
 from lsdc.runtime.paths import PathLike
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def serve(model: PathLike, host: str = "127.0.0.1", port: int = 8080, storage: s
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the model has no journal and no `storage` is given.
     LsdcError
         When the extra is not installed, or the port is in use.
@@ -46,7 +46,7 @@ def serve(model: PathLike, host: str = "127.0.0.1", port: int = 8080, storage: s
     model = Path(model)
     journal = model / JOURNAL
     if storage is None and not journal.is_file():
-        raise ArtefactError(
+        raise ArtifactError(
             f"{model}: no {JOURNAL} there; `lsdc-ensemble fit` and `blend` write it, unless given another storage"
         )
     try:

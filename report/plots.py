@@ -15,7 +15,7 @@ from lsdc.ensemble.nested import NESTED
 from lsdc.ensemble.stacked import REPORT
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.metrics.prediction_tables import COLUMNS
-from lsdc.runtime.artefact import read_json
+from lsdc.runtime.artifact import read_json
 from lsdc.runtime.paths import PathLike
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def draw_plots(model: PathLike, out: PathLike) -> ModelPlots:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the directory lacks its report.
     """
     import matplotlib as mpl

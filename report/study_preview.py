@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Level
 from lsdc.features.store import PREVIEWS, VIEWS, FeatureStore
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.console import say
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
@@ -76,7 +76,7 @@ def preview(store: FeatureStore | PathLike, study: str, out: PathLike) -> Previe
     ------
     LsdcError
         When the store has no such study.
-    ArtefactError
+    ArtifactError
         When the path is no finished store.
     """
     store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)

@@ -1,4 +1,4 @@
-"""What every stage stands on, and nothing of the domain: errors, artefacts, commands, fan-out, training."""
+"""What every stage stands on, and nothing of the domain: errors, artifacts, commands, fan-out, training."""
 
 import lazy_loader
 

@@ -1,5 +1,5 @@
-from .artefact import Artefact as Artefact
-from .errors import ArtefactError as ArtefactError
+from .artifact import Artifact as Artifact
+from .errors import ArtifactError as ArtifactError
 from .errors import ConfigError as ConfigError
 from .errors import LsdcError as LsdcError
 from .errors import Problem as Problem

@@ -23,7 +23,9 @@ from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.plain import plain
 
 DONE, OUR_ERROR, USERS_MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-EXIT_CODES = "exit codes: 0 done, 1 our error or a full disk, 2 wrong usage, input or output, 130 Ctrl-C, 143 SIGTERM"
+EXIT_CODES = (
+    "exit codes: 0 done, 1 our error or a full disk, 2 wrong usage, input or output, 130 Ctrl-C, 143 SIGTERM"
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -9,7 +9,7 @@ class LsdcError(Exception):
     """Root of every error that the toolkit raises on purpose; its message is written for the user."""
 
 
-class ArtefactError(LsdcError):
+class ArtifactError(LsdcError):
     """A store or model directory is missing, damaged, unsafe, or from another version or configuration."""
 
 

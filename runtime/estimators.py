@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lsdc.runtime.artefact import atomic
-from lsdc.runtime.errors import ArtefactError, LsdcError
+from lsdc.runtime.artifact import atomic
+from lsdc.runtime.errors import ArtifactError, LsdcError
 
 SKLEARN_TYPES = (
     "numpy.dtype",
@@ -78,22 +78,22 @@ def load_estimator(path: Path, trusted: Sequence[str] = TRUSTED) -> Any:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the file is absent, damaged, or holds a type that is not trusted.
     """
     from skops.io import load
 
     if not path.is_file():
-        raise ArtefactError(f"{path}: no such file")
+        raise ArtifactError(f"{path}: no such file")
     try:
         foreign = _foreign_types(path, trusted)
         if foreign:
-            raise ArtefactError(f"{path}: holds {foreign[0]}, which is not trusted; it was not loaded")
+            raise ArtifactError(f"{path}: holds {foreign[0]}, which is not trusted; it was not loaded")
         return load(path, trusted=list(trusted))
-    except ArtefactError:
+    except ArtifactError:
         raise
     except Exception as error:  # zip, JSON and scikit-learn fail in their own ways on a damaged file
-        raise ArtefactError(f"{path}: a damaged estimator file ({error}); make it again") from error
+        raise ArtifactError(f"{path}: a damaged estimator file ({error}); make it again") from error
 
 
 def _foreign_types(path: Path, trusted: Sequence[str]) -> list[str]:

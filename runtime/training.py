@@ -70,7 +70,7 @@ def train(
     ------
     ConfigError
         When TensorBoard is wanted and not installed.
-    ArtefactError
+    ArtifactError
         When the checkpoint is damaged or of another recipe.
     """
     device = device or pick_device()

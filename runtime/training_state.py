@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lsdc.runtime.artefact import atomic
-from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.artifact import atomic
+from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.recipe import History, Recipe
 
 B = TypeVar("B")
@@ -202,13 +202,13 @@ class TrainingState:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is damaged, or of another recipe.
         """
         try:
             content = torch.load(path, map_location=self.device, weights_only=True)
             if content["recipe"] != asdict(self.recipe):
-                raise ArtefactError(f"{path}: a checkpoint of another recipe; delete it to start anew")
+                raise ArtifactError(f"{path}: a checkpoint of another recipe; delete it to start anew")
             self.network.load_state_dict(content["network"])
             if self.average is not None:
                 self.average.load_state_dict(content["average"])
@@ -217,8 +217,8 @@ class TrainingState:
             self.schedule.load_state_dict(content["schedule"] | {"lr_lambdas": [None]})
             self.scaler.load_state_dict(content["scaler"])
             self.history = History(**content["history"])
-        except ArtefactError:
+        except ArtifactError:
             raise
         except Exception as error:  # a damaged archive fails in torch's, zip's or pickle's way
-            raise ArtefactError(f"{path}: a damaged checkpoint ({error}); delete it to start anew") from error
+            raise ArtifactError(f"{path}: a damaged checkpoint ({error}); delete it to start anew") from error
         return int(content["epoch"])

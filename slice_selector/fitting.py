@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import Recipe

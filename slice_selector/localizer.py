@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import write_weights
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import write_weights
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History, Recipe
 from lsdc.runtime.training import train
@@ -191,7 +191,7 @@ class Localizer:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is absent, damaged, or of another network.
         """
         localizer = cls(kind)
@@ -200,9 +200,9 @@ class Localizer:
                      for name, value in load_file(path).items()}  # fmt: skip
             localizer.network.load_state_dict(state)
         except FileNotFoundError:
-            raise ArtefactError(f"{path}: no such file") from None
+            raise ArtifactError(f"{path}: no such file") from None
         except Exception as error:  # safetensors and torch have no common error
-            raise ArtefactError(
+            raise ArtifactError(
                 f"{path}: not weights of the {kind} localizer, or of another version of lsdc; make them, or extract "
                 f"the store, again ({error})"
             ) from error

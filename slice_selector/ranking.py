@@ -206,7 +206,7 @@ class SliceRanking:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When a file is damaged, or holds a type that is not trusted.
         """
         folder, ranking = Path(folder), cls(family)

@@ -10,7 +10,7 @@ import numpy as np
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, View
-from lsdc.runtime.artefact import MANIFEST, read_manifest, write_manifest
+from lsdc.runtime.artifact import MANIFEST, read_manifest, write_manifest
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.axial import AxialSearch, RecessPair
 from lsdc.slice_selector.localizer import CHANNELS, Localizer
@@ -158,7 +158,7 @@ class SliceSelector:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the folder is no selector, damaged, or from a newer version.
         """
         folder = Path(folder)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import View
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtifactError
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.annotated_images import annotated_axial_images, annotated_sagittal_images
 from lsdc.slice_selector.annotations import Annotations, read_annotations
@@ -102,14 +102,14 @@ class SelectorExample:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is absent or damaged.
         """
         try:
             with np.load(path, allow_pickle=False) as content:
                 arrays = {f.name: content[f.name] for f in fields(cls)}
         except Exception as error:  # zip and NumPy fail in their own ways on a damaged file
-            raise ArtefactError(f"{path}: a damaged selector example ({error}); delete it") from error
+            raise ArtifactError(f"{path}: a damaged selector example ({error}); delete it") from error
         return cls(**(arrays | {"study_id": str(arrays["study_id"])}))
 
 

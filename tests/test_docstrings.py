@@ -48,7 +48,9 @@ def public_objects(module: str) -> Iterator[tuple[str, Any]]:
         elif inspect.isclass(item):
             yield f"{module}.{name}", item
             for own, value in vars(item).items():
-                if not own.startswith(("_", "test_")) and (inspect.isroutine(value) or isinstance(value, property)):
+                if not own.startswith(("_", "test_")) and (
+                    inspect.isroutine(value) or isinstance(value, property)
+                ):
                     yield f"{module}.{name}.{own}", value
 
 

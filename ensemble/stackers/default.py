@@ -83,7 +83,7 @@ class DefaultStacker:
         ------
         ConfigError
             When the storage cannot be reached, or holds trials on other data.
-        ArtefactError
+        ArtifactError
             When the journal is damaged.
         """
         with threadpool_limits(1):  # small products, for which a second thread only waits

@@ -13,8 +13,8 @@ from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import fingerprint, read_json, write_json
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import fingerprint, read_json, write_json
 from lsdc.runtime.paths import PathLike
 
 STACKERS: dict[str, type[Stacker]] = {
@@ -65,17 +65,17 @@ def load_stacker(path: PathLike) -> Stacker:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the file is absent, damaged, or of a stacker that this version does not know.
     """
     path = Path(path)
     state = read_json(path)
     name = state.get("stacker") if isinstance(state, dict) else None
     if name not in STACKERS:
-        raise ArtefactError(f"{path}: unknown stacker {name!r}; this version knows {', '.join(STACKERS)}")
+        raise ArtifactError(f"{path}: unknown stacker {name!r}; this version knows {', '.join(STACKERS)}")
     if fingerprint({key: value for key, value in state.items() if key != "hash"}) != state.get("hash"):
-        raise ArtefactError(f"{path}: damaged, its content does not fit its hash; fit again")
+        raise ArtifactError(f"{path}: damaged, its content does not fit its hash; fit again")
     try:
         return STACKERS[name].restore(state)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{path}: damaged ({error!r}); fit again") from error
+        raise ArtifactError(f"{path}: damaged ({error!r}); fit again") from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lsdc.ensemble.tuning.storage import ignore_experimental_warnings
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.console import track
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def minimize(
     ------
     ConfigError
         When the storage holds another search of the same name.
-    ArtefactError
+    ArtifactError
         When as many trials failed as were asked for, because no loss is a number.
     """
     import optuna
@@ -169,7 +169,7 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[None]:
     while True:
         count = _count_states(study)
         if count[TrialState.FAIL] > search.trials:
-            raise ArtefactError(
+            raise ArtifactError(
                 f"the search {search.study!r} failed {search.trials} times; no loss is a number"
             )
         if _finished(count) >= search.trials:

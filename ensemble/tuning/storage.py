@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
@@ -34,7 +34,7 @@ def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the journal is damaged.
     ConfigError
         When the database cannot be reached, or its driver is not installed.
@@ -53,7 +53,7 @@ def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
         try:
             return JournalStorage(JournalFileBackend(str(where)))
         except (KeyError, ValueError) as error:
-            raise ArtefactError(
+            raise ArtifactError(
                 f"{where}: a damaged Optuna journal ({error}); fit to a new folder"
             ) from error
 

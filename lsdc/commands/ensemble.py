@@ -265,8 +265,6 @@ class Tune:
     """folder of out-of-fold tables, one for each member"""
     storage: str
     """URL of the database"""
-    folds: Path | None = None
-    """study_id, fold; as given to `blend`"""
     search: Search = Search()
     reporting: Reporting = Reporting()
 
@@ -285,7 +283,6 @@ class Tune:
             self.labels,
             self.members,
             self.storage,
-            folds=self.folds,
             trials=search.trials,
             seed=search.seed,
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import TARGETS, Grade
 from lsdc.models.examples import Examples
 from lsdc.models.member import Member, NotFittedError
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtifactError
 from lsdc.testing.losses import fraction_of_prior
 from lsdc.testing.planted_examples import make_examples, mirrored_examples
 
@@ -206,12 +206,12 @@ class MemberContract:
             assert path.is_dir() or path.suffix in self.suffixes
 
     def test_damaged_files_are_refused(self, fitted: Member, tmp_path: Path) -> None:
-        """Whichever file is cut short, loading raises an ArtefactError."""
+        """Whichever file is cut short, loading raises an ArtifactError."""
         fitted.save(tmp_path / "member")
         for path in sorted(path for path in (tmp_path / "member").rglob("*") if path.is_file()):
             whole = path.read_bytes()
             path.write_bytes(whole[: len(whole) // 3])
-            with pytest.raises(ArtefactError):
+            with pytest.raises(ArtifactError):
                 type(fitted).load(tmp_path / "member")
             path.write_bytes(whole)
 
@@ -223,9 +223,9 @@ class MemberContract:
         damaged = ((change, "damaged") for change in self.damaged_manifests)
         for change, words in [*self.foreign_manifests, *damaged]:
             (folder / "manifest.json").write_text(json.dumps(whole | change))
-            with pytest.raises(ArtefactError, match=words):
+            with pytest.raises(ArtifactError, match=words):
                 type(fitted).load(folder)
-        with pytest.raises(ArtefactError, match="no such member directory"):
+        with pytest.raises(ArtifactError, match="no such member directory"):
             type(fitted).load(tmp_path / "absent")
 
     def test_fitting_leaves_the_random_state_of_others_alone(self, parts: Parts) -> None:

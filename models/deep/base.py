@@ -26,7 +26,7 @@ from lsdc.models.member import PRIOR_FRACTION, NotFittedError
 from lsdc.models.options import Options
 from lsdc.models.saved_member import MEMBER_SCHEMA, SavedMember, checked_file
 from lsdc.models.targets import of_family
-from lsdc.runtime.artefact import file_hash, write_manifest, write_tensors
+from lsdc.runtime.artifact import file_hash, write_manifest, write_tensors
 
 _WEIGHTS_FILE = "network.safetensors"
 
@@ -76,7 +76,7 @@ class DeepMember(NetworkDesign[B], SavedMember):
             When the examples have no arrays.
         ConfigError
             When the device, a library or the backbone is not there.
-        ArtefactError
+        ArtifactError
             When the checkpoint in `work` is damaged or of another recipe.
         """
         feed, sizes = self._feed(), self._preset_sizes()

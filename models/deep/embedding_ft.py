@@ -18,7 +18,7 @@ from lsdc.models.heads.members import LightGBM, Mlp, XGBoost
 from lsdc.models.member import NotFittedError
 from lsdc.models.options import Options
 from lsdc.models.saved_member import MEMBER_SCHEMA, SavedMember
-from lsdc.runtime.artefact import write_manifest
+from lsdc.runtime.artifact import write_manifest
 
 N_CROP_NETWORKS = 2
 """Crop networks of a member; each embeds the training studies that it has not seen."""

@@ -136,7 +136,7 @@ def fit_network(
     ------
     ConfigError
         When TensorBoard is wanted and not installed.
-    ArtefactError
+    ArtifactError
         When the checkpoint in `work` is damaged or of another recipe.
     """
     criterion = LOSSES[loss]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import atomic
 
 _ROUNDS, _PATIENCE = 400, 30
 _ROUNDS_WITHOUT_STOPPING = _ROUNDS // 4
@@ -108,7 +108,7 @@ class BoostedHead(ABC):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the library cannot read the file.
         """
         head = cls()
@@ -116,7 +116,7 @@ class BoostedHead(ABC):
             head.booster = cls._read(path)
         except Exception as error:  # the two libraries have no common error
             first = (str(error).splitlines() or [""])[0]
-            raise ArtefactError(f"{path}: damaged model file ({first}); fit the model again") from error
+            raise ArtifactError(f"{path}: damaged model file ({first}); fit the model again") from error
         return head
 
     @abstractmethod

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import read_json, write_json
 
 Features = NDArray[np.float32]
 """Prepared features, (n, d); NaN where unknown."""
@@ -91,7 +91,7 @@ class Head(Protocol):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is damaged.
         """
         ...
@@ -192,11 +192,11 @@ class PriorHead:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is absent or does not hold three numbers.
         """
         head, fractions = cls(), read_json(path)
         if not isinstance(fractions, list) or len(fractions) != len(Grade):
-            raise ArtefactError(f"{path}: damaged model file; fit the model again")
+            raise ArtifactError(f"{path}: damaged model file; fit the model again")
         head.fractions = np.array(fractions, float)
         return head

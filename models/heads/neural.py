@@ -15,8 +15,8 @@ from torch.nn import functional
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import write_tensors
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import write_tensors
 from lsdc.runtime.recipe import Recipe
 from lsdc.runtime.training import train
 
@@ -153,7 +153,7 @@ class NeuralHead:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is damaged.
         """
         head = cls()
@@ -162,5 +162,5 @@ class NeuralHead:
             head.network = _Network(len(state["mean"]))
             head.network.load_state_dict(state)
         except Exception as error:  # safetensors and torch have no common error
-            raise ArtefactError(f"{path}: damaged model file ({error}); fit the model again") from error
+            raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return head

@@ -14,8 +14,8 @@ from sklearn.decomposition import PCA
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, View
 from lsdc.models.examples import Examples
-from lsdc.runtime import ArtefactError, LsdcError
-from lsdc.runtime.artefact import write_tensors
+from lsdc.runtime import ArtifactError, LsdcError
+from lsdc.runtime.artifact import write_tensors
 
 COMPONENTS, CONTEXT_COMPONENTS = 32, 6
 """Principal components that are kept of each view's embedding, and of the whole embedding for the context."""
@@ -172,7 +172,7 @@ class Preparation:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is absent or damaged.
         """
         preparation = cls()
@@ -182,7 +182,7 @@ class Preparation:
                 preparation.tensors = {name: stream.get_tensor(name) for name in names}
                 preparation.numeric_names = json.loads(stream.metadata()["numeric_names"])
         except Exception as error:  # safetensors' errors have no common base with others
-            raise ArtefactError(f"{path}: damaged model file ({error}); fit the model again") from error
+            raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return preparation
 
 

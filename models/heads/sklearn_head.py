@@ -119,7 +119,7 @@ class SklearnHead:
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the file is damaged, or holds a type that is not trusted, which is named.
         """
         head = cls(None, trusted)

@@ -153,7 +153,7 @@ class SklearnMember(HeadMember):
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When the folder is damaged, or holds a type that is neither scikit-learn's nor in `trusted`; the message
             names it.
         """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lsdc.phantom.patient import draw_patient
 from lsdc.phantom.tissues import N_LABELS
 from lsdc.pretraining.encoder.patch_cutting import PATCH_PX, PLANES, cut_patches
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 

@@ -19,7 +19,7 @@ from lsdc.pretraining.encoder.random_acquisition import FRAMES, Choice
 from lsdc.pretraining.encoder.right_answers import FAMILIES
 from lsdc.pretraining.encoder.settings import EncoderSettings
 from lsdc.pretraining.encoder.training import split_patients, train_encoder
-from lsdc.runtime.artefact import claim, write_json, write_weights
+from lsdc.runtime.artifact import claim, write_json, write_weights
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.paths import PathLike
@@ -83,7 +83,7 @@ def pretrain_encoder(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the work beside `out` was begun with other settings.
     ConfigError
         When timm has no such backbone, or there is no such device.

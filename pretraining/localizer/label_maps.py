@@ -20,7 +20,7 @@ from lsdc.pretraining.localizer.map_drawing import (
     draw_axial_maps,
     draw_sagittal_maps,
 )
-from lsdc.runtime.artefact import atomic
+from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 

@@ -16,7 +16,7 @@ from lsdc.pretraining.localizer.label_maps import LabelMaps, make_label_maps
 from lsdc.pretraining.localizer.scoring import score_localizer
 from lsdc.pretraining.localizer.settings import LocalizerSettings
 from lsdc.pretraining.localizer.simulated_images import draw_images
-from lsdc.runtime.artefact import claim, write_json
+from lsdc.runtime.artifact import claim, write_json
 from lsdc.runtime.console import say
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.paths import PathLike
@@ -78,7 +78,7 @@ def pretrain_localizer(
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the work beside `out` was begun with other settings.
     ConfigError
         When there is no such device.

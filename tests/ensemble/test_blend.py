@@ -12,15 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from support.scoring import shared
 
+from lsdc.cohort.folds import read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.blend_model import BlendModel
 from lsdc.ensemble.external import Blended, apply_blend, blend, tune
-from lsdc.ensemble.member_tables import read_folds, read_members, read_stacking_data
+from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of
-from lsdc.runtime import ArtefactError, ConfigError, TableError
-from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime import ArtifactError, ConfigError, TableError
+from lsdc.runtime.artifact import read_json, write_json
 from lsdc.testing.planted_predictions import make_grades, make_probabilities
 
 N = 60
@@ -126,14 +127,14 @@ def test_the_functions_return_what_they_wrote(data: Path, tmp_path: Path) -> Non
 
 
 def test_damaged_blends_are_refused(data: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="no such blend directory"):
+    with pytest.raises(ArtifactError, match="no such blend directory"):
         apply_blend(tmp_path / "no", data / "oof", tmp_path / "s.csv")
     copy = tmp_path / "copy"
     shutil.copytree(model, copy)
     write_json(copy / "report.json", {"nested": {}})
     assert "report.json: damaged" in BlendModel.open(copy)._repr_html_()
     (copy / "stack.json").unlink()
-    with pytest.raises(ArtefactError, match=r"damaged blend, stack\.json is missing"):
+    with pytest.raises(ArtifactError, match=r"damaged blend, stack\.json is missing"):
         BlendModel.open(copy)
 
 

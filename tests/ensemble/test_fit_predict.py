@@ -24,8 +24,8 @@ from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids,
 from lsdc.metrics.scoring import score
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
-from lsdc.runtime import ArtefactError, TableError
-from lsdc.runtime.artefact import read_json, write_json
+from lsdc.runtime import ArtifactError, TableError
+from lsdc.runtime.artifact import read_json, write_json
 
 TINY = ["linear", "timid"]
 Made = tuple[FakeStore, Path, Fitted]
@@ -260,14 +260,14 @@ def test_newer_unfinished_and_damaged_models_are_refused(tmp_path: Path) -> None
     fit(store.path, tmp_path / "model", ["linear"], trials=1)
     manifest = read_json(tmp_path / "model" / "manifest.json")
     write_json(tmp_path / "model" / "manifest.json", manifest | {"schema": 99})
-    with pytest.raises(ArtefactError, match=r"newer than what this version reads"):
+    with pytest.raises(ArtifactError, match=r"newer than what this version reads"):
         Model.open(tmp_path / "model")
     write_json(tmp_path / "model" / "manifest.json", manifest)
     (tmp_path / "model" / "stack.json").unlink()
-    with pytest.raises(ArtefactError, match=r"damaged model, stack\.json is missing"):
+    with pytest.raises(ArtifactError, match=r"damaged model, stack\.json is missing"):
         Model.open(tmp_path / "model")
     (tmp_path / "model" / "manifest.json").unlink()
-    with pytest.raises(ArtefactError, match=r"not a finished model directory"):
+    with pytest.raises(ArtifactError, match=r"not a finished model directory"):
         Model.open(tmp_path / "model")
 
 
@@ -285,7 +285,7 @@ def test_a_member_that_is_not_installed_is_named(made: Made, origins: dict[str, 
     store, model, _ = made
     opened = Model.open(model)
     foreign = replace(opened, manifest=opened.manifest | {"members": ["oracle"], "origins": origins})
-    with pytest.raises(ArtefactError, match=words):
+    with pytest.raises(ArtifactError, match=words):
         member_tables(foreign, FeatureStore.open(store.path), np.zeros(0, bool), set())
 
 

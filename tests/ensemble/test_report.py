@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.scoring import shared
 
+from lsdc.cohort.folds import read_folds
 from lsdc.cohort.tables import read_labels
-from lsdc.ensemble.member_tables import read_folds
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.ensemble.nested_scoring import cross_fit_stacker, score_nested
 from lsdc.ensemble.predictions import Predictions

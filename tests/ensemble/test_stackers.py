@@ -19,8 +19,8 @@ from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.ensemble.stackers.weighted import WeightedStacker
 from lsdc.ensemble.tuning.objective import FamilyLoss, weighted_mean
 from lsdc.metrics.official import FAMILIES, official_score
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import fingerprint
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import fingerprint
 from lsdc.testing.planted_predictions import make_predictions, make_probabilities
 from lsdc.testing.stacker_contract import StackerContract, without_some
 
@@ -150,16 +150,16 @@ def test_searches_are_at_least_as_good_as_their_starts_where_they_were_fitted() 
 def test_unknown_and_damaged_stackers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "stack.json"
     path.write_text('{"stacker": "magic"}')
-    with pytest.raises(ArtefactError, match=r"unknown stacker 'magic'; this version knows weighted_prior"):
+    with pytest.raises(ArtifactError, match=r"unknown stacker 'magic'; this version knows weighted_prior"):
         load_stacker(path)
     predictions, grades = make_predictions()
     save_stacker(path, DefaultStacker(trials=2).fit(predictions, grades))
     state = json.loads(path.read_text())
     state["families"]["spinal"]["temperature"] = 7
     path.write_text(json.dumps(state))
-    with pytest.raises(ArtefactError, match="damaged, its content does not fit its hash"):
+    with pytest.raises(ArtifactError, match="damaged, its content does not fit its hash"):
         load_stacker(path)
     wrong = {"stacker": "simplex", "members": ["a"]}
     path.write_text(json.dumps({**wrong, "hash": fingerprint(wrong)}))
-    with pytest.raises(ArtefactError, match="damaged"):
+    with pytest.raises(ArtifactError, match="damaged"):
         load_stacker(path)

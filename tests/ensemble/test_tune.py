@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from lsdc.ensemble.tuning.search import Point, Range, ReportStep, Search, check_trials, minimize
 from lsdc.ensemble.tuning.storage import open_storage
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 
 SEARCH = Search(
     "bowl",
@@ -126,7 +126,7 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path) -> None:
 def test_damaged_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     path.write_text("no journal\nat all\n")
-    with pytest.raises(ArtefactError, match=r"optuna\.journal: a damaged Optuna journal"):
+    with pytest.raises(ArtifactError, match=r"optuna\.journal: a damaged Optuna journal"):
         open_storage(path)
 
 
@@ -165,7 +165,7 @@ def test_a_search_needs_a_trial() -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_search() -> None:
-    with pytest.raises(ArtefactError, match="failed 25 times; no loss is a number"):
+    with pytest.raises(ArtifactError, match="failed 25 times; no loss is a number"):
         minimize(SEARCH, lambda point, report_step: {"height": float("nan")}, open_storage(None))
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lsdc.features.encoder import Encoder
-from lsdc.runtime.errors import ArtefactError, ConfigError, LsdcError
+from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
 
 CPU = torch.device("cpu")
 SMALL = "mobilenetv3_small_050"
@@ -69,15 +69,15 @@ def test_saved_weights_are_the_same_encoder(tmp_path: Path) -> None:
 def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
     encoder().save(tmp_path / "w.safetensors")
     words = f"weights of '{SMALL}', not of 'resnet10t'; choose the backbone '{SMALL}'"
-    with pytest.raises(ArtefactError, match=words):
+    with pytest.raises(ArtifactError, match=words):
         encoder(backbone="resnet10t", weights=tmp_path / "w.safetensors")
 
 
 def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ArtefactError, match=r"w\.safetensors: cannot be read as safetensors"):
+    with pytest.raises(ArtifactError, match=r"w\.safetensors: cannot be read as safetensors"):
         encoder(weights=tmp_path / "w.safetensors")
-    with pytest.raises(ArtefactError, match="no such weights file; weights may be 'bundled', 'imagenet'"):
+    with pytest.raises(ArtifactError, match="no such weights file; weights may be 'bundled', 'imagenet'"):
         encoder(weights=tmp_path / "none.safetensors")
 
 

@@ -24,7 +24,7 @@ from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction import Extraction, extract
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
-from lsdc.runtime.errors import ArtefactError, ConfigError, LsdcError
+from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
 from lsdc.slice_selector.selector import SliceSelector
 
 NAN = float("nan")
@@ -128,7 +128,7 @@ def test_a_killed_run_resumes(
     monkeypatch.setattr(extraction_module, "extract_study", stops)
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "killed")
-    with pytest.raises(ArtefactError, match="not a finished store"):
+    with pytest.raises(ArtifactError, match="not a finished store"):
         FeatureStore.open(tmp_path / "killed")
     monkeypatch.setattr(extraction_module, "extract_study", counts)
     run(data, tmp_path / "killed")
@@ -142,7 +142,7 @@ def test_a_killed_run_resumes(
 
 
 def test_other_settings_are_refused(made: FeatureStore, data: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"another configuration \(crop_px differ\); choose another"):
+    with pytest.raises(ArtifactError, match=r"another configuration \(crop_px differ\); choose another"):
         run(data, made.path, replace(SMALL, crop_px=48))
 
 
@@ -199,7 +199,7 @@ def test_without_labels_the_bundled_selector_is_announced_and_kept(
     np.testing.assert_array_equal(again.rows[["x", "y"]], store.rows[["x", "y"]])
     assert set(again.studies.selector) == {"bundled"}
     shutil.rmtree(store.path / "selector")
-    with pytest.raises(ArtefactError, match="selector: no such folder; a store of an older version"):
+    with pytest.raises(ArtifactError, match="selector: no such folder; a store of an older version"):
         run(only, tmp_path / "third", like=store.path)
 
 
@@ -251,7 +251,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(LsdcError, match="empty"):
         run(tmp_path / "empty", tmp_path / "store")
-    with pytest.raises(ArtefactError, match="no such store directory"):
+    with pytest.raises(ArtifactError, match="no such store directory"):
         run(tmp_path / "empty", tmp_path / "store", like=tmp_path / "none")
 
 

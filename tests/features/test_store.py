@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import write_store
-from lsdc.runtime.artefact import read_json, write_json
-from lsdc.runtime.errors import ArtefactError, Problem
+from lsdc.runtime.artifact import read_json, write_json
+from lsdc.runtime.errors import ArtifactError, Problem
 
 
 def rows_of(*studies: str, **columns: Any) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def test_fingerprint_follows_configuration_and_columns(tmp_path: Path) -> None:
 def test_unfinished_store_is_refused(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / "manifest.json").unlink()
-    with pytest.raises(ArtefactError, match=r"not a finished store .*lsdc-features extract"):
+    with pytest.raises(ArtifactError, match=r"not a finished store .*lsdc-features extract"):
         FeatureStore.open(tmp_path / "s")
 
 
@@ -65,7 +65,7 @@ def test_newer_store_is_refused(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     manifest = read_json(tmp_path / "s" / "manifest.json")
     write_json(tmp_path / "s" / "manifest.json", manifest | {"schema": 99})
-    with pytest.raises(ArtefactError, match="newer than what this version reads"):
+    with pytest.raises(ArtifactError, match="newer than what this version reads"):
         FeatureStore.open(tmp_path / "s")
 
 
@@ -73,23 +73,23 @@ def test_newer_store_is_refused(tmp_path: Path) -> None:
 def test_missing_part_is_named(tmp_path: Path, name: str) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / name).unlink()
-    with pytest.raises(ArtefactError, match=f"damaged store, {name} is missing"):
+    with pytest.raises(ArtifactError, match=f"damaged store, {name} is missing"):
         FeatureStore.open(tmp_path / "s")
 
 
 def test_a_truncated_part_is_damage(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / "rows.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ArtefactError, match=r"damaged store: .*make it again with `lsdc-features extract"):
+    with pytest.raises(ArtifactError, match=r"damaged store: .*make it again with `lsdc-features extract"):
         FeatureStore.open(str(tmp_path / "s"))
 
 
 def test_lengths_must_agree(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="25 rows, 3 embeddings and 25 crops"):
+    with pytest.raises(ArtifactError, match="25 rows, 3 embeddings and 25 crops"):
         write_store(tmp_path / "s", rows_of("a"), np.zeros((3, 2), np.float32))
 
 
 def test_a_directory_in_use_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(ArtefactError, match="not empty"):
+    with pytest.raises(ArtifactError, match="not empty"):
         write_store(str(tmp_path), rows_of("a"), np.zeros((25, 2), np.float32))

@@ -15,7 +15,7 @@ from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.crossfit import cross_fit, predict_folds
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
-from lsdc.runtime import ArtefactError, LsdcError
+from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.testing.losses import weighted_loss
 from lsdc.testing.planted_examples import make_examples
 
@@ -86,10 +86,10 @@ def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_models_of_other_examples_are_refused(tmp_path: Path) -> None:
     examples = make_examples(10)
     cross_fit(lambda: LIGHTGBM(0), examples, tmp_path / "a")
-    with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ\)"):
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(seed differ\)"):
         cross_fit(lambda: LIGHTGBM(1), examples, tmp_path / "a")
     relabeled = replace(examples, rows=examples.rows.assign(grade=0))
-    with pytest.raises(ArtefactError, match=r"begun with another configuration \(examples differ\)"):
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(examples differ\)"):
         cross_fit(lambda: LIGHTGBM(0), relabeled, tmp_path / "a")
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lsdc.models.examples import Examples
 from lsdc.models.heads.prepare import CONTEXT_COMPONENTS, Preparation
-from lsdc.runtime import ArtefactError, LsdcError
+from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.testing.planted_examples import make_examples, mirrored_examples
 
 
@@ -120,5 +120,5 @@ def test_saved_and_loaded_it_is_the_same(examples: Examples, fitted: Preparation
     loaded = Preparation.load(tmp_path / "p.safetensors")
     assert_array_equal(loaded.transform(examples), fitted.transform(examples))
     (tmp_path / "p.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ArtefactError, match=r"p\.safetensors: damaged model file"):
+    with pytest.raises(ArtifactError, match=r"p\.safetensors: damaged model file"):
         Preparation.load(tmp_path / "p.safetensors")

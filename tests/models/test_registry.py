@@ -21,7 +21,7 @@ from lsdc.models.registry import (
     origin_of,
     resolve_members,
 )
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 
 MODULE = """
 from support.member import Linear
@@ -165,14 +165,14 @@ def test_a_broken_plug_in_is_reported_and_the_others_work(monkeypatch: pytest.Mo
 
 def test_a_model_whose_member_is_not_here_says_what_to_install(module: str) -> None:
     with pytest.raises(
-        ArtefactError,
+        ArtifactError,
         match=r"member 'x' comes from 'my_module:MyMember', which cannot be imported here; "
         r"install the package that has it",
     ):
         member_from_origin("x", "my_module:MyMember")
-    with pytest.raises(ArtefactError, match="member 'x' is neither built in nor registered"):
+    with pytest.raises(ArtifactError, match="member 'x' is neither built in nor registered"):
         member_from_origin("x", None)
-    with pytest.raises(ArtefactError, match=r"'half' comes from .* is not a member: it lacks needs"):
+    with pytest.raises(ArtifactError, match=r"'half' comes from .* is not a member: it lacks needs"):
         member_from_origin("half", f"{module}:Half")
 
 
@@ -204,5 +204,5 @@ class _Guess:
 
 
 def test_a_model_cannot_make_python_run_its_own_modules() -> None:
-    with pytest.raises(ArtefactError, match="the module is part of Python and has no member"):
+    with pytest.raises(ArtifactError, match="the module is part of Python and has no member"):
         member_from_origin("x", "antigravity:Fly")

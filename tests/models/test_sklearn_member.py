@@ -25,7 +25,7 @@ from lsdc.models.heads.sklearn_head import SklearnHead
 from lsdc.models.heads.sklearn_member import SklearnMember
 from lsdc.models.options import Options
 from lsdc.models.registry import member_from_origin, origin_of, resolve_members
-from lsdc.runtime import ArtefactError, ConfigError, LsdcError
+from lsdc.runtime import ArtifactError, ConfigError, LsdcError
 from lsdc.runtime.estimators import save_estimator
 from lsdc.testing.losses import fraction_of_prior
 from lsdc.testing.planted_examples import make_examples
@@ -70,7 +70,7 @@ def test_a_run_is_resumed_with_the_same_estimator_alone(examples: Examples, tmp_
 
     first = fitted(0.01)
     assert_allclose(first["severe"], fitted(0.01)["severe"])
-    with pytest.raises(ArtefactError, match=r"another configuration \(configuration differ\)"):
+    with pytest.raises(ArtifactError, match=r"another configuration \(configuration differ\)"):
         fitted(0.1)
 
 
@@ -128,7 +128,7 @@ def test_types_of_other_packages_are_loaded_only_where_trusted(examples: Example
     fitted.save(tmp_path / "xgb")
     again = XGBoostMember.load(tmp_path / "xgb")
     assert_array_equal(again.predict_proba(examples), fitted.predict_proba(examples))
-    with pytest.raises(ArtefactError, match=r"holds xgboost\.sklearn\.XGBClassifier, which is not trusted"):
+    with pytest.raises(ArtifactError, match=r"holds xgboost\.sklearn\.XGBClassifier, which is not trusted"):
         SklearnMember.load(tmp_path / "xgb")
     stranger = SklearnMember(estimator, name="xgb").fit(*split(examples))
     with pytest.raises(LsdcError, match=r"would hold xgboost\.sklearn\.XGBClassifier, which is not trusted"):
@@ -141,7 +141,7 @@ def test_functions_are_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(LsdcError, match=r"would hold posix\.system, which is not trusted"):
         save_estimator(tmp_path / "evil.skops", {"model": os.system, "grades": np.arange(3)})
     save_estimator(tmp_path / "evil.skops", {"model": os.system, "grades": np.arange(3)}, ["posix.system"])
-    with pytest.raises(ArtefactError, match=r"holds posix\.system, which is not trusted"):
+    with pytest.raises(ArtifactError, match=r"holds posix\.system, which is not trusted"):
         SklearnHead.load(tmp_path / "evil.skops")
 
 

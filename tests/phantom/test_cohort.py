@@ -14,7 +14,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.phantom import main
 from lsdc.phantom.study import StudyRows, simulate_study
 from lsdc.phantom.writer import Simulation, simulate
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -87,14 +87,14 @@ def test_mistakes_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[st
         simulate(tmp_path / "a", studies=1, test_fraction=1.5)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(ArtefactError, match="exists and is not empty"):
+    with pytest.raises(ArtifactError, match="exists and is not empty"):
         simulate(tmp_path / "mine", studies=1)
     assert main(["make", str(tmp_path / "mine")]) == 2
     assert "choose another folder" in capsys.readouterr().err
 
 
 def test_another_configuration_is_refused(small_cohort: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"begun with another configuration \(seed differ"):
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(seed differ"):
         simulate(small_cohort, studies=16, seed=6, test_fraction=0.25)
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import nn
 
-from lsdc.runtime import ArtefactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.device import pick_device
 from lsdc.runtime.epoch_log import EpochLog
 from lsdc.runtime.recipe import SCHEDULES, History, Recipe
@@ -91,10 +91,10 @@ def test_bfloat16_on_the_cpu_learns() -> None:
 def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     fit(Recipe(epochs=1, learning_rate=0.1), checkpoint=path)
-    with pytest.raises(ArtefactError, match="a checkpoint of another recipe"):
+    with pytest.raises(ArtifactError, match="a checkpoint of another recipe"):
         fit(Recipe(epochs=2, learning_rate=0.1), checkpoint=path)
     path.write_bytes(b"PK\x03\x04 no")
-    with pytest.raises(ArtefactError, match="a damaged checkpoint"):
+    with pytest.raises(ArtifactError, match="a damaged checkpoint"):
         fit(Recipe(epochs=1, learning_rate=0.1), checkpoint=path)
 
 

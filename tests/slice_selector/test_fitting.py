@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.fitting import SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample
@@ -48,5 +48,5 @@ def test_a_finished_fold_is_kept(
 
 
 def test_a_selector_folder_is_checked(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="no such selector directory"):
+    with pytest.raises(ArtifactError, match="no such selector directory"):
         SliceSelector.load(tmp_path / "absent")

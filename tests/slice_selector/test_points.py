@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.augment import disturb, move, repaint
 from lsdc.slice_selector.heatmap_decoding import ordered_levels, peak, probabilities
 from lsdc.slice_selector.localizer import Localizer
@@ -116,7 +116,7 @@ def test_weights_are_checked(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (1, 128, 128), dtype=np.uint8)
     again = Localizer.load(tmp_path / "axial.safetensors", "axial")
     np.testing.assert_allclose(again.predict(image)[0], localizer.predict(image)[0], atol=1e-3)
-    with pytest.raises(ArtefactError, match="not weights of the sagittal localizer"):
+    with pytest.raises(ArtifactError, match="not weights of the sagittal localizer"):
         Localizer.load(tmp_path / "axial.safetensors", "sagittal")
-    with pytest.raises(ArtefactError, match="no such file"):
+    with pytest.raises(ArtifactError, match="no such file"):
         Localizer.load(tmp_path / "absent.safetensors", "axial")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtifactError
 from lsdc.runtime.estimators import load_estimator, save_estimator
 from lsdc.slice_selector.ranker import EnsembleRanker
 
@@ -55,10 +55,10 @@ def test_foreign_types_and_damage_are_refused(tmp_path: Path) -> None:
 
     path = tmp_path / "evil.skops"
     dump(FunctionTransformer(np.testing.suppress_warnings), path)
-    with pytest.raises(ArtefactError, match="which is not trusted; it was not loaded"):
+    with pytest.raises(ArtifactError, match="which is not trusted; it was not loaded"):
         load_estimator(path)
     path.write_bytes(b"PK\x03\x04 no")
-    with pytest.raises(ArtefactError, match="a damaged estimator file"):
+    with pytest.raises(ArtifactError, match="a damaged estimator file"):
         load_estimator(path)
-    with pytest.raises(ArtefactError, match="no such file"):
+    with pytest.raises(ArtifactError, match="no such file"):
         load_estimator(tmp_path / "absent.skops")

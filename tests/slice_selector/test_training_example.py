@@ -9,7 +9,7 @@ import pytest
 
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, View
-from lsdc.runtime import ArtefactError
+from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.square_images import SAGITTAL_MM, SAGITTAL_PX, SquareImages
 from lsdc.slice_selector.training_example import SelectorExample, make_example
@@ -35,7 +35,7 @@ def test_an_example_is_saved_without_pickle(examples: list[SelectorExample], tmp
     np.testing.assert_array_equal(again.annotated, examples[0].annotated)
     assert again.study_id == examples[0].study_id
     (tmp_path / "bad.npz").write_bytes(b"PK no")
-    with pytest.raises(ArtefactError, match="a damaged selector example"):
+    with pytest.raises(ArtifactError, match="a damaged selector example"):
         SelectorExample.load(tmp_path / "bad.npz")
 
 

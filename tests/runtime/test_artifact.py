@@ -1,4 +1,4 @@
-"""Artefact folders: whole or absent, checked when opened, claimed while written."""
+"""Artifact folders: whole or absent, checked when opened, claimed while written."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import (
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import (
     atomic,
     claim,
     file_hash,
@@ -42,10 +42,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_json_that_is_absent_or_damaged_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"a.json: no such file"):
+    with pytest.raises(ArtifactError, match=r"a.json: no such file"):
         read_json(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(ArtefactError, match=r"a.json: cannot be read as JSON"):
+    with pytest.raises(ArtifactError, match=r"a.json: cannot be read as JSON"):
         read_json(tmp_path / "a.json")
 
 
@@ -62,14 +62,14 @@ def test_json_that_is_absent_or_damaged_is_named(tmp_path: Path) -> None:
 def test_manifests_are_checked(tmp_path: Path, content: Any, message: Any) -> None:
     if content is not None:
         (tmp_path / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(ArtefactError, match=message):
+    with pytest.raises(ArtifactError, match=message):
         read_manifest(tmp_path, "store", 1, "lsdc-features extract")
 
 
 def test_a_manifest_comes_back(tmp_path: Path) -> None:
     write_manifest(tmp_path, "store", 1, rows=3)
     assert read_manifest(tmp_path, "store", 1, "x")["rows"] == 3
-    with pytest.raises(ArtefactError, match="no such store directory; make one with `x`"):
+    with pytest.raises(ArtifactError, match="no such store directory; make one with `x`"):
         read_manifest(tmp_path / "absent", "store", 1, "x")
 
 
@@ -77,11 +77,11 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     claim(folder, {"a": 1, "b": 2}, lambda: "delete it")
     claim(folder, {"b": 2, "a": 1}, lambda: "delete it")
-    with pytest.raises(ArtefactError, match=r"begun with another configuration \(b differ\); delete it"):
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(b differ\); delete it"):
         claim(folder, {"a": 1, "b": 3}, lambda: "delete it")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(ArtefactError, match="exists and is not empty; delete it"):
+    with pytest.raises(ArtifactError, match="exists and is not empty; delete it"):
         claim(tmp_path / "mine", {}, lambda: "delete it")
 
 

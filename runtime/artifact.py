@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from lsdc.runtime.errors import ArtefactError
+from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.paths import PathLike
 
 MANIFEST = "manifest.json"
@@ -115,19 +115,19 @@ def read_json(path: Path) -> Any:
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the file is absent, unreadable or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ArtefactError(f"{path}: no such file") from None
+        raise ArtifactError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: cannot be read as JSON ({error}); write it again") from error
+        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); write it again") from error
 
 
 def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None:
-    """Write the manifest that makes a folder a finished artefact; do it last.
+    """Write the manifest that makes a folder a finished artifact; do it last.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None
 
 
 def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[str, Any]:
-    """Read and check the manifest of an artefact directory.
+    """Read and check the manifest of an artifact directory.
 
     Parameters
     ----------
@@ -165,21 +165,21 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the directory is absent, of another kind, or was written by a newer version.
     """
     if not folder.is_dir():
-        raise ArtefactError(f"{folder}: no such {kind} directory; make one with `{made_by}`")
+        raise ArtifactError(f"{folder}: no such {kind} directory; make one with `{made_by}`")
     if not (folder / MANIFEST).is_file():
-        raise ArtefactError(
+        raise ArtifactError(
             f"{folder}: not a finished {kind} directory (it has no {MANIFEST}); run `{made_by}` to its end"
         )
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
-        raise ArtefactError(f"{folder}: holds a {found!r}, not a {kind!r}; make one with `{made_by}`")
+        raise ArtifactError(f"{folder}: holds a {found!r}, not a {kind!r}; make one with `{made_by}`")
     if not isinstance(manifest.get("schema"), int) or manifest["schema"] > schema:
-        raise ArtefactError(
+        raise ArtifactError(
             f"{folder}: written by lsdc {manifest.get('lsdc')} with layout {manifest.get('schema')}, newer than "
             f"what this version reads ({schema}); upgrade lsdc, or make it again with `{made_by}`"
         )
@@ -187,7 +187,7 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
 
 
 @dataclass(frozen=True, repr=False)
-class Artefact:
+class Artifact:
     """A finished directory with a manifest, opened for reading; use `open` of a subclass.
 
     Parameters
@@ -221,19 +221,19 @@ class Artefact:
 
         Returns
         -------
-        Artefact
+        Artifact
             Of the class that was asked.
 
         Raises
         ------
-        ArtefactError
+        ArtifactError
             When it is absent, unfinished, damaged, of another kind, or was written by a newer version.
         """
         folder = Path(path)
         opened = cls(folder, read_manifest(folder, cls.kind, cls.schema, cls.made_by))
         for name in cls.files:
             if not (folder / name).is_file():
-                raise ArtefactError(
+                raise ArtifactError(
                     f"{folder}: damaged {cls.kind}, {name} is missing; make it again with `{cls.made_by}`"
                 )
         opened.check_content()
@@ -301,7 +301,7 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
 
     Raises
     ------
-    ArtefactError
+    ArtifactError
         When the folder holds work of another configuration, or files that are not ours.
     """
     mark = folder / "config.json"
@@ -312,11 +312,11 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
             different = sorted(
                 key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
             )
-            raise ArtefactError(
+            raise ArtifactError(
                 f"{folder}: begun with another configuration ({', '.join(different)} differ); {redo()}"
             )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ArtefactError(f"{folder}: exists and is not empty; {redo()}")
+        raise ArtifactError(f"{folder}: exists and is not empty; {redo()}")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(mark, wanted)

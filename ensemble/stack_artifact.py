@@ -9,12 +9,12 @@ from html import escape
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
-from lsdc.runtime import ArtefactError
-from lsdc.runtime.artefact import Artefact
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.artifact import Artifact
 
 
 @dataclass(frozen=True, repr=False)
-class StackArtefact(Artefact):
+class StackArtifact(Artifact):
     """A finished directory with a stack, opened for reading; use `open` of a subclass.
 
     Parameters
@@ -48,7 +48,7 @@ class StackArtefact(Artefact):
         """Show members, nested scores with the interval, and weights in notebooks."""
         try:
             outcome = self.outcome._repr_html_()
-        except ArtefactError as error:
+        except ArtifactError as error:
             outcome = f"<p>{escape(str(error))}</p>"
         return (
             f"<p><b>{type(self).__name__}</b> {escape(str(self.path))}; "
