@@ -46,7 +46,8 @@ check: $(VENV)/installed-test typing
 	$(BIN)/ruff check .
 	$(BIN)/codespell
 	MYPYPATH=build/typing $(BIN)/mypy --namespace-packages -p lsdc
-	MYPYPATH=build/typing:tests:benchmarks $(BIN)/mypy tests benchmarks examples
+	cd build && MYPYPATH=typing:../tests:../benchmarks ../$(BIN)/mypy --config-file ../pyproject.toml \
+		--explicit-package-bases ../tests ../benchmarks
 	$(BIN)/python -m pytest -q tests/test_docstrings.py tests/test_architecture.py
 
 docs: $(VENV)/installed-test typing

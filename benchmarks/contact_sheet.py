@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,12 @@ HALF_DISC_MM, DISC_MM = 17.0, 48.0
 
 def spacings(data: Path) -> dict[str, tuple[float, float]]:
     """Spacing of rows and columns by series name, mm."""
-    table_ = pd.read_csv(data / "series.csv")
-    return {
-        str(row.series): tuple(float(part) for part in row.PixelSpacing.strip("[]").split(","))[:2]
-        for row in table_.itertuples()
-    }
+    rows: Any = pd.read_csv(data / "series.csv").itertuples()
+    found = {}
+    for row in rows:
+        vertical, horizontal, *_ = (float(part) for part in row.PixelSpacing.strip("[]").split(","))
+        found[str(row.series)] = (vertical, horizontal)
+    return found
 
 
 def canal_points(selector: SliceSelector, study: Study) -> tuple[NDArray, NDArray]:

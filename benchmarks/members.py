@@ -82,7 +82,8 @@ class MembersBenchmark:
         studies = test.rows["study_id"].iloc[::25].tolist()
         truth = grades_of(read_truth(cohort / "test_labels.csv").loc[studies])
 
-        rows, learned, found = {}, {}, {}
+        rows: dict[str, dict[str, Any]] = {}
+        learned, found = {}, {}
         for name in self.members.split(","):
             folder = self.work / f"members_{self.preset}" / name
             clock: list[float] = []

@@ -271,8 +271,8 @@ def _fraction(hit: NDArray[np.bool_], marked: NDArray[np.bool_]) -> Interval:
 def grades_summary(labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, Any]:
     """Foraminal loss, AUC and kappa of a table on the labeled studies that it has."""
     ids = np.array(row_ids(labels.index)).reshape(len(labels), -1)
-    there = np.isin(ids, predictions["row_id"]).any(axis=1)
-    part = labels[there]
+    there = np.asarray(np.isin(ids, predictions["row_id"]).any(axis=1))
+    part = labels.loc[labels.index[there]]
     cube = to_cube(predictions, part.index.tolist())
     grades = grades_of(part)
     others = [k for k in range(5) if k not in CONDITIONS_OF[Family.FORAMINAL]]

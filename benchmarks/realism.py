@@ -72,7 +72,8 @@ def simulated_discs(cohort: Path) -> tuple[Crops, NDArray]:
     for source in track(found.studies, f"discs of {cohort.name}"):
         study = read(source)
         cutters = {series.series_id: Cutter(series, series.view) for series in study.series if series.view}
-        for row in marked[marked["study_id"] == source.study_id].itertuples():
+        rows: Any = marked[marked["study_id"] == source.study_id].itertuples()
+        for row in rows:
             series = next((item for item in study.series if item.series_id == str(row.series_id)), None)
             if series is None:
                 continue

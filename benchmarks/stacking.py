@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +36,7 @@ from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.ensemble.stacking_data import StackingData
 from lsdc.metrics.bootstrap import bootstrap_interval
-from lsdc.metrics.official import PARTS, Grades, Probabilities, official_score, study_losses
+from lsdc.metrics.official import PARTS, Grades, Probabilities, StudyLosses, official_score, study_losses
 from lsdc.metrics.prediction_tables import row_ids, table_of
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table, track
@@ -73,7 +74,7 @@ def compare(data: StackingData, trials: int) -> dict[str, dict[str, Any]]:
         begun = time.perf_counter()
         own = study_losses(grades, cross_fit_stacker(make, data))
         seconds = time.perf_counter() - begun
-        apart = bootstrap_interval(lambda c, own=own: own.totals(c) - mean.totals(c), n, 0)
+        apart = bootstrap_interval(partial(_difference, own, mean), n, 0)
         scores = dict(zip((*PARTS, "total"), [*own.parts().tolist(), float(own.totals())]))
         result[make().name] = {
             **scores,
@@ -164,6 +165,10 @@ def show(result: dict[str, Any]) -> None:
         f"official metric on 1,975 studies: {1000 * speed['metric']:.2f} ms; "
         f"with pandas and scikit-learn: {1000 * speed['metric_with_pandas']:.0f} ms"
     )
+
+
+def _difference(one: StudyLosses, other: StudyLosses, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return one.totals(counts) - other.totals(counts)
 
 
 if __name__ == "__main__":

@@ -35,10 +35,9 @@ def main(work: Path, study: str | None = None) -> None:
     study = study or next(iter(graded.index)).split("_")[0]
 
     figure, axes = plt.subplots(1, 4, figsize=(15, 4.1), layout="constrained", facecolor="#202024")
-    rows = store.rows[store.rows["study_id"] == study]
     for axis, (slot, title) in zip(axes, SLOTS.items(), strict=False):
         axis.imshow(store.previews[store.studies["study_id"].tolist().index(study), slot], cmap="gray")
-        for row in rows[rows["preview"] == slot].itertuples():
+        for row in store.rows.query("study_id == @study and preview == @slot").itertuples():
             axis.plot(row.preview_x, row.preview_y, "o", color=COLORS[Level(str(row.level))], **RING)
         axis.set_title(title, color="white")
         axis.axis("off")

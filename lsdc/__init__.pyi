@@ -1,3 +1,11 @@
+from . import cohort as cohort
+from . import ensemble as ensemble
+from . import features as features
+from . import metrics as metrics
+from . import models as models
+from . import phantom as phantom
+from . import report as report
+from . import slice_selector as slice_selector
 from .cohort.discovery.studies import discover as discover
 from .cohort.discovery.studies import read_study as read_study
 from .cohort.location import Location as Location

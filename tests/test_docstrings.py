@@ -58,7 +58,8 @@ def flags_documented(item: Any) -> bool:
     """Whether every field of a dataclass is followed by a string: the way of flags, which `--help` shows."""
     if not dataclasses.is_dataclass(item):
         return False
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(item))).body
+    source: Any = item
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(source))).body
     assert isinstance(body, ast.ClassDef)
     fields = [k for k, node in enumerate(body.body) if isinstance(node, ast.AnnAssign)]
     following = [body.body[k + 1] if k + 1 < len(body.body) else None for k in fields]

@@ -1,10 +1,14 @@
 """Made-up grades and probabilities, and the official metric written a second time, in plain pandas."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from lsdc.testing.planted_predictions import make_grades as make_grades
 from lsdc.testing.planted_predictions import make_probabilities as make_probabilities
@@ -12,7 +16,7 @@ from lsdc.testing.planted_predictions import make_probabilities as make_probabil
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
-def shared(*parts):
+def shared(*parts: str) -> Path:
     """A file of ../shared, or a skip that says why."""
     path = SHARED.joinpath(*parts)
     if not path.exists():
@@ -20,7 +24,12 @@ def shared(*parts):
     return path
 
 
-def plain_score(ids, grades, probabilities, any_severe_scalar=1.0):
+def plain_score(
+    ids: Sequence[str],
+    grades: NDArray[np.int8],
+    probabilities: NDArray[np.float64],
+    any_severe_scalar: float = 1.0,
+) -> list[float]:
     """Spinal, foraminal, subarticular, any severe, total."""
     rows = pd.DataFrame({"row_id": ids, "grade": grades.ravel()})
     rows[["normal_mild", "moderate", "severe"]] = probabilities.reshape(-1, 3)

@@ -1,10 +1,15 @@
 """A small feature store with a planted signal, written as the real ones are."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lsdc.cohort.folds import make_folds
 from lsdc.cohort.vocabulary import TARGETS
@@ -21,7 +26,7 @@ class FakeStore:
     train: pd.DataFrame
     test: pd.DataFrame
 
-    def write_labels(self, path, labels):
+    def write_labels(self, path: Path, labels: pd.DataFrame) -> Path:
         """Write labels as train.csv has them."""
         words = np.array(["Normal/Mild", "Moderate", "Severe", ""])
         table = pd.DataFrame(words[labels.to_numpy()], index=labels.index, columns=labels.columns)
@@ -30,16 +35,16 @@ class FakeStore:
 
 
 def fake_store(
-    folder,
-    n_studies=40,
-    seed=0,
-    n_test=0,
-    signal=1.5,
-    embedding=None,
-    folds=5,
-    prefix="1",
-    configuration=None,
-):
+    folder: Path,
+    n_studies: int = 40,
+    seed: int = 0,
+    n_test: int = 0,
+    signal: float = 1.5,
+    embedding: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]] | None = None,
+    folds: int = 5,
+    prefix: str = "1",
+    configuration: dict[str, Any] | None = None,
+) -> FakeStore:
     """Write a store in which one direction of the embedding follows how severe a target is.
 
     Parameters
@@ -87,6 +92,6 @@ def fake_store(
     rows["grade"] = shown.ravel()
     rows["confidence"] = rng.random(len(rows)).astype(np.float32)
     rows["meta_thickness"] = np.repeat(rng.normal(4, 0.5, n), len(TARGETS)).astype(np.float32)
-    rows["flag_absent"] = np.isnan(vectors).any(axis=1)
+    rows["flag_absent"] = np.asarray(np.isnan(vectors).any(axis=1))
     write_store(folder, rows, vectors.astype(np.float32), configuration=configuration or {"backbone": "fake"})
     return FakeStore(folder, train, test)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
-import lsdc.testing
-
 
 def test_every_public_name_is_there() -> None:
-    assert {"MemberContract", "StackerContract", "make_examples"} <= set(lsdc.testing.__all__)
-    assert all(hasattr(lsdc.testing, name) for name in lsdc.testing.__all__)
+    testing = importlib.import_module("lsdc.testing")
+    assert {"MemberContract", "StackerContract", "make_examples"} <= set(testing.__all__)
+    assert all(hasattr(testing, name) for name in testing.__all__)
 
 
 def test_without_pytest_it_says_what_to_install() -> None:
