@@ -1,7 +1,7 @@
 # make demo     simulate a cohort, extract, fit, predict, score
 # make test     run the tests; COVER=1 also measures coverage
 # make check    format, lint, spelling, types, docstrings
-# make docs     build the documentation site into build/site
+# make docs     build the documentation site into build/site (for its search: python -m http.server -d build/site)
 # make lowest   test readers, heads and stackers with the lowest versions that pyproject.toml allows
 PYTHON ?= python3
 VENV ?= .venv
@@ -51,7 +51,7 @@ check: $(VENV)/installed-test typing
 	$(BIN)/python -m pytest -q tests/test_docstrings.py tests/test_architecture.py
 
 docs: $(VENV)/installed-test typing
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lowest:
 	$(PYTHON) -m venv $(LOWEST)

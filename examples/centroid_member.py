@@ -19,7 +19,7 @@ class CentroidHead:
 
     def fit(self, X: np.ndarray, y: np.ndarray, stop_X: np.ndarray, stop_y: np.ndarray, seed: int) -> Self:
         """Average each grade's rows; grades that do not occur get the mean of all."""
-        X = np.nan_to_num(X)
+        X = np.nan_to_num(X).astype(float)  # as it is when it has been saved and loaded
         self.scale = X.std(axis=0) + 1e-6
         self.means = np.stack(
             [X[y == grade if (y == grade).any() else slice(None)].mean(axis=0) for grade in range(3)]
@@ -28,7 +28,7 @@ class CentroidHead:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Softmax of the negative mean squared distances, (n, 3)."""
-        apart = ((np.nan_to_num(X)[:, None] - self.means) / self.scale) ** 2
+        apart = ((np.nan_to_num(X).astype(float)[:, None] - self.means) / self.scale) ** 2
         score = np.exp(-4 * (apart.mean(axis=2) - apart.mean(axis=2).min(axis=1, keepdims=True)))
         return score / score.sum(axis=1, keepdims=True)
 

@@ -17,6 +17,7 @@ from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import DEFAULT, Settings
 from lsdc.features.study_selectors import make_selectors
+from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, claim
 from lsdc.runtime.console import existing, say
 from lsdc.runtime.device import pick_device
@@ -120,8 +121,11 @@ def extract(
         lambda: "choose another directory, or delete it",
     )
     if (out / MANIFEST).is_file():
+        store = FeatureStore.open(out)
+        _check_labels(store, plan)
+        shutil.rmtree(out / "work", ignore_errors=True)  # a kill may have left it
         say(f"{out}: already finished")
-        return _summary(FeatureStore.open(out), plan, {})
+        return _summary(store, plan, {})
     clock = StageClock()
     store = _run_stages(plan, out, encoder, configuration, workers, clock)
     return _summary(store, plan, clock.seconds)
@@ -155,6 +159,20 @@ def _run_stages(
         store = assemble_store(out, plan, tasks, chunks, configuration)
         shutil.rmtree(work)
     return store
+
+
+def _check_labels(store: FeatureStore, plan: ExtractionPlan) -> None:
+    """Refuse a finished store whose grades are no longer those of the labels."""
+    changed = 0
+    for study, rows in store.rows.groupby("study_id", sort=False):
+        now = rows.copy()
+        plan.add_labels(now, str(study))
+        changed += int((now["grade"] != rows["grade"]).sum())
+    if changed:
+        raise ArtifactError(
+            f"{store.path}: {changed} grades have changed in the table of labels since it was made; "
+            "extract to another directory, or delete it"
+        )
 
 
 def _summary(store: FeatureStore, plan: ExtractionPlan, seconds: dict[str, float]) -> Extraction:

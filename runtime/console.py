@@ -215,7 +215,8 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 110)
+    # Where nobody watches, nothing is cut short to the width of a window.
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
 def existing(path: Path, what: str) -> Path:

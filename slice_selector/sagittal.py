@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import Condition, Family, Level, Target, View
+from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target, View
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.heatmap_decoding import ordered_levels
 from lsdc.slice_selector.localizer import Localizer
@@ -20,6 +20,8 @@ from lsdc.slice_selector.training_example import series_geometry
 
 _CANDIDATES = 3
 """The heatmaps of so many best slices are averaged."""
+_FARTHEST_MIDLINE_MM = 12.0
+"""A series is centered on the patient at least so well; a canal found farther from its middle is not believed."""
 _NEAR_CANAL_MM = 16.0
 """Spread of foraminal points around the canal's point of their level."""
 _LEAST_CONFIDENCE = 0.08
@@ -104,8 +106,35 @@ class SagittalSearch:
         self.slices = CandidateSlices(descriptors, offset, fraction, np.full(len(offset), np.nan))
         self._maps: dict[int, NDArray[np.float32]] = {}
 
+    def midline(self, canal: LevelLocations | None) -> float:
+        """Find where the patient's midline is in this series.
+
+        Parameters
+        ----------
+        canal : LevelLocations or None
+            The canal's points as another series shows them. Points that this series itself gave say nothing of its
+            midline where it has no slice there, so they are not used.
+
+        Returns
+        -------
+        float
+            mm from the middle of the series towards the patient's left; 0 where nothing better is known.
+        """
+        if canal is None or canal.series == self.index or not self.series.placed:
+            return 0.0
+        plane, finite = self.series.slices[0].plane, np.isfinite(canal.patient).all(axis=1)
+        if not finite.any():
+            return 0.0
+        towards_left = 1.0 if plane.normal[0] > 0 else -1.0
+        offsets = self.slices.offset[0] + towards_left * plane.distance(canal.patient[finite])
+        return float(np.clip(np.median(offsets), -_FARTHEST_MIDLINE_MM, _FARTHEST_MIDLINE_MM))
+
     def find(
-        self, condition: Condition, ranking: SliceRanking, near: NDArray[np.float64] | None
+        self,
+        condition: Condition,
+        ranking: SliceRanking,
+        near: NDArray[np.float64] | None,
+        midline: float = 0.0,
     ) -> LevelLocations:
         """Locate the five levels of a condition.
 
@@ -117,6 +146,8 @@ class SagittalSearch:
             Of the condition's family; chooses the slices.
         near : (5, 3) float or None
             Canal points, mm, in whose neighborhood foramina are sought; rows of NaN are left out.
+        midline : float
+            From `midline`. A foramen is sought only on slices of its own side of it, as long as there are any.
 
         Returns
         -------
@@ -124,7 +155,9 @@ class SagittalSearch:
             By the network; by mean positions where there is no localizer or its heatmaps say nothing.
         """
         scores = ranking.score([Target(condition, level) for level in Level], self.slices)
-        candidates = np.argsort(scores.mean(axis=0))[::-1][:_CANDIDATES]
+        allowed = self._on_side(condition.side, midline)
+        scores = np.where(allowed, scores, -np.inf)
+        candidates = np.argsort(scores.mean(axis=0))[::-1][: min(_CANDIDATES, int(allowed.sum()))]
         maps = self._heatmaps(candidates, condition.family)
         chosen = scores.argmax(axis=1)
         if not len(maps):
@@ -139,6 +172,12 @@ class SagittalSearch:
             return self._mean_positions(condition.family, chosen, near)
         points = self._to_slices(chosen, levels[:, :2])
         return self._located(chosen, points, np.clip(levels[:, 2], 0, 1), "network")
+
+    def _on_side(self, side: Side | None, midline: float) -> NDArray[np.bool_]:
+        """Which slices (n,) lie on the patient's side; all where no side is asked for, or none does."""
+        offset = np.asarray(self.slices.offset)
+        on_side = offset > midline if side is Side.LEFT else offset < midline
+        return on_side if side is not None and on_side.any() else np.ones(len(offset), bool)
 
     def _mean_positions(
         self, family: Family, chosen: NDArray[np.intp], near: NDArray[np.float64] | None

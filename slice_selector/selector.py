@@ -10,6 +10,7 @@ import numpy as np
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, View
+from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, read_manifest, write_manifest
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.axial import AxialSearch, RecessPair
@@ -53,9 +54,13 @@ class SliceSelector:
         -------
         SliceSelector
             Ready to locate.
+
+        Raises
+        ------
+        ArtifactError
+            When the weights are not where the toolkit was installed.
         """
-        files = {kind: _WEIGHTS / f"{kind}.safetensors" for kind in CHANNELS}
-        localizers = {kind: Localizer.load(path, kind) for kind, path in files.items() if path.is_file()}
+        localizers = {kind: Localizer.load(_WEIGHTS / f"{kind}.safetensors", kind) for kind in CHANNELS}
         return cls({family: SliceRanking(family) for family in Family}, localizers)
 
     def locate(self, study: Study) -> list[Location]:
@@ -106,14 +111,14 @@ class SliceSelector:
             near = canal.graded
         elif t1.series.placed:
             near = canal.guide
-        ranking = self.rankings[Family.FORAMINAL]
+        ranking, midline = self.rankings[Family.FORAMINAL], t1.midline(canal.guide)
         return {
-            side: t1.find(condition, ranking, None if near is None else near.patient)
+            side: t1.find(condition, ranking, None if near is None else near.patient, midline)
             for side, condition in _FORAMEN.items()
         }
 
     def _locate_recesses(self, axial: AxialSearch, canal: CanalFindings) -> RecessFindings:
-        """Locate the recesses beside the canal's points, or beside guesses from the axial stack without any."""
+        """Locate the recesses beside the canal's points, or, without these, beside levels guessed from axial slices."""
         levels, trust = None, np.full(N_LEVELS, _UNGUIDED_TRUST)
         has_slices = bool(axial.slices)
         if canal.guide is not None and (axial.placed or not has_slices):
@@ -163,9 +168,12 @@ class SliceSelector:
         """
         folder = Path(folder)
         manifest = read_manifest(folder, _KIND, _SCHEMA, _MADE_BY)
-        localizers = {
-            kind: Localizer.load(folder / f"{kind}.safetensors", kind) for kind in manifest["localizers"]
-        }
+        kinds = manifest.get("localizers")
+        if not isinstance(kinds, list) or not set(map(str, kinds)) <= set(CHANNELS):
+            raise ArtifactError(
+                f"{folder / MANIFEST}: damaged, it names the localizers {kinds!r}; make it again with `{_MADE_BY}`"
+            )
+        localizers = {kind: Localizer.load(folder / f"{kind}.safetensors", kind) for kind in kinds}
         return cls({family: SliceRanking.load(folder, family) for family in Family}, localizers)
 
 

@@ -162,3 +162,8 @@ def test_images_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (DOCS / "images").iterdir()}
     assert sizes
     assert max(sizes.values()) < 300_000, sizes
+
+
+def test_inclusion_marks_are_whole() -> None:
+    marks = [line for page in pages() for line in page.read_text(encoding="utf-8").splitlines() if "--8" in line]
+    assert marks and all(line.strip().startswith('--8<-- "') for line in marks)

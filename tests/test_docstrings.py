@@ -84,7 +84,7 @@ def violations(module: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", list(modules()))
 def test_public_names_are_documented(module: str) -> None:
     assert violations(module) == []
 

@@ -15,7 +15,7 @@ FACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", list(modules()))
 def test_every_module_can_be_imported(module: str) -> None:
     assert importlib.import_module(module).__doc__
 

@@ -36,6 +36,7 @@ OPTUNA_STUDY = "stack"
 """Name of the Optuna study that holds the trials of a mix."""
 _SURE = 0.8
 """Fraction of bootstrap resamples in which a family's mix must beat the plain mean, or the mean is kept."""
+_RESAMPLES = 500
 _NOTE = """Weights of members and of stackers that learn from them, the shrinkage of the log-linear pools, and a
 temperature, per family of conditions. The objective is the official score (mean of four weighted log losses,
 lower is better) of studies held out inside; each trial's user attributes hold its parts. The first trials are the
@@ -138,15 +139,18 @@ class MixProblem:
         Returns
         -------
         point : mapping of str to float
-            `best`, or the plain mean when `best` wins in less than 80 % of 500 resamples of the studies.
+            `best`, or the plain mean when `best` wins in less than 80 % of 500 resamples of the studies. They are the
+            studies on which it was chosen: the nested score is what tells whether choosing pays.
         gain : float
             Loss of the plain mean minus that of the point, on the inner folds.
         """
         plain = self.starts()["plain_mean"]
         mean, found = (self._family_losses(family, point) for point in (plain, best))
         n = len(self._grades)
-        counts = study_counts(n, 500)
-        if np.nanmean(found(counts) < mean(counts)) < _SURE:
+        counts = study_counts(n, _RESAMPLES)
+        gains = mean(counts) - found(counts)
+        gains = gains[np.isfinite(gains)]  # a resample without a label of the family says nothing
+        if not len(gains) or np.mean(gains > 0) < _SURE:
             return plain, 0.0
         once = np.ones((1, n))
         return best, float((mean(once) - found(once))[0])
@@ -198,7 +202,7 @@ class MixProblem:
 
     def _mix_all(self, point: Point, report_step: ReportStep | None = None) -> Probabilities:
         """Predict all studies, each inner fold without its studies."""
-        out = np.empty(self._predictions.cubes.shape[1:])
+        out = np.full(self._predictions.cubes.shape[1:], np.nan)
         folds = self._inner.folds
         for fold in range(len(self._inner.inside)):
             mask = folds == fold

@@ -10,7 +10,7 @@ import pytest
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import TARGETS, View
+from lsdc.cohort.vocabulary import TARGETS, Family, Side, View
 from lsdc.features.projections import find_projections
 from lsdc.slice_selector.fitting import ALL, folder_of
 from lsdc.slice_selector.selector import SliceSelector
@@ -176,3 +176,17 @@ def test_an_empty_study_and_one_slice(whole: Study, selector: SliceSelector) -> 
 def test_the_bundled_selector_needs_no_fit(whole: Study) -> None:
     locations = SliceSelector.bundled().locate(whole)
     assert len(locations) == 25
+
+
+@pytest.mark.parametrize("slices", [2, 4, 7])
+def test_a_foramen_is_on_its_own_side(slices: int) -> None:
+    rng = np.random.default_rng(slices)
+    images = [rng.integers(0, 255, (96, 96)).astype(np.uint8) for _ in range(slices)]
+    study = Study.from_images(images, View.SAGITTAL_T1, spacing=(3.0, 3.0), slice_distance=9.0)
+    positions = [item.plane.origin[0] for item in study.series[0].slices]
+    middle = (min(positions) + max(positions)) / 2
+    for location in SliceSelector.bundled().locate(study):
+        if location.target.condition.family is Family.FORAMINAL:
+            assert location.series == 0
+            left_of_middle = location.patient[0] > middle
+            assert left_of_middle == (location.target.condition.side is Side.LEFT)
