@@ -15,7 +15,7 @@ from lsdc.metrics.graded import GradedPredictions, match_labels
 from lsdc.metrics.prediction_tables import read_predictions, read_truth
 from lsdc.metrics.target_groups import ALL
 from lsdc.runtime import TableError
-from lsdc.runtime.artifact import MANIFEST
+from lsdc.runtime.artifact import MANIFEST, check_output_file
 from lsdc.runtime.console import say, table
 from lsdc.runtime.paths import PathLike
 
@@ -78,6 +78,8 @@ def evaluate(
     >>> evaluation.pooled().loc["other", "auc_severe"]  # doctest: +SKIP
     0.912
     """
+    if out is not None:
+        out = check_output_file(out)
     paths = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
     truth = read_truth(Path(labels))
     graded = [one for path in paths for one in _graded(Path(path), truth)]

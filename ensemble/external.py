@@ -14,7 +14,7 @@ from lsdc.ensemble.stackers.fixed import PlainMean
 from lsdc.ensemble.tuning.search import check_trials
 from lsdc.metrics.prediction_tables import write_submission
 from lsdc.runtime import TableError
-from lsdc.runtime.artifact import claim, write_manifest
+from lsdc.runtime.artifact import check_output_file, claim, write_manifest
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 
@@ -207,7 +207,7 @@ def apply_blend(model: PathLike, members: PathLike, out: PathLike) -> Applied:
     TableError
         When a table is malformed, or of a member that the blend does not know.
     """
-    members, out = Path(members), Path(out)
+    members, out = Path(members), check_output_file(out)
     opened = BlendModel.open(model)
     predictions = read_members(members)
     unknown = [name for name in predictions.members if name not in opened.members]

@@ -19,6 +19,7 @@ from lsdc.metrics.prediction_tables import COLUMNS, write_submission
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
 from lsdc.runtime import ArtifactError, TableError
+from lsdc.runtime.artifact import check_output_file
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 
@@ -90,7 +91,7 @@ def predict(
     TableError
         When the sample submission is malformed or asks for none of the store's studies.
     """
-    out = Path(out)
+    out = check_output_file(out)
     opened, features = Model.open(model), FeatureStore.open(Path(store))
     opened.check_store(features)
     mask = wanted_rows(features)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from lsdc.runtime.commands import DONE, EXIT_CODES, USERS_MISTAKE, run_command, suggestion, summary
+from lsdc.runtime.commands import EXIT_CODES, USERS_MISTAKE, print_page, run_command, suggestion, summary
 
 GROUPS = ("features", "ensemble", "phantom", "pretrain")
 """Modules of `lsdc.commands`; each has `COMMANDS` and `DESCRIPTION`, and is a program `lsdc-GROUP` of its own."""
@@ -52,13 +52,13 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     if words[:1] == ["--version"]:
-        print(f"lsdc {version('lsdc-toolkit')}")
-        return DONE
+        return print_page(f"lsdc {version('lsdc-toolkit')}", "lsdc")
     if not words or words[0] in ("-h", "--help"):
-        print(overview(), file=sys.stdout if words else sys.stderr)
-        return DONE if words else USERS_MISTAKE
+        return print_page(overview(), "lsdc", asked=bool(words))
     if words[0] not in GROUPS:
-        print(f"lsdc: unknown group {words[0]!r}{suggestion(words[0], GROUPS)}", file=sys.stderr)
+        groups = [name for name in GROUPS if words[0] in import_module(f"lsdc.commands.{name}").COMMANDS]
+        likely = f"; did you mean `lsdc {groups[0]} {words[0]}`?" if groups else suggestion(words[0], GROUPS)
+        print(f"lsdc: unknown group {words[0]!r}{likely}", file=sys.stderr)
         return USERS_MISTAKE
     group = import_module(f"lsdc.commands.{words[0]}")
     return run_command(group.COMMANDS, f"lsdc {words[0]}", group.DESCRIPTION, words[1:])

@@ -117,8 +117,8 @@ def resolve_members(members: Sequence[MemberLike]) -> dict[str, Factory]:
     >>> list(resolve_members(["mlp", "lsdc.models.heads.members:XGBoost"]))
     ['mlp', 'xgboost']
     """
-    if isinstance(members, str):
-        raise ConfigError(f"members must be a list of names, not the text {members!r}")
+    if not isinstance(members, list | tuple):
+        raise ConfigError(f"members must be a list, not {members!r}; put it into [ ]")
     factories: dict[str, Factory] = {}
     for item in members:
         name, factory = _factory(item)
@@ -179,7 +179,9 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
     >>> member_from_origin("mlp", "lsdc.models.heads.members:Mlp").name
     'mlp'
     """
-    if name in MEMBERS and (origin is None or origin.startswith("lsdc.")):
+    if name in MEMBERS and (
+        origin is None or origin.startswith("lsdc.") or origin == origin_of(MEMBERS[name])
+    ):
         return MEMBERS[name]  # wherever in lsdc it was defined when the model was fitted
     try:
         return member_class(name) if origin is None else import_member(origin)
@@ -191,7 +193,7 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
             ) from error
         raise ArtifactError(
             f"member {name!r} comes from {origin!r}, which cannot be imported here; "
-            f"install the package that has it ({error})"
+            f"install the package that has it, or put its folder on PYTHONPATH ({error})"
         ) from error
 
 
@@ -207,10 +209,15 @@ def _factory(item: Any) -> tuple[str, Factory]:
             f"members: {item!r} is neither a name, nor module:Class, nor a member's class; "
             "wrap a scikit-learn estimator in SklearnMember"
         )
+    if issubclass(kind, SklearnMember) and kind.name == SklearnMember.name:
+        raise ConfigError(
+            f"members: {origin_of(kind)!r} needs a class attribute `name`, by which models know it"
+        )
     try:
         inspect.signature(kind).bind(0, Options())
     except TypeError as error:
         raise ConfigError(
-            f"members: {origin_of(kind)!r} cannot be made from a seed and options ({error})"
+            f"members: {origin_of(kind)!r} cannot be made from a seed and options ({error}); "
+            "its __init__ must take (self, seed=0, options=None)"
         ) from error
     return kind.name, kind

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from lsdc.runtime.errors import ArtifactError
+from lsdc.runtime.errors import ArtifactError, LsdcError
 from lsdc.runtime.paths import PathLike
 
 MANIFEST = "manifest.json"
@@ -38,7 +38,13 @@ def atomic(path: Path) -> Iterator[Path]:
     ------
     Path
         Where to write, in the same folder. After an error it is removed.
+
+    Raises
+    ------
+    LsdcError
+        When there is something at `path` that is neither a file nor a folder; see `check_output`.
     """
+    path = check_output(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
@@ -49,6 +55,61 @@ def atomic(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def check_output(path: PathLike) -> Path:
+    """Refuse an output that cannot be replaced by a file or folder; call it before long work.
+
+    Parameters
+    ----------
+    path : path
+        Where something is to be written.
+
+    Returns
+    -------
+    Path
+        The same, or what it points to where it is a link.
+
+    Raises
+    ------
+    LsdcError
+        When it is a device, a pipe or a socket, or lies below something that is not a folder.
+    """
+    found = Path(path)
+    if found.is_symlink():
+        found = Path(os.path.realpath(found))
+    if found.exists() and not (found.is_file() or found.is_dir()):
+        raise LsdcError(f"{path}: is a device or a pipe; give the name of a file")
+    for folder in found.parents:
+        if folder.exists():
+            if not folder.is_dir():
+                raise LsdcError(f"{path}: cannot be written, {folder} is a file and not a folder")
+            break
+    return found
+
+
+def check_output_file(path: PathLike) -> Path:
+    """Refuse an output that cannot be replaced by a file; call it before long work.
+
+    Parameters
+    ----------
+    path : path
+        Where a file is to be written.
+
+    Returns
+    -------
+    Path
+        As `check_output` gives it.
+
+    Raises
+    ------
+    LsdcError
+        As `check_output`, and when it is a folder.
+    """
+    found = check_output(path)
+    if found.is_dir():
+        raise LsdcError(f"{path}: is a folder; give the name of a file")
+    return found
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -241,6 +302,10 @@ class Artifact:
 
     def check_content(self) -> None:
         """Refuse a directory whose files contradict its manifest; subclasses say when, this one never does."""
+
+    def __fspath__(self) -> str:
+        """Stand for the directory where a path is asked for."""
+        return str(self.path)
 
     def __repr__(self) -> str:
         """Name the class and the directory."""

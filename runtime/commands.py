@@ -8,6 +8,7 @@ import errno
 import inspect
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lsdc.runtime.console import configure_logging
+from lsdc.runtime.console import configure_logging, logger
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.plain import plain
 
@@ -99,11 +100,9 @@ def run_command(
     """
     words = list(sys.argv[1:] if args is None else args)
     if "--version" in words[:2]:
-        print(f"{program} {version('lsdc-toolkit')}")
-        return DONE
+        return print_page(f"{program} {version('lsdc-toolkit')}", program)
     if not words or words[0] in ("-h", "--help"):
-        print(overview(commands, program, description), file=sys.stdout if words else sys.stderr)
-        return DONE if words else USERS_MISTAKE
+        return print_page(overview(commands, program, description), program, asked=bool(words))
     if words[0] not in commands:
         return _failed(program, f"unknown command {words[0]!r}{suggestion(words[0], commands)}", words)
     return run_program(commands[words[0]], f"{program} {words[0]}", words[1:])
@@ -140,6 +139,8 @@ def run_program(command: type, program: str, args: Sequence[str] | None = None) 
                 print(json.dumps(plain(result)), flush=True)
             return DONE
     except LsdcError as error:
+        if logger.isEnabledFor(logging.DEBUG):
+            traceback.print_exc()
         return _failed(program, str(error), words, type(error).__name__)
     except (KeyboardInterrupt, _Terminated) as error:
         stopped = INTERRUPTED if isinstance(error, KeyboardInterrupt) else TERMINATED
@@ -155,6 +156,33 @@ def run_program(command: type, program: str, args: Sequence[str] | None = None) 
         traceback.print_exc()
         text = f"an error of lsdc ({type(error).__name__}: {error}); please report it with the lines above"
         return _failed(program, text, words, type(error).__name__, OUR_ERROR)
+
+
+def print_page(text: str, program: str, asked: bool = True) -> int:
+    """Print a help page or a version.
+
+    Parameters
+    ----------
+    text : str
+        The page.
+    program : str
+        For the error where it cannot be printed.
+    asked : bool
+        Whether the user asked for it; a page that stands for missing arguments goes to stderr.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        print(text, file=sys.stdout if asked else sys.stderr, flush=True)
+    except BrokenPipeError:
+        _give_up_stdout()
+    except OSError as error:
+        _give_up_stdout()
+        return _failed(program, _words_of(error), (), type(error).__name__, _code_of(error))
+    return DONE if asked else USERS_MISTAKE
 
 
 def overview(commands: Mapping[str, type], program: str, description: str) -> str:
@@ -253,6 +281,7 @@ def _words_of(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     place = f"{error.filename}: " if error.filename else ""
     if error.errno in _FULL:
+        place = place or "output "
         return f"{place}cannot be written ({reason}); make room or choose another output, then run the same command"
     return f"{place}{reason}"
 

@@ -74,10 +74,9 @@ def configure_logging(level: str = "info", file: Path | None = None) -> None:
     logger.propagate = False
 
 
-def _shown() -> bool:
-    """Whether progress and tables are wanted: always, unless a command was told to be quieter."""
-    ours = [handler for handler in logger.handlers if isinstance(handler, _Stderr)]
-    return not ours or ours[0].level <= logging.INFO
+def _quiet() -> bool:
+    """Whether a command was told to be quiet."""
+    return any(isinstance(handler, _Stderr) and handler.level > logging.INFO for handler in logger.handlers)
 
 
 def say(text: str) -> None:
@@ -127,7 +126,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     if total is None and isinstance(items, Sized):
         total = len(items)
     console = _console()
-    if console.is_terminal and _shown():
+    if console.is_terminal and not _quiet():
         yield from _with_bar(items, description, total, console)
     else:
         yield from _with_lines(items, description, total)
@@ -188,7 +187,9 @@ def _duration(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table for people on stderr.
+    """Print a table for people on stderr, in a command or where a program wants the messages of `lsdc`.
+
+    A program that uses the toolkit as a library sees none, unless it sets the logger `lsdc` to the level `INFO`.
 
     Parameters
     ----------
@@ -199,7 +200,7 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
     rows : iterable of sequence
         Cells; floats get four decimals. Brackets are printed as they are.
     """
-    if not _shown():
+    if _quiet() or not logger.isEnabledFor(logging.INFO):
         return
     from rich.markup import escape
     from rich.table import Table

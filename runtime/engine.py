@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from lsdc.runtime.console import track
-from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.errors import ConfigError, LsdcError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,9 +71,13 @@ def fan_out(
 
     Raises
     ------
+    ConfigError
+        When `workers` is below 1.
     LsdcError
         When a worker process was killed.
     """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be at least 1, not {workers}")
     workers = min(workers or default_workers(), len(items))
     if workers <= 1:
         for item in track(items, description):

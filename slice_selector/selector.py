@@ -118,7 +118,7 @@ class SliceSelector:
         }
 
     def _locate_recesses(self, axial: AxialSearch, canal: CanalFindings) -> RecessFindings:
-        """Locate the recesses beside the canal's points, or, without these, beside levels guessed from axial slices."""
+        """Locate the recesses beside the canal's points, or, without these, beside guesses from axial slices."""
         levels, trust = None, np.full(N_LEVELS, _UNGUIDED_TRUST)
         has_slices = bool(axial.slices)
         if canal.guide is not None and (axial.placed or not has_slices):

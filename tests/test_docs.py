@@ -165,5 +165,7 @@ def test_images_are_small() -> None:
 
 
 def test_inclusion_marks_are_whole() -> None:
-    marks = [line for page in pages() for line in page.read_text(encoding="utf-8").splitlines() if "--8" in line]
+    marks = [
+        line for page in pages() for line in page.read_text(encoding="utf-8").splitlines() if "--8" in line
+    ]
     assert marks and all(line.strip().startswith('--8<-- "') for line in marks)

@@ -13,7 +13,7 @@ from lsdc.models.heads.sklearn_head import SklearnHead
 from lsdc.models.member import check_member_name
 from lsdc.models.options import Options
 from lsdc.models.saved_member import checked_file, damage_reported, read_member
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.estimators import SKLEARN_TYPES, load_estimator, save_estimator
 
 _TEMPLATE = "unfitted.estimator.skops"
@@ -32,8 +32,9 @@ class SklearnMember(HeadMember):
     estimator : classifier
         Anything with scikit-learn's `fit`, `predict_proba` and `get_params`, pipelines included. It is cloned, and
         never fitted itself; each `random_state` that is None becomes the member's seed.
-    name : str
-        The member's name in models and tables.
+    name : str, optional
+        The member's name in models and tables; by default the class's own `name`, or in `SklearnMember` itself that of
+        the estimator's class in lower case.
     seed : int
         Decides everything random; 0 by default. `fit` of an ensemble sets it.
     options : Options, optional
@@ -53,7 +54,11 @@ class SklearnMember(HeadMember):
     A classifier of another package; the class stands in a module that can be imported:
 
     >>> class BoostedMember(SklearnMember):
+    ...     name = "boosted"
     ...     trusted = ("xgboost.sklearn.XGBClassifier", "xgboost.core.Booster")
+    ...     def __init__(self, seed=0, options=None):
+    ...         from xgboost import XGBClassifier
+    ...         super().__init__(XGBClassifier(max_depth=3), seed=seed, options=options)
     """
 
     name = "sklearn"
@@ -62,8 +67,13 @@ class SklearnMember(HeadMember):
     trusted: ClassVar[tuple[str, ...]] = ()
     """Types beyond scikit-learn's that a saved member may hold, as `module.Class`."""
 
-    def __init__(self, estimator: Any, *, name: str, seed: int = 0, options: Options | None = None) -> None:
+    def __init__(
+        self, estimator: Any, *, name: str | None = None, seed: int = 0, options: Options | None = None
+    ) -> None:
         super().__init__(seed, options)
+        if name is None:
+            named = type(self).name != SklearnMember.name
+            name = type(self).name if named else type(estimator).__name__.lower()
         missing = [part for part in ("fit", "predict_proba", "get_params") if not hasattr(estimator, part)]
         if missing or isinstance(estimator, type):
             what = f"lacks {', '.join(missing)}" if missing else "is a class; make an object of it"
@@ -158,6 +168,8 @@ class SklearnMember(HeadMember):
             names it.
         """
         manifest = read_member(folder)
+        if cls.name not in (SklearnMember.name, manifest.get("member")):
+            raise ArtifactError(f"{folder}: holds the member {manifest.get('member')!r}, not {cls.name!r}")
         with damage_reported(folder):
             return cls._load(folder, manifest)
 

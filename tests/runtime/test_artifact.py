@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from lsdc.runtime import ArtifactError
+from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.runtime.artifact import (
     atomic,
+    check_output_file,
     claim,
     file_hash,
     read_json,
@@ -106,3 +108,23 @@ def test_hashes_tell_files_apart(tmp_path: Path) -> None:
     write_json(tmp_path / "a", 1)
     write_json(tmp_path / "b", 2)
     assert file_hash(tmp_path / "a") != file_hash(tmp_path / "b")
+
+
+def test_devices_pipes_and_files_in_the_way_are_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(LsdcError, match="pipe: is a device or a pipe; give the name of a file"):
+        write_json(pipe, 1)
+    assert pipe.is_fifo()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LsdcError, match=r"cannot be written, .*file is a file and not a folder"):
+        write_json(tmp_path / "file" / "x.json", 1)
+    with pytest.raises(LsdcError, match="is a folder; give the name of a file"):
+        check_output_file(tmp_path)
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.json", tmp_path / "target.json"
+    link.symlink_to(target)
+    write_json(link, {"a": 1})
+    assert link.is_symlink() and read_json(target) == {"a": 1}
