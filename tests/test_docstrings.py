@@ -55,13 +55,20 @@ def public_objects(module: str) -> Iterator[tuple[str, Any]]:
 
 
 def flags_documented(item: Any) -> bool:
-    """Whether every field of a dataclass is followed by a string: the way of flags, which `--help` shows."""
+    """Whether every field of a dataclass is followed by a string: the way of flags, which `--help` shows.
+
+    A field that holds a group of flags is documented by the group's class.
+    """
     if not dataclasses.is_dataclass(item):
         return False
     source: Any = item
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(source))).body
     assert isinstance(body, ast.ClassDef)
-    fields = [k for k, node in enumerate(body.body) if isinstance(node, ast.AnnAssign)]
+    fields = [
+        k
+        for k, node in enumerate(body.body)
+        if isinstance(node, ast.AnnAssign) and not isinstance(node.value, ast.Call)
+    ]
     following = [body.body[k + 1] if k + 1 < len(body.body) else None for k in fields]
     return bool(fields) and all(
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in following
