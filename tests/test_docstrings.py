@@ -70,9 +70,7 @@ def flags_documented(item: Any) -> bool:
         if isinstance(node, ast.AnnAssign) and not isinstance(node.value, ast.Call)
     ]
     following = [body.body[k + 1] if k + 1 < len(body.body) else None for k in fields]
-    return bool(fields) and all(
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in following
-    )
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in following)
 
 
 def violations(module: str) -> list[str]:
