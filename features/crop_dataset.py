@@ -56,6 +56,10 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         self.scaled, self.transform = scaled, transform
         self._crops: np.memmap | None = None
 
+    def __repr__(self) -> str:
+        """Say how many crops there are."""
+        return f"{type(self).__name__}({len(self)} targets)"
+
     def __len__(self) -> int:
         """Count the items."""
         return len(self.rows)

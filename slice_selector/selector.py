@@ -46,6 +46,11 @@ class SliceSelector:
     def __init__(self, rankings: dict[Family, SliceRanking], localizers: dict[str, Localizer]) -> None:
         self.rankings, self.localizers = rankings, localizers
 
+    def __repr__(self) -> str:
+        """Say which families have a fitted ranker, and which kinds of images a localizer."""
+        fitted = [family.value for family, ranking in self.rankings.items() if ranking.ranker is not None]
+        return f"{type(self).__name__}(rankers={fitted}, localizers={sorted(self.localizers)})"
+
     @classmethod
     def bundled(cls) -> Self:
         """Load the selector that comes with the toolkit: localizers trained on simulated patients, no fitted ranker.
