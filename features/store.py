@@ -218,7 +218,7 @@ class FeatureStore(Artifact):
         ConfigError
             When the condition is unknown, or no row is left.
         """
-        index = Selection(condition, split, labeled).rows_of(self)
+        index = Selection(condition, split, labeled).rows_of(self.rows, self.path)
         chosen = self.rows.iloc[index]
         X = np.hstack([self.embedding[index], chosen[self.numeric_names].to_numpy(np.float32)])
         return TrainingTable(X, chosen["grade"].to_numpy(np.int64), chosen["study_id"].to_numpy(object))
@@ -266,7 +266,7 @@ class FeatureStore(Artifact):
         """
         from lsdc.features.crop_dataset import CropDataset, views_of
 
-        index = Selection(condition, split, labeled).rows_of(self)
+        index = Selection(condition, split, labeled).rows_of(self.rows, self.path)
         chosen = self.rows.iloc[index]
         return CropDataset(
             self.path / "crops.npy",

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Condition, Family, Grade, Level, Side
 from lsdc.runtime.errors import ConfigError
-
-if TYPE_CHECKING:
-    from lsdc.features.store import FeatureStore
 
 _MINUS_ONE_IS_MISSING = {
     "fold": pd.Int16Dtype(),
@@ -74,25 +71,26 @@ class Selection:
         if self.condition is not None and self.condition not in known:
             raise ConfigError(f"condition: {self.condition!r} is unknown; expected one of {', '.join(known)}")
 
-    def rows_of(self, store: FeatureStore) -> NDArray[np.int64]:
+    def rows_of(self, rows: pd.DataFrame, store: Path) -> NDArray[np.int64]:
         """Find the rows of a store.
 
         Parameters
         ----------
-        store : FeatureStore
-            The store.
+        rows : DataFrame
+            All rows of the store.
+        store : Path
+            Where it is, for the error.
 
         Returns
         -------
         (m,) int64
-            Positions in `store.rows`, ascending.
+            Positions in `rows`, ascending.
 
         Raises
         ------
         ConfigError
             When there is no such row.
         """
-        rows = store.rows
         mask = np.ones(len(rows), bool)
         if self.condition is not None:
             wanted = [item.value for item in Condition if self.condition in (item, item.family)]
@@ -103,7 +101,7 @@ class Selection:
             mask &= (rows["grade"] >= 0).to_numpy(bool)
         if not mask.any():
             raise ConfigError(
-                f"{store.path}: no row has split {self.split!r}, condition {self.condition!r}"
+                f"{store}: no row has split {self.split!r}, condition {self.condition!r}"
                 f"{' and a grade' if self.labeled else ''}; its splits are {', '.join(sorted(set(rows['split'])))}"
             )
         return np.flatnonzero(mask)
