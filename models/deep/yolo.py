@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +33,9 @@ def yolo_model() -> Any:
     # When imported, it would ask the internet whether it can be reached.
     os.environ.setdefault("YOLO_OFFLINE", "true")
     try:
-        from ultralytics.nn.tasks import DetectionModel
+        # It also changes how NumPy prints arrays in the whole program, which is not its business.
+        with np.printoptions():
+            from ultralytics.nn.tasks import DetectionModel
     except ImportError:
         raise ConfigError(
             "the detector yolo needs ultralytics, which is licensed under the AGPL; install it with "
