@@ -155,15 +155,17 @@ class SagittalSearch:
             By the network; by mean positions where there is no localizer or its heatmaps say nothing.
         """
         scores = ranking.score([Target(condition, level) for level in Level], self.slices)
+        candidates = np.argsort(scores.mean(axis=0))[::-1][:_CANDIDATES]
+        maps = self._heatmaps(candidates, condition.family)
+        # Slices of both sides tell where in the plane the levels are, but only one side's show the target.
         allowed = self._on_side(condition.side, midline)
         scores = np.where(allowed, scores, -np.inf)
-        candidates = np.argsort(scores.mean(axis=0))[::-1][: min(_CANDIDATES, int(allowed.sum()))]
-        maps = self._heatmaps(candidates, condition.family)
         chosen = scores.argmax(axis=1)
         if not len(maps):
             return self._mean_positions(condition.family, chosen, near)
         if ranking.ranker is None:
-            chosen = candidates[maps.sum(axis=(2, 3)).argmax(axis=0)]
+            own = np.argsort(scores.mean(axis=0))[::-1][: min(_CANDIDATES, int(allowed.sum()))]
+            chosen = own[self._heatmaps(own, condition.family).sum(axis=(2, 3)).argmax(axis=0)]
         together = maps.mean(axis=0)
         if near is not None:
             together = together * self._neighborhood(near, int(candidates[0]))
