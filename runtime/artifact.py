@@ -120,7 +120,7 @@ def write_json(path: Path, value: Any) -> None:
     path : Path
         The file.
     value : object
-        What JSON holds, or dataclasses and NumPy values, which become it (see `lsdc.runtime.plain.plain`).
+        What JSON holds; `lsdc.runtime.plain.plain` makes that of other values.
     """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")

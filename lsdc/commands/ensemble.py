@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -355,21 +355,8 @@ COMMANDS: dict[str, type] = {
     "dashboard": Dashboard,
 }
 
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-ensemble`.
-
-    Parameters
-    ----------
-    args : sequence of str, optional
-        Arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit code; see `lsdc.runtime.commands.run_command`.
-    """
-    return run_command(COMMANDS, "lsdc-ensemble", DESCRIPTION, args)
+main = partial(run_command, COMMANDS, "lsdc-ensemble", DESCRIPTION)
+"""Run `lsdc-ensemble` with arguments, by default those of the process, and return the exit code."""
 
 
 if __name__ == "__main__":

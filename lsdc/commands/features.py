@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,21 +91,8 @@ class Preview:
 
 COMMANDS: dict[str, type] = {"extract": Extract, "preview": Preview}
 
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-features`.
-
-    Parameters
-    ----------
-    args : sequence of str, optional
-        Arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit code; see `lsdc.runtime.commands.run_command`.
-    """
-    return run_command(COMMANDS, "lsdc-features", DESCRIPTION, args)
+main = partial(run_command, COMMANDS, "lsdc-features", DESCRIPTION)
+"""Run `lsdc-features` with arguments, by default those of the process, and return the exit code."""
 
 
 if __name__ == "__main__":

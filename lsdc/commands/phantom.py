@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,21 +61,8 @@ class Make:
 
 COMMANDS: dict[str, type] = {"make": Make}
 
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-phantom`.
-
-    Parameters
-    ----------
-    args : sequence of str, optional
-        Arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit code; see `lsdc.runtime.commands.run_command`.
-    """
-    return run_command(COMMANDS, "lsdc-phantom", DESCRIPTION, args)
+main = partial(run_command, COMMANDS, "lsdc-phantom", DESCRIPTION)
+"""Run `lsdc-phantom` with arguments, by default those of the process, and return the exit code."""
 
 
 if __name__ == "__main__":

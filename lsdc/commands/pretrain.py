@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,21 +83,8 @@ class Localizer:
 
 COMMANDS: dict[str, type] = {"encoder": Encoder, "localizer": Localizer}
 
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Run `lsdc-pretrain`.
-
-    Parameters
-    ----------
-    args : sequence of str, optional
-        Arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit code; see `lsdc.runtime.commands.run_command`.
-    """
-    return run_command(COMMANDS, "lsdc-pretrain", DESCRIPTION, args)
+main = partial(run_command, COMMANDS, "lsdc-pretrain", DESCRIPTION)
+"""Run `lsdc-pretrain` with arguments, by default those of the process, and return the exit code."""
 
 
 if __name__ == "__main__":
