@@ -9,6 +9,7 @@ scored on the same rows.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import foraminal_sheets
 import numpy as np
 import pandas as pd
+from foraminal_grades import FORAMINA, blended, grades_summary, paired_difference, prior, probe
 from numpy.typing import NDArray
 
 from lsdc.cohort.cropping import Cutter
@@ -26,24 +29,27 @@ from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.folds import read_folds
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import GRADES, Condition, Family, Level, Side, View
+from lsdc.cohort.vocabulary import Condition, Family, Level, Side, View
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.model import Model
 from lsdc.features.extraction import extract
-from lsdc.features.store import FeatureStore
+from lsdc.features.store import VIEWS, FeatureStore
 from lsdc.features.store_settings import Settings
 from lsdc.metrics.bootstrap import Interval, bootstrap_interval
-from lsdc.metrics.measures import agreement
-from lsdc.metrics.official import CONDITIONS_OF, study_losses
-from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, table_of, to_cube
+from lsdc.metrics.prediction_tables import read_predictions
+from lsdc.models.options import Effort, Options
+from lsdc.runtime.artifact import MANIFEST, file_hash, read_json, write_json
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table
 from lsdc.runtime.engine import fan_out
 from lsdc.slice_selector.selector import SliceSelector
 
-FORAMINA = [condition for condition in Condition if condition.family is Family.FORAMINAL]
-PATCH_MM, PATCH_PX, COMPONENTS = 33.0, 28, 80
-"""Side of the raw patches of the pixel probe, in the patient and in the image, and how many components it keeps."""
+CURVE = (50, 100, 200, 400)
+"""Numbers of studies of the learning curve."""
+EXACT_MM = 2.0
+"""Slices are farther apart than this: a point less far across is on the marked slice."""
+PATCH_MM, PATCH_PX = 33.0, 28
+"""Side of the raw patches of the pixel probe, in the patient and in the image."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,16 @@ class RealForamina:
     """folder for the store and the models; what is finished there is not done again"""
     reference: Path | None = None
     """folder of other people's out-of-fold tables for the same studies"""
-    members: str = "lightgbm,xgboost,mlp"
-    """members to fit, separated by commas"""
+    members: str = "auto"
+    """members to fit, separated by commas; auto is what `fit` takes by itself"""
+    effort: Effort = "standard"
+    """how long deep members train"""
     studies: int | None = None
     """only the first so many studies"""
     curve: bool = False
     """fit on 50, 100, 200 and 400 studies too"""
+    sheets: bool = False
+    """draw the 60 worst points and 60 random ones into WORK/sheets; look at every one"""
     workers: int | None = None
     """processes; one per core by default"""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -86,23 +96,19 @@ class RealForamina:
 
     def run(self) -> dict[str, Any]:
         """Locate, extract, fit, and measure."""
-        cohort = discover(self.data)
+        data = self.data if self.studies is None else part_of(self.data, self.studies, self.work / "cohort")
+        cohort = discover(data)
         assert cohort.coordinates is not None and cohort.labels is not None
         sources = [source for source in cohort.studies if source.study_id in set(cohort.labels.index)]
-        sources = sources[: self.studies]
         by_study = dict(iter(cohort.coordinates.groupby("study_id")))
         tasks = [(source, by_study[source.study_id]) for source in sources if source.study_id in by_study]
         with self._stage("bundled selector"):
             bundled = {name: found for _, (name, found) in fan_out(_locate, tasks, "bundled", self.workers)}
         marks = {mark.study_id: mark for mark, _, _ in bundled.values()}
         with self._stage("extract"):
+            settings = Settings(folds=data / "folds.csv")
             store = FeatureStore.open(
-                extract(
-                    self.data,
-                    self.work / "store",
-                    Settings(folds=self.data / "folds.csv"),
-                    workers=self.workers,
-                ).store
+                extract(data, self.work / "store", settings, workers=self.workers).store
             )
         fitted = located_in(store)
         result: dict[str, Any] = {
@@ -110,32 +116,67 @@ class RealForamina:
             "bundled": points_summary(marks, {name: found for name, (_, found, _) in bundled.items()}),
             "fitted": points_summary(marks, fitted),
         }
-        with self._stage("fit"):
-            fit(store.path, self.work / "model", self.members.split(","))
+        if self.sheets:
+            places = {name: mark.patient for name, mark in marks.items()}
+            foraminal_sheets.draw(sources, places, fitted, self.work / "sheets")
         labels = cohort.labels.loc[sorted(set(store.rows["study_id"]) & set(cohort.labels.index))]
-        patches = {
-            "pixels at annotated points": {name: at for name, (_, _, at) in bundled.items()},
-            "pixels at our points": _patches_of(sources, fitted, self.workers),
-        }
-        folds = dict(zip(labels.index, read_folds(self.data / "folds.csv", labels.index.tolist())))
-        result["foraminal"] = self._grades(labels, folds, patches)
+        folds = dict(zip(labels.index, read_folds(data / "folds.csv", labels.index.tolist())))
+        with self._stage("fit"):
+            tables = self._fitted(store)
+        with self._stage("probes"):
+            seen = {name: at.reshape(10, -1) / np.float32(255) for name, (_, _, at) in bundled.items()}
+            tables["pixels at annotated points"] = probe(labels, folds, seen)
+            seen = _patches_of(sources, fitted, self.workers)
+            tables["pixels at our points"] = probe(labels, folds, seen)
+            tables["embeddings at our points"] = probe(labels, folds, embeddings_in(store))
+        tables["prior"] = prior(labels, folds)
+        if self.reference is not None:
+            with self._stage("beside the reference"):
+                result["beside_reference"] = self._beside(labels, data, tables)
+        result["foraminal"] = {name: grades_summary(labels, one) for name, one in tables.items()}
+        if self.curve:
+            with self._stage("curve"):
+                result["curve"] = self._curve(store, labels)
         result["seconds"] = {name: round(value, 1) for name, value in self.seconds.items()}
         show(result)
         return result
 
-    def _grades(self, labels: pd.DataFrame, folds: dict[str, int], patches: dict[str, Any]) -> dict[str, Any]:
+    def _fitted(self, store: FeatureStore) -> dict[str, pd.DataFrame]:
+        """Nested predictions of the stack, and out-of-fold ones of its members."""
+        members, options = self.members.split(","), Options(effort=self.effort)
+        fit(store.path, self.work / "model", members, options=options)
         model = Model.open(self.work / "model")
-        tables = {"stack": model.nested}
-        tables |= {name: model.out_of_fold.query("member == @name") for name in model.members}
-        for name, found in patches.items():
-            with self._stage(name):
-                tables[name] = pixel_probe(labels, folds, found)
-        if self.reference is not None:
-            tables |= {
-                path.stem: read_predictions(path) for path in sorted(self.reference.glob("sagittal_t1*.csv"))
-            }
-        tables["prior"] = prior(labels, folds)
-        return {name: grades_summary(labels, one) for name, one in tables.items()}
+        tables = {name: model.out_of_fold.query("member == @name") for name in model.members}
+        return {"stack": model.nested} | tables
+
+    def _beside(self, labels: pd.DataFrame, data: Path, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+        """Add the reference's tables and stacks with and without ours; return their paired differences."""
+        assert self.reference is not None
+        theirs = {
+            path.stem: read_predictions(path) for path in sorted(self.reference.glob("sagittal_t1*.csv"))
+        }
+        ours = {name: tables[name] for name in Model.open(self.work / "model").members}
+        files = data / "train.csv", data / "folds.csv"
+        tables |= theirs
+        tables["reference stack"] = blended(*files, theirs, self.work / "blend_reference")
+        tables["reference and ours"] = blended(*files, theirs | ours, self.work / "blend_both")
+        return {
+            "both minus reference": paired_difference(
+                labels, tables["reference and ours"], tables["reference stack"]
+            ),
+            "ours minus reference": paired_difference(labels, tables["stack"], tables["reference stack"]),
+        }
+
+    def _curve(self, store: FeatureStore, labels: pd.DataFrame) -> dict[str, Any]:
+        """Foraminal loss of the stack fitted on the first studies alone, nested among these."""
+        found = {}
+        for n in CURVE:
+            if n < len(labels):
+                out = self.work / f"model_{n}"
+                part = limited(store, set(labels.index[:n]), self.work / f"store_{n}")
+                fit(part, out, self.members.split(","), options=Options(effort=self.effort))
+                found[str(n)] = grades_summary(labels.iloc[:n], Model.open(out).nested)
+        return found
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -206,13 +247,52 @@ def patches_at(study: Study, patient: Located) -> NDArray[np.uint8]:
 
 def _patches_of(
     sources: Sequence[StudySource], found: dict[str, Located], workers: int | None
-) -> dict[str, NDArray[np.uint8]]:
+) -> dict[str, NDArray[np.float32]]:
     tasks = [(source, found[source.study_id]) for source in sources if source.study_id in found]
-    return {task[0].study_id: patches for task, patches in fan_out(_patch_task, tasks, "patches", workers)}
+    patches = fan_out(_patch_task, tasks, "patches", workers)
+    return {task[0].study_id: at.reshape(10, -1) / np.float32(255) for task, at in patches}
 
 
 def _patch_task(task: tuple[StudySource, Located]) -> NDArray[np.uint8]:
     return patches_at(read_study(task[0]), task[1])
+
+
+def part_of(data: Path, studies: int, out: Path) -> Path:
+    """Lay out the first studies of a cohort as a cohort of their own, with links to their pictures."""
+    chosen = pd.read_csv(data / "folds.csv", dtype={"study_id": str})["study_id"].iloc[:studies]
+    (out / "train_images").mkdir(parents=True, exist_ok=True)
+    for study in chosen:
+        link = out / "train_images" / study
+        if not link.is_symlink():
+            link.symlink_to((data / "train_images" / study).resolve())
+    for path in data.glob("*.csv"):
+        rows = pd.read_csv(path, dtype={"study_id": str})
+        rows[rows["study_id"].isin(chosen)].to_csv(out / path.name, index=False)
+    return out
+
+
+def limited(store: FeatureStore, studies: set[str], out: Path) -> Path:
+    """Write a store in which only some studies have labels and folds; its arrays are links to those of the other."""
+    if not out.is_dir():
+        shutil.copytree(store.path, out, ignore=shutil.ignore_patterns("*.npy", "work"), dirs_exist_ok=True)
+        for array in store.path.rglob("*.npy"):
+            (out / array.relative_to(store.path)).symlink_to(array.resolve())
+        rows = pd.read_parquet(out / "rows.parquet")
+        rows.loc[~rows["study_id"].isin(studies), ["grade", "fold"]] = -1
+        rows.to_parquet(out / "rows.parquet", index=False)
+        manifest = read_json(out / MANIFEST) | {"rows_sha256": file_hash(out / "rows.parquet")}
+        write_json(out / MANIFEST, manifest)
+    return out
+
+
+def embeddings_in(store: FeatureStore) -> dict[str, NDArray[np.float32]]:
+    """Embeddings (10, d) of the foramina of each study in the view where they are graded; 0 where not seen."""
+    width = store.embedding.shape[1] // len(VIEWS)
+    first = VIEWS.index(View.SAGITTAL_T1) * width
+    wanted = store.rows["condition"].isin([condition.value for condition in FORAMINA])
+    seen = np.nan_to_num(store.embedding[wanted.to_numpy(), first : first + width])
+    names = store.rows.loc[wanted, "study_id"].iloc[::10]
+    return dict(zip(names, seen.reshape(len(names), 10, width)))
 
 
 def located_in(store: FeatureStore) -> dict[str, Located]:
@@ -245,17 +325,19 @@ def points_summary(marks: dict[str, Marks], found: dict[str, Located]) -> dict[s
     sides = np.nanmean(true[..., 0], axis=2)
     away = np.abs(ours[..., 0] - sides[:, :, None])
     other = np.abs(ours[..., 0] - sides[:, ::-1, None])
-    side_right = away < other
+    # Where readers marked one side alone, nothing tells where the other is.
+    both = marked & np.isfinite(sides).all(axis=1)[:, None, None]
     hits = {
-        "within_8mm": mm <= 8,
-        "within_5mm": mm <= 5,
-        "level_right": level_right,
-        "side_right": side_right,
+        "within_8mm": (mm <= 8, marked),
+        "within_5mm": (mm <= 5, marked),
+        "level_right": (level_right, marked),
+        "side_right": (away < other, both),
+        "exact_slice": (np.abs(ours - true)[..., 0] < EXACT_MM, marked),
     }
     summary: dict[str, Any] = {"points": int(marked.sum()), "median_mm": float(np.nanmedian(mm))}
     summary["located"] = float(np.isfinite(mm[marked]).mean())
-    for name, hit in hits.items():
-        interval = _fraction(hit & marked, marked)
+    for name, (hit, among) in hits.items():
+        interval = _fraction(hit & among, among)
         summary[name] = interval.value
         summary[f"{name}_interval"] = [interval.low, interval.high]
     bias = np.nanmean(np.where(marked[..., None], ours - true, np.nan), axis=(0, 1))
@@ -268,89 +350,18 @@ def _fraction(hit: NDArray[np.bool_], marked: NDArray[np.bool_]) -> Interval:
     return bootstrap_interval(lambda counts: (counts @ hits) / (counts @ n), len(n), seed=0)
 
 
-def grades_summary(labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, Any]:
-    """Foraminal loss, AUC and kappa of a table on the labeled studies that it has."""
-    ids = np.array(row_ids(labels.index)).reshape(len(labels), -1)
-    there = np.asarray(np.isin(ids, predictions["row_id"]).any(axis=1))
-    part = labels.loc[labels.index[there]]
-    cube = to_cube(predictions, part.index.tolist())
-    grades = grades_of(part)
-    others = [k for k in range(5) if k not in CONDITIONS_OF[Family.FORAMINAL]]
-    grades = grades.copy()
-    grades[:, others] = -1
-    grades[~np.isfinite(cube).all(axis=-1)] = -1
-    cube = np.where(np.isfinite(cube), cube, 1 / 3)
-    losses = study_losses(grades, cube)
-    column = list(Family).index(Family.FORAMINAL)
-    interval = bootstrap_interval(lambda counts: losses.parts(counts)[:, column], len(grades), seed=0)
-    labeled = grades >= 0
-    found = agreement(grades[labeled].astype(int), cube[labeled])
-    moderate = _auc(grades[labeled] >= 1, cube[labeled][:, 1:].sum(axis=1))
-    by_level = [
-        float(study_losses(np.where(np.arange(5) == k, grades, np.int8(-1)), cube).parts()[column])
-        for k in range(5)
-    ]
-    return {
-        "loss": interval.value,
-        "interval": [interval.low, interval.high],
-        "auc_severe": found["auc_severe"],
-        "auc_moderate": moderate,
-        "kappa": found["kappa"],
-        "by_level": by_level,
-        "rows": int(labeled.sum()),
-    }
-
-
-def _auc(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(truth, score))
-
-
-def prior(labels: pd.DataFrame, folds: dict[str, int]) -> pd.DataFrame:
-    """The weighted prior, counted without each fold."""
-    from lsdc.ensemble.nested_scoring import cross_fit_stacker
-    from lsdc.ensemble.predictions import Predictions
-    from lsdc.ensemble.stackers.prior import WeightedPrior
-    from lsdc.ensemble.stacking_data import StackingData
-
-    grades = grades_of(labels)
-    given = Predictions(("none",), tuple(labels.index), np.full((1, *grades.shape, len(GRADES)), np.nan))
-    of = np.array([folds[name] for name in labels.index])
-    cube = cross_fit_stacker(WeightedPrior, StackingData(given, grades, of))
-    return table_of(row_ids(labels.index), cube.reshape(-1, len(GRADES)))
-
-
-def pixel_probe(
-    labels: pd.DataFrame, folds: dict[str, int], patches: dict[str, NDArray[np.uint8]]
-) -> pd.DataFrame:
-    """Logistic regression on principal components of raw patches and the level, without each fold."""
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    names = [name for name in labels.index if name in patches]
-    grades = grades_of(labels.loc[names])[:, [list(Condition).index(condition) for condition in FORAMINA]]
-    pixels = np.array([patches[name] for name in names]).reshape(-1, PATCH_PX * PATCH_PX) / 255.0
-    level = np.tile(np.eye(5), (len(names) * 2, 1))
-    truth, fold = grades.ravel(), np.repeat([folds[name] for name in names], 10)
-    usable = pixels.any(axis=1)
-    out = np.full((len(truth), 3), np.nan)
-    for k in np.unique(fold):
-        train, test = usable & (fold != k) & (truth >= 0), usable & (fold == k)
-        components = PCA(COMPONENTS, random_state=0).fit(pixels[train])
-        X = np.hstack([components.transform(pixels), level])
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.02, max_iter=1000))
-        probe.fit(X[train], truth[train], logisticregression__sample_weight=2.0 ** truth[train])
-        out[test] = probe.predict_proba(X[test])
-    ids = [f"{name}_{condition}_{level}" for name in names for condition in FORAMINA for level in Level]
-    return table_of(ids, out)[np.isfinite(out).all(axis=1)]
-
-
 def show(result: dict[str, Any]) -> None:
     """Print the tables for people."""
-    columns = ("points", "located", "within_8mm", "within_5mm", "median_mm", "level_right", "side_right")
+    columns = (
+        "points",
+        "located",
+        "within_8mm",
+        "within_5mm",
+        "median_mm",
+        "level_right",
+        "side_right",
+        "exact_slice",
+    )
     rows = [(name, *(result[name][column] for column in columns)) for name in ("bundled", "fitted")]
     table(f"foramina of {result['studies']} studies", ["selector", *columns], rows)
     names = ("loss", "auc_severe", "auc_moderate", "kappa", "rows")
@@ -363,6 +374,10 @@ def show(result: dict[str, Any]) -> None:
             for name, one in order
         ],
     )
+    for name, one in result.get("beside_reference", {}).items():
+        say("{}: {:+.4f} ({:+.4f} to {:+.4f})".format(name, one["difference"], *one["interval"]))
+    for studies, one in result.get("curve", {}).items():
+        say("{} studies: loss {:.3f} ({:.3f} to {:.3f})".format(studies, one["loss"], *one["interval"]))
     say(f"seconds: {result['seconds']}")
 
 

@@ -3,12 +3,14 @@
     python benchmarks/real_images.py --data ../shared/real-images --out /tmp/real
 
 DATA holds pictures derived from SPIDER (van der Graaf et al. 2024, CC-BY-4.0): disc crops with gradings,
-mid-sagittal slices, and slices with masks. Nothing is fitted to them but the probes, cross-fitted by patient.
+mid-sagittal slices, and slices with masks. Patients that the cards of the weights name as trained on are left out;
+nothing is fitted to the others but the probes, cross-fitted by patient.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,10 +42,13 @@ from yardsticks import (
     read_discs,
 )
 
+from lsdc import slice_selector
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Level, View
 from lsdc.features.reference_encoders import mobilenet_features, pixel_features, texture_features
+from lsdc.features.weights_source import BUNDLED
 from lsdc.metrics.bootstrap import bootstrap_interval
+from lsdc.runtime.artifact import read_json
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table, track
 from lsdc.slice_selector.localizer import Localizer
@@ -76,6 +81,35 @@ class RealImages:
 
     def run(self) -> dict[str, Any]:
         """Measure."""
+        with tempfile.TemporaryDirectory() as temporary:
+            return replace(self, data=self.unseen(Path(temporary))).measure()
+
+    def unseen(self, folder: Path) -> Path:
+        """Link the pictures of those whom neither encoder nor localizer was trained on, by what their cards say."""
+        encoder = BUNDLED if self.encoder == "bundled" else Path(self.encoder)
+        localizer = (
+            Path(slice_selector.__file__).parent / "weights"
+            if self.localizer is None
+            else self.localizer.parent
+        )
+        seen: set[str] = set()
+        for card in (encoder.with_suffix(".json"), localizer / "model_card.json"):
+            if card.is_file():
+                seen |= set(read_json(card).get("pictures", {}).get("patients_trained_on", []))
+        kept = folder / "data"
+        for path in (path for path in self.data.rglob("*") if path.is_file()):
+            if path.suffix == ".csv" or path.stem.split("_")[0] not in seen:
+                link = kept / path.relative_to(self.data)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(path.resolve())
+        others = self.data.parent / "reference-images"
+        if others.is_dir():
+            (folder / others.name).symlink_to(others.resolve())
+        say(f"{len(seen)} patients are left out, on whom the weights were trained")
+        return kept
+
+    def measure(self) -> dict[str, Any]:
+        """Measure on all pictures of the folder."""
         selector = SliceSelector.bundled()
         if self.localizer is not None:
             selector.localizers["sagittal"] = Localizer.load(self.localizer, "sagittal")

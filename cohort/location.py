@@ -30,6 +30,9 @@ class Location:
         `network`, `geometry` (projected from another view), `mean_position`, or `absent`.
     flags : frozenset of str
         `view_absent`, `out_of_stack`; empty by default.
+    level_doubt : float
+        How much speaks for all levels of the condition being one too high or too low, from 0 (nothing) to 1; one half
+        where as much as for the levels given. NaN where nothing tells.
     """
 
     target: Target
@@ -41,3 +44,4 @@ class Location:
     confidence: float
     located_by: str
     flags: frozenset[str] = frozenset()
+    level_doubt: float = float("nan")

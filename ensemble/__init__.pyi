@@ -8,6 +8,7 @@ from .external import blend as blend
 from .external import tune as tune
 from .fitting import Fitted as Fitted
 from .fitting import fit as fit
+from .member_tuning import tune_member as tune_member
 from .model import Model as Model
 from .nested_report import NestedReport as NestedReport
 from .prediction import Predicted as Predicted
@@ -18,3 +19,7 @@ from .stackers.registry import STACKERS as STACKERS
 from .stackers.registry import load_stacker as load_stacker
 from .stackers.registry import save_stacker as save_stacker
 from .stacking_data import StackingData as StackingData
+from .suspects.finding import Suspects as Suspects
+from .suspects.finding import find_suspects as find_suspects
+from .tuning.member_search import TunedMember as TunedMember
+from .tuning.settings_file import read_settings as read_settings

@@ -17,13 +17,18 @@ from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.suspects.decisions import read_decisions
+from lsdc.ensemble.suspects.learned_labels import LearnedLabels, Noise
 from lsdc.ensemble.tuning.search import check_trials
+from lsdc.ensemble.tuning.settings_file import with_settings
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.prediction_tables import SHAPE
-from lsdc.models.crossfit import cross_fit
+from lsdc.models.crossfit import Relabel, cross_fit
+from lsdc.models.default_members import AUTO, expand_auto
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.models.registry import DEFAULT, MEMBERS, Factory, MemberLike, origin_of, resolve_members
+from lsdc.models.registry import MEMBERS, Factory, MemberLike, origin_of, resolve_members
+from lsdc.models.search_space import Settings
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import atomic, claim, write_json, write_manifest
 from lsdc.runtime.console import say
@@ -53,11 +58,14 @@ class Fitted(Stacked):
 def fit(
     store: PathLike,
     out: PathLike,
-    members: Sequence[MemberLike] = DEFAULT,
+    members: Sequence[MemberLike] = (AUTO,),
     *,
     trials: int = 60,
     seed: int = 0,
     options: Options | None = None,
+    settings: Mapping[str, Settings] | None = None,
+    noise: Noise = "none",
+    decisions: PathLike | None = None,
 ) -> Fitted:
     """Fit members on a store's labeled training studies, stack them, and score the stack.
 
@@ -73,13 +81,22 @@ def fit(
         The model directory, new or begun with the same arguments.
     members : sequence
         Names (`lightgbm`), classes named as `module:Class`, member classes, or `SklearnMember`s; see
-        `lsdc.models.registry.resolve_members`. Default: three that a laptop fits in a minute.
+        `lsdc.models.registry.resolve_members`. `auto`, the default, stands for those that `auto_members` chooses by
+        the number of studies and the device.
     trials : int
         Number of Optuna trials, at least 1. More take longer and rarely serve much; see the nested score.
     seed : int
         Seed of the members, of the search and of the bootstrap.
     options : Options, optional
         Choices for the deep members, such as epochs and device. Default: `Options()`.
+    settings : mapping of str to mapping of str to float, optional
+        Settings by member, as `tune_member` finds and `read_settings` reads them. Default: those of the members.
+    noise : {"none", "drop", "soften"}
+        What members do about labels that are probably wrong, as told for each fold by the other training studies
+        alone: leave them out, or learn the probabilities of the true grade. The stack and all scores keep the labels
+        of the store.
+    decisions : path, optional
+        A suspects.csv that a person filled in, see `find_suspects`; it also concerns only what members learn.
 
     Returns
     -------
@@ -89,7 +106,9 @@ def fit(
     Raises
     ------
     ConfigError
-        When `members` or `trials` cannot be used, or something that a member needs is not installed.
+        When `members`, `trials` or `noise` cannot be used, or something that a member needs is not installed.
+    TableError
+        When the decisions are malformed, or of rows or labels that the store does not have.
     ArtifactError
         When the store is damaged or has too few labeled studies, or `out` was begun with other arguments.
 
@@ -100,12 +119,17 @@ def fit(
     0.504
     """
     store, out = Path(store), Path(out)
-    factories = resolve_members(members)
     check_trials(trials)
     options = (options or Options()).resolved()
-    origins = _check_installed(factories, seed, options)
+    resolve_members(expand_auto(members, 0))  # what is misspelled is said before the store is read
     opened = FeatureStore.open(store)
     training = training_rows(opened)
+    n_studies = int(training.sum()) // len(TARGETS)
+    factories = resolve_members(expand_auto(members, n_studies, options))
+    factories = with_settings(factories, settings or {})
+    origins = _check_installed(factories, seed, options)
+    decided = None if decisions is None else read_decisions(decisions, opened.rows[training])
+    labels = LearnedLabels(noise, decided, seed)
     configuration = {
         "store": opened.manifest["rows_sha256"],
         "members": list(factories),
@@ -116,13 +140,18 @@ def fit(
     foreign = {name: origin for name, origin in origins.items() if name not in MEMBERS}
     if foreign:
         configuration["origins"] = foreign
+    if settings:
+        configuration["settings"] = {name: dict(chosen) for name, chosen in settings.items()}
+    if not labels.changes_nothing:
+        configuration["labels"] = labels.configuration()
     if rank() == 0:
         claim(
             out,
             configuration,
             lambda: "finish it with the same arguments, or choose a new directory for the model",
         )
-    tables = _cross_fit_members(factories, opened, training, seed, options, out / "members")
+    relabel = None if labels.changes_nothing else labels
+    tables = _cross_fit_members(factories, opened, training, seed, options, relabel, out / "members")
     if rank() == 0:
         data = _stacking_data(tables, opened.rows[training])
         _write_training(out, tables, feature_hashes(opened), data.predictions.studies)
@@ -157,6 +186,7 @@ def _cross_fit_members(
     training: NDArray[np.bool_],
     seed: int,
     options: Options,
+    relabel: Relabel | None,
     folder: Path,
 ) -> dict[str, pd.DataFrame]:
     """Fit every member on every fold, and collect their out-of-fold predictions."""
@@ -165,7 +195,7 @@ def _cross_fit_members(
     tables = {}
     for name, factory in factories.items():
         say(f"{name}: {rows['fold'].nunique()} folds, {len(rows) // len(TARGETS)} studies")
-        tables[name] = cross_fit(partial(factory, seed, options), examples, folder / name)
+        tables[name] = cross_fit(partial(factory, seed, options), examples, folder / name, relabel=relabel)
     return tables
 
 

@@ -9,6 +9,7 @@ stack.json               the stacker; baselines/NAME.json: those it is compared 
 nested.parquet           the stack's predictions that were scored, with the grades
 optuna.journal           all trials; `lsdc-ensemble dashboard MODEL` shows them
 report.json              scores, intervals, weights
+card.json                what is to be said of it on every output, where it was made to be given away
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.bundled.card import CARD, ModelCard
+from lsdc.ensemble.bundled.place import model_directory
 from lsdc.ensemble.nested import NESTED
 from lsdc.ensemble.stack_artifact import StackArtifact
 from lsdc.ensemble.stackers.contract import Stacker
@@ -30,6 +33,7 @@ from lsdc.models.member import Member
 from lsdc.models.registry import member_from_origin
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import read_json
+from lsdc.runtime.paths import PathLike
 
 if TYPE_CHECKING:
     from lsdc.features.store import FeatureStore
@@ -56,6 +60,32 @@ class Model(StackArtifact):
     kind: ClassVar[str] = "model"
     made_by: ClassVar[str] = "lsdc-ensemble fit STORE --out MODEL"
     files: ClassVar[tuple[str, ...]] = ("oof.parquet", "studies.json", "stack.json", NESTED)
+
+    @classmethod
+    def open(cls, path: PathLike) -> Self:
+        """Open a model directory.
+
+        Parameters
+        ----------
+        path : path
+            What `fit` wrote, or the word `bundled` for the model that is shipped.
+
+        Returns
+        -------
+        Model
+            Its files are read when they are first asked for.
+
+        Raises
+        ------
+        ArtifactError
+            When it is absent, unfinished, damaged or of a newer version.
+        """
+        return super().open(model_directory(path))
+
+    @cached_property
+    def card(self) -> ModelCard | None:
+        """What is to be said of it on every output; None for a model that carries no card."""
+        return ModelCard.read(self.path) if (self.path / CARD).is_file() else None
 
     @property
     def origins(self) -> dict[str, str]:
@@ -120,9 +150,15 @@ class Model(StackArtifact):
         """
         fitted, given = self.manifest["feature_fingerprint"], store.feature_fingerprint
         if fitted != given:
+            made = self.manifest["store"]
+            how = (
+                "with the default settings (`lsdc-features extract DATA --out STORE`)"
+                if made is None
+                else f"like {made} (`lsdc-features extract --like`)"
+            )
             raise ArtifactError(
                 f"{store.path}: has other features ({given}) than the store {self.path} was fitted on ({fitted}); "
-                f"extract it again like {self.manifest['store']} (`lsdc-features extract --like`)"
+                f"extract it again {how}"
             )
 
 

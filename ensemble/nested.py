@@ -64,13 +64,30 @@ def stack(
     chosen: Stacker = tuned
     if tuned.is_plain_mean:
         chosen = PlainMean().fit(data.predictions, data.grades)
-    _write_stackers(out, chosen, data)
-    _write_nested(out / NESTED, data, nested)
     weights = {family.value: weights for family, weights in tuned.weights_.items()}
     stacked = Stacked(out, len(data.grades), chosen.name, weights, report)
-    write_json(out / REPORT, stacked.to_dict())
+    record(stacked, chosen, data, nested)
     show(stacked)
     return stacked
+
+
+def record(stacked: Stacked, stacker: Stacker, data: StackingData, nested: Probabilities) -> None:
+    """Write a stacker with what it is worth into its model's directory.
+
+    Parameters
+    ----------
+    stacked : Stacked
+        The outcome; its `model` is the directory. Goes to report.json.
+    stacker : Stacker
+        What predicts, fitted on all studies. Goes to stack.json, the fitted baselines beside it.
+    data : StackingData
+        Out-of-fold predictions, grades and folds of n studies.
+    nested : (n, 5, 5, 3) float
+        The nested predictions that were scored. Go to nested.parquet, with the grades.
+    """
+    _write_stackers(stacked.model, stacker, data)
+    _write_nested(stacked.model / NESTED, data, nested)
+    write_json(stacked.model / REPORT, stacked.to_dict())
 
 
 def _write_stackers(out: Path, chosen: Stacker, data: StackingData) -> None:

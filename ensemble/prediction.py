@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.tables import read_sample_submission
 from lsdc.cohort.vocabulary import TARGETS, parse_row_id
-from lsdc.ensemble.model import Model, feature_hashes
+from lsdc.ensemble.about import About, about_path
+from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stackers.contract import Stacker
+from lsdc.ensemble.studies_asked import asked_for, fitted_on, wanted_rows
+from lsdc.ensemble.weighting import Weighting, check_weighting, reweighted
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.prediction_tables import COLUMNS, write_submission
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
-from lsdc.runtime import ArtifactError, TableError
 from lsdc.runtime.artifact import check_output_file
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
@@ -31,13 +33,19 @@ class Predicted:
     Parameters
     ----------
     submission : Path
-        CSV with row_id, normal_mild, moderate, severe.
+        CSV with row_id, normal_mild, moderate, severe; with the weighting `none` also a column that says so.
     studies, rows : int
         Number of studies and of rows in it.
     out_of_fold : int
         Number of studies that the model was fitted on; each was predicted by the members that had not seen it.
     without_features : int
         Number of studies of the sample submission that the store does not have; they got the weighted prior.
+    about : Path
+        JSON beside the submission that says what its numbers are and what the model is worth.
+    weighting : `competition` or `none`
+        What the probabilities are: for the competition's score, or of the grades themselves.
+    statement : tuple of str
+        What is to be said of the model and its numbers wherever they are shown.
     baselines : tuple of Path
         CSV files of the baselines, where asked for.
     """
@@ -47,6 +55,9 @@ class Predicted:
     rows: int
     out_of_fold: int
     without_features: int
+    about: Path
+    weighting: Weighting
+    statement: tuple[str, ...]
     baselines: tuple[Path, ...] = ()
 
 
@@ -57,17 +68,20 @@ def predict(
     *,
     sample: PathLike | None = None,
     baselines: PathLike | None = None,
+    weighting: Weighting = "competition",
     device: str = "auto",
 ) -> Predicted:
     """Predict the test or new studies of a store; all of them where it has none.
 
     Studies that the model was fitted on, known by id and features, get their out-of-fold predictions, so that
-    scores on them stay honest.
+    scores on them stay honest. What the numbers are, and what the model's card says of it, is printed on stderr and
+    written beside `out`, as `NAME.about.json` for `NAME.csv`.
 
     Parameters
     ----------
     model : path
-        A model directory made by `fit`.
+        A model directory made by `fit`, or the word `bundled` for the model that is shipped. Its card says what it is
+        worth on real patients; it reads the stores that `extract` makes with the default settings.
     store : path
         A feature store with the same kind of features.
     out : path
@@ -76,22 +90,30 @@ def predict(
         A sample_submission.csv: decides which rows are written, and their order. Default: all rows, by study.
     baselines : path, optional
         Folder for one CSV each of weighted_prior, plain_mean, best_single and every member alone.
+    weighting : `competition` or `none`
+        `competition` gives what the official score asks for. `none` takes its weights out of the probabilities: how
+        probable the grades are, for a reader or a clinic; see `lsdc.ensemble.weighting.reweighted`. The baselines are
+        weighted alike.
     device : str
         Where deep members run: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
 
     Returns
     -------
     Predicted
-        The files, and counts of studies and rows.
+        The files, counts of studies and rows, and what is to be said of them.
 
     Raises
     ------
+    ConfigError
+        When there is no such weighting.
     ArtifactError
         When model or store is absent or damaged, their features differ, or a member's class is not installed.
     TableError
         When the sample submission is malformed or asks for none of the store's studies.
     """
     out = check_output_file(out)
+    check_weighting(weighting)
+    about_path(out)  # Refused now rather than after the work.
     opened, features = Model.open(model), FeatureStore.open(Path(store))
     opened.check_store(features)
     mask = wanted_rows(features)
@@ -104,117 +126,44 @@ def predict(
         say(f"{len(extra)} studies of {sample} are not in {store}; they get the weighted prior")
     tables = member_tables(opened, features, mask, known, device)
     predictions = Predictions.from_tables(tables, [*studies, *extra])
-    rows = write_submission(out, opened.stacker.predict(predictions), predictions.studies, order)
-    written = () if baselines is None else _write_baselines(opened, predictions, Path(baselines), order)
-    say(f"{out}: {rows} rows")
+    writer = _Writer(predictions, order, weighting)
+    rows = writer.write(out, opened.stacker)
+    written = () if baselines is None else _write_baselines(opened, writer, Path(baselines))
     n = len(studies) + len(extra) if order is None else len({parse_row_id(row)[0] for row in order})
-    return Predicted(out, n, rows, len(known), len(extra), written)
+    about = About.of(opened, weighting)
+    beside = about.write(out, studies=n, rows=rows)
+    say(f"{out}: {rows} rows; {beside.name} beside it says:")
+    for sentence in about.statement:
+        say(f"  {sentence}")
+    return Predicted(out, n, rows, len(known), len(extra), beside, weighting, about.statement, written)
 
 
-def _write_baselines(
-    model: Model, predictions: Predictions, folder: Path, order: Sequence[str] | None
-) -> tuple[Path, ...]:
+@dataclass(frozen=True)
+class _Writer:
+    """Writes what stackers make of members' predictions, in one order of rows and one weighting."""
+
+    predictions: Predictions
+    order: Sequence[str] | None
+    weighting: Weighting
+
+    def write(self, path: Path, stacker: Stacker, members: Sequence[str] | None = None) -> int:
+        """Write a table of what a stacker makes of some members (by default all), and return its number of rows."""
+        given = self.predictions if members is None else self.predictions.of(members)
+        cube = reweighted(stacker.predict(given), self.weighting)
+        notes = {} if self.weighting == "competition" else {"weighting": self.weighting}
+        return write_submission(path, cube, self.predictions.studies, self.order, notes)
+
+
+def _write_baselines(model: Model, writer: _Writer, folder: Path) -> tuple[Path, ...]:
     """Write a submission for each baseline and for each member alone."""
-    mean = model.baselines["plain_mean"]
-    cubes = {name: stacker.predict(predictions) for name, stacker in model.baselines.items()}
-    cubes |= {name: mean.predict(predictions.of([name])) for name in model.members}
     paths = []
-    for name, cube in cubes.items():
+    for name, stacker in model.baselines.items():
         paths.append(folder / f"{name}.csv")
-        write_submission(paths[-1], cube, predictions.studies, order)
+        writer.write(paths[-1], stacker)
+    for name in model.members:
+        paths.append(folder / f"{name}.csv")
+        writer.write(paths[-1], model.baselines["plain_mean"], [name])
     return tuple(paths)
-
-
-def wanted_rows(store: FeatureStore) -> NDArray[np.bool_]:
-    """Find the rows to predict: those of test and new studies, or all where there is none.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        A store with r rows.
-
-    Returns
-    -------
-    (r,) bool
-        True for the rows to predict.
-
-    Raises
-    ------
-    ArtifactError
-        When the store is empty.
-    """
-    if store.rows.empty:
-        raise ArtifactError(f"{store.path}: holds no study; extract a folder that has some")
-    mask = store.rows["split"].isin(["test", "new"]).to_numpy(bool)
-    if mask.any():
-        return mask
-    say(f"{store.path} has no test or new studies; all of its studies are predicted")
-    return np.ones(len(mask), bool)
-
-
-def asked_for(sample: Path, studies: Sequence[str], store: Path) -> tuple[list[str], list[str]]:
-    """Read which rows a sample submission asks for.
-
-    Parameters
-    ----------
-    sample : Path
-        A sample_submission.csv.
-    studies : sequence of str
-        The studies that can be predicted.
-    store : Path
-        The store that holds them, for messages.
-
-    Returns
-    -------
-    order : list of str
-        The row ids of the sample, in its order.
-    extra : list of str
-        Its studies that are not among `studies`.
-
-    Raises
-    ------
-    TableError
-        When the sample is malformed or asks for none of the studies.
-    """
-    order = read_sample_submission(sample)
-    asked = list(dict.fromkeys(parse_row_id(row_id)[0] for row_id in order))
-    here = set(studies)
-    if not here & set(asked):
-        raise TableError(f"{sample}: none of its {len(asked)} studies is to be predicted in {store}")
-    left_out = len(here - set(asked))
-    if left_out:
-        say(f"{left_out} studies of {store} are not in {sample}; they are left out")
-    return order, [study for study in asked if study not in here]
-
-
-def fitted_on(model: Model, store: FeatureStore, studies: Sequence[str]) -> set[str]:
-    """Find the studies that the model was fitted on, by id and features.
-
-    Parameters
-    ----------
-    model : Model
-        An opened model.
-    store : FeatureStore
-        The store that holds the studies.
-    studies : sequence of str
-        Ids of the studies in question.
-
-    Returns
-    -------
-    set of str
-        Those that the model has seen. A study with the id of such a one but other features is a new one.
-    """
-    same_id = {study for study in studies if study in model.studies}
-    if not same_id:
-        return set()
-    hashes = feature_hashes(store)
-    same = {study for study in same_id if hashes[study] == model.studies[study]}
-    if same_id - same:
-        say(
-            f"{len(same_id - same)} studies have the id of a study the model was fitted on, but other features; "
-            "they are predicted as new ones"
-        )
-    return same
 
 
 def member_tables(

@@ -27,6 +27,7 @@ ROW_TYPES: dict[str, tuple[pa.DataType, Any]] = {
     "posterior_mm": (pa.float32(), np.nan),
     "head_mm": (pa.float32(), np.nan),
     "confidence": (pa.float32(), 0.0),
+    "level_doubt": (pa.float32(), np.nan),
     "located_by": (pa.string(), "absent"),
     "volume_slice": (pa.int16(), -1),
     "volume_x": (pa.float32(), np.nan),

@@ -58,6 +58,7 @@ def _location(study: Study, location: Location) -> dict[str, object]:
         "posterior_mm": posterior,
         "head_mm": head,
         "confidence": location.confidence,
+        "level_doubt": location.level_doubt,
         "located_by": location.located_by,
     }
 

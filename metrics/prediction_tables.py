@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -222,7 +222,11 @@ def _read_solution(path: Path) -> pd.DataFrame:
 
 
 def write_submission(
-    path: PathLike, probabilities: Probabilities, studies: Sequence[str], order: Sequence[str] | None = None
+    path: PathLike,
+    probabilities: Probabilities,
+    studies: Sequence[str],
+    order: Sequence[str] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> int:
     """Write a submission.csv, whole or not at all.
 
@@ -236,6 +240,8 @@ def write_submission(
         The n study ids.
     order : sequence of str, optional
         The row ids to write, as in sample_submission.csv. By default all 25 of each study, in the order of `TARGETS`.
+    notes : mapping of str to str, optional
+        Columns to add behind the competition's, each with the same text in all rows.
 
     Returns
     -------
@@ -256,5 +262,5 @@ def write_submission(
             raise TableError(f"{path}: not written: nothing is known of row_id {unknown[0]!r}")
         table = table.set_index("row_id").loc[list(order)].reset_index()
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.assign(**(notes or {})).to_csv(temporary, index=False)
     return len(table)

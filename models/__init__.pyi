@@ -1,5 +1,6 @@
 from .crossfit import cross_fit as cross_fit
 from .crossfit import predict_folds as predict_folds
+from .default_members import auto_members as auto_members
 from .examples import Examples as Examples
 from .heads.head_member import HeadMember as HeadMember
 from .heads.sklearn_member import SklearnMember as SklearnMember
@@ -13,3 +14,5 @@ from .registry import member_from_origin as member_from_origin
 from .registry import origin_of as origin_of
 from .registry import resolve_members as resolve_members
 from .saved_member import SavedMember as SavedMember
+from .search_space import Range as Range
+from .shrinkage import Shrinkage as Shrinkage

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import GRADES
 from lsdc.models.examples import Examples
+from lsdc.models.fold_model import Split, fit_shrunk, make_splits, predict_shrunk
 from lsdc.models.member import Member
+from lsdc.models.shrinkage import Shrinkage
 from lsdc.runtime import LsdcError
 from lsdc.runtime.artifact import MANIFEST, atomic, claim
 from lsdc.runtime.console import track
@@ -23,12 +25,45 @@ from lsdc.runtime.distributed import rank, wait_for_all, world
 from lsdc.runtime.paths import PathLike
 
 
-def cross_fit(make: Callable[[], Member], examples: Examples, folder: PathLike) -> pd.DataFrame:
+class Relabel(Protocol):
+    """Changes the labels that a model learns from, knowing nothing but the studies that it learns from."""
+
+    def __call__(self, examples: Examples) -> Examples:
+        """Change the labels of some training studies.
+
+        Parameters
+        ----------
+        examples : Examples
+            The training studies of one fold, with the labels that they were given.
+
+        Returns
+        -------
+        Examples object
+            The same rows and features with the labels to learn from; -1 where a row is not to be learned.
+        """
+        ...
+
+    def configuration(self) -> dict[str, Any]:
+        """Describe all that decides the labels, so that a killed run is resumed only with the same.
+
+        Returns
+        -------
+        dict
+            What JSON holds.
+        """
+        ...
+
+
+def cross_fit(
+    make: Callable[[], Member], examples: Examples, folder: PathLike, *, relabel: Relabel | None = None
+) -> pd.DataFrame:
     """Fit one model per fold and predict the fold with it.
 
     Fold k is predicted by a model trained without fold k and without the next fold, on which it stops early; with
-    two folds there is no third to train on, and nothing, or a part of the training studies, stops it. Several
-    processes started by torchrun take the folds in turn, each on its GPU.
+    two folds there is no third to train on, and a fifth of the training studies takes its place. There the model is
+    also shrunk towards the prior as far as it deserves (see `Shrinkage`), so that none is much worse than the prior;
+    a member with a method `refit` is then fitted again on all studies outside fold k. Several processes started by
+    torchrun take the folds in turn, each on its GPU.
 
     Parameters
     ----------
@@ -39,6 +74,9 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: PathLike) 
     folder : path
         The fitted models are written below it, as `fold_k`; a run that was killed resumes where it stopped, deep
         members at the epoch.
+    relabel : Relabel, optional
+        Gives each model the labels that it learns from. The studies on which it stops early keep theirs, as do those
+        that it is scored on. Default: the labels of `examples`.
 
     Returns
     -------
@@ -64,19 +102,19 @@ def cross_fit(make: Callable[[], Member], examples: Examples, folder: PathLike) 
     """
     folder = Path(folder)
     training = examples.where(examples.rows["fold"] >= 0)
-    splits = _splits(training)
+    splits = make_splits(training)
     member = make()
     if rank() == 0:
         claim(
             folder,
-            _configuration(member, training),
+            _configuration(member, training, relabel),
             lambda: "choose another folder, or delete it to fit anew",
         )
     wait_for_all()
     for number, split in enumerate(track(splits, f"fitting {member.name}")):
         finished = (folder / f"fold_{split.fold}" / MANIFEST).is_file()
         if number % world() == rank() and not finished:
-            _fit_fold(make(), training, split, folder)
+            _fit_fold(make(), training, split, folder, relabel)
     wait_for_all()
     tables = [_predict_fold(member, training, split.fold, folder) for split in splits]
     return pd.concat(tables, ignore_index=True)
@@ -116,28 +154,11 @@ def predict_folds(
     models = [member.load(path) for path in folders]
     for model in models:
         model.options = replace(model.options, device=device)
-    mean = np.mean([model.predict_proba(examples) for model in models], axis=0)
-    return _table(examples, mean, models[0].name, -1)
+    found = [predict_shrunk(model, Shrinkage.load(path), examples) for model, path in zip(models, folders)]
+    return _table(examples, np.mean(found, axis=0), models[0].name, -1)
 
 
-@dataclass(frozen=True)
-class _Split:
-    """A fold to predict, and the fold on which its model stops early; None where there are only two folds."""
-
-    fold: int
-    stop: int | None
-
-
-def _splits(training: Examples) -> list[_Split]:
-    """Pair each fold with the next one, on which its model stops early."""
-    folds = sorted(int(fold) for fold in training.rows["fold"].unique())
-    if len(folds) < 2:
-        raise LsdcError("cross-fitting needs labeled studies in at least two folds; label more studies")
-    following = [*folds[1:], folds[0]] if len(folds) > 2 else [None, None]
-    return [_Split(fold, stop) for fold, stop in zip(folds, following)]
-
-
-def _configuration(member: Member, training: Examples) -> dict[str, Any]:
+def _configuration(member: Member, training: Examples, relabel: Relabel | None) -> dict[str, Any]:
     """Collect what must be the same for a killed run to be resumed."""
     found = {
         "member": member.name,
@@ -145,19 +166,22 @@ def _configuration(member: Member, training: Examples) -> dict[str, Any]:
         "options": asdict(member.options.resolved()),
         "examples": _hash(training),
     }
+    if relabel is not None:
+        found["relabel"] = relabel.configuration()
     choices = getattr(member, "configuration", None)
     return found if choices is None else found | {"configuration": choices()}
 
 
-def _fit_fold(member: Member, training: Examples, split: _Split, folder: Path) -> None:
-    """Fit a new member without a fold and write it whole, with its logs."""
+def _fit_fold(
+    member: Member, training: Examples, split: Split, folder: Path, relabel: Relabel | None
+) -> None:
+    """Fit a new member without a fold, shrink it, and write it whole, with its logs."""
     target, work = folder / f"fold_{split.fold}", folder / "work" / f"fold_{split.fold}"
-    fold = training.rows["fold"].to_numpy()
-    stopping = np.zeros(len(fold), bool) if split.stop is None else fold == split.stop
-    member = member.fit(training.where((fold != split.fold) & ~stopping), training.where(stopping), work)
+    member, shrinkage = fit_shrunk(member, training, split, relabel, work)
     shutil.rmtree(target, ignore_errors=True)
     with atomic(target) as temporary:
         member.save(temporary)
+        shrinkage.save(temporary)
         _keep_logs(work, temporary)
     shutil.rmtree(work, ignore_errors=True)
 
@@ -168,9 +192,10 @@ def _predict_fold(member: Member, training: Examples, fold: int, folder: Path) -
     What was read again may differ in the last bit: an interrupted run must not differ from a whole one.
     """
     held_out = training.where(training.rows["fold"] == fold)
-    loaded = type(member).load(folder / f"fold_{fold}")
+    path = folder / f"fold_{fold}"
+    loaded = type(member).load(path)
     loaded.options = member.options
-    return _table(held_out, loaded.predict_proba(held_out), member.name, fold)
+    return _table(held_out, predict_shrunk(loaded, Shrinkage.load(path), held_out), member.name, fold)
 
 
 def _hash(examples: Examples) -> str:

@@ -29,6 +29,16 @@ class Member(Protocol):
 
     A member that has choices beside `options` has a method `configuration()` as well, which returns them
     as JSON holds them: an interrupted fit is then resumed only with the same ones.
+
+    One whose settings can be searched (see `HeadMember`) has `space()`, which gives a `Range` each, `defaults()` and
+    `configured(settings)`, which makes an unfitted member with some of them.
+
+    One whose fit is cheap may have a method `refit(examples)`, which fits it again on the training and the stopping
+    studies together, for as long as the last fit found best, and returns it. Cross-fitting calls it once it knows from
+    the stopping studies how far the member is to be trusted.
+
+    One that trains by a fixed schedule may have a method `stops(studies)`, which says whether it wants stopping
+    studies when it learns from so many; where it does not, cross-fitting gives it all studies outside the fold.
     """
 
     name: ClassVar[str]

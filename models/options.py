@@ -11,14 +11,18 @@ from lsdc.runtime.device import pick_device
 
 _LARGE_CARD_GB = 60
 VolumeArch = Literal["resnet", "swin_unetr", "segresnet", "dynunet", "vit"]
+Effort = Literal["quick", "standard", "long"]
+Preset = Literal["auto", "tiny", "cpu", "gpu", "gpu24", "gpu140"]
 
 
 @dataclass(frozen=True)
 class Options:
     """How the deep members are made; the others have nothing to choose. `None` leaves it to the member's preset."""
 
-    preset: Literal["auto", "tiny", "gpu", "gpu24", "gpu140"] = "auto"
-    """deep members: `tiny` for a CPU, `gpu24` and `gpu140` for cards of so many GB; gpu and auto take what is there"""
+    preset: Preset = "auto"
+    """deep members: `tiny` and `cpu` for a CPU, `gpu24` and `gpu140` for cards of so many GB; auto takes what fits"""
+    effort: Effort = "standard"
+    """deep members: how long they train; quick is minutes on two cores, standard an hour, long a night"""
     backbone: str = "regnetx_002"
     """deep members: any timm model"""
     weights: str = "bundled"
@@ -42,7 +46,7 @@ class Options:
     device: str = "auto"
     """deep members: cpu, cuda, cuda:1, mps"""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """deep members: auto is bfloat16 on a GPU, float32 elsewhere"""
+    """deep members: auto is bfloat16 on a GPU, and for CNNs on a CPU that computes in it; float32 elsewhere"""
     compile: bool = False
     """deep members: compile networks with torch.compile"""
     tensorboard: bool = False
@@ -77,13 +81,13 @@ class Options:
         return cls(**{**stored, "device": "auto"})
 
     def resolved(self) -> Self:
-        """Replace the presets `auto` and `gpu` by the one that fits the device.
+        """Replace the presets `auto` and `gpu` by the one that fits the device and the effort.
 
         Returns
         -------
         Options
-            With the preset `tiny`, `gpu24` or `gpu140`: `auto` is `tiny` without a GPU, and a GPU of more than 60 GB
-            gets `gpu140`.
+            With the preset `tiny`, `cpu`, `gpu24` or `gpu140`. Without a GPU, `auto` is `cpu`, or `tiny` for a quick
+            effort; with one it is `gpu140` above 60 GB, else `gpu24`, or `cpu` for a quick effort.
 
         Raises
         ------
@@ -92,9 +96,12 @@ class Options:
         """
         if self.preset not in ("auto", "gpu"):
             return self
-        device = pick_device(self.device)
+        device, quick = pick_device(self.device), self.effort == "quick"
         if device.type != "cuda":
-            return replace(self, preset="tiny" if self.preset == "auto" else "gpu24")
+            small: Preset = "tiny" if quick else "cpu"
+            return replace(self, preset=small if self.preset == "auto" else "gpu24")
+        if quick and self.preset == "auto":
+            return replace(self, preset="cpu")
         import torch
 
         gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9

@@ -13,7 +13,7 @@ from lsdc.models.deep.multilabel import MultiLabel
 from lsdc.models.deep.multitask import MultiTask
 from lsdc.models.deep.sequence import SliceSequence
 from lsdc.models.deep.volume import Volume
-from lsdc.models.heads.members import LightGBM, Mlp, XGBoost
+from lsdc.models.heads.members import Forest, LightGBM, Logistic, Mlp, XGBoost
 from lsdc.models.heads.sklearn_member import SklearnMember
 from lsdc.models.member import Member
 from lsdc.models.member_sources import check_member, import_member, load_plug_in, plug_ins
@@ -22,13 +22,11 @@ from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.console import warn
 
 _BUILT_IN: tuple[type[Member], ...] = (
-    LightGBM, XGBoost, Mlp, CropCnn, MultiTask, SliceSequence, Volume, DetectClassify, MultiLabel, EmbeddingFt
+    LightGBM, XGBoost, Mlp, Logistic, Forest,
+    CropCnn, MultiTask, SliceSequence, Volume, DetectClassify, MultiLabel, EmbeddingFt,
 )  # fmt: skip
 MEMBERS: dict[str, type[Member]] = {member.name: member for member in _BUILT_IN}
 """The members that lsdc itself has, by name."""
-DEFAULT = ("lightgbm", "xgboost", "mlp")
-"""Members that a laptop fits in a minute."""
-
 MemberLike = str | type[Member] | SklearnMember
 """What names a member: a name, `module:Class`, a member's class, or a scikit-learn estimator as a member."""
 Factory = Callable[[int, Options], Member]
@@ -179,10 +177,8 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
     >>> member_from_origin("mlp", "lsdc.models.heads.members:Mlp").name
     'mlp'
     """
-    if name in MEMBERS and (
-        origin is None or origin.startswith("lsdc.") or origin == origin_of(MEMBERS[name])
-    ):
-        return MEMBERS[name]  # wherever in lsdc it was defined when the model was fitted
+    if name in MEMBERS and (origin is None or _is_same_class(origin, MEMBERS[name])):
+        return MEMBERS[name]
     try:
         return member_class(name) if origin is None else import_member(origin)
     except ConfigError as error:
@@ -195,6 +191,15 @@ def member_from_origin(name: str, origin: str | None) -> type[Member]:
             f"member {name!r} comes from {origin!r}, which cannot be imported here; "
             f"install the package that has it, or put its folder on PYTHONPATH ({error})"
         ) from error
+
+
+def _is_same_class(origin: str, member: type[Member]) -> bool:
+    """Tell whether a built-in member is meant, wherever in lsdc it was defined when the model was fitted.
+
+    A scikit-learn estimator of the user's, which is of another class, may have its name.
+    """
+    module, _, kind = origin.partition(":")
+    return origin == origin_of(member) or (module.startswith("lsdc.") and kind == member.__qualname__)
 
 
 def _factory(item: Any) -> tuple[str, Factory]:

@@ -9,9 +9,11 @@ import numpy as np
 from lsdc.cohort.geometry import Array
 from lsdc.phantom.aging import Aging
 from lsdc.phantom.aging_painting import dent, paint_aging, paint_extrusions
-from lsdc.phantom.bones import Dents, paint_arch, paint_body, paint_facets
+from lsdc.phantom.bones import Dents, paint_arch, paint_body
 from lsdc.phantom.brush import OUTSIDE, Anatomy, Brush
 from lsdc.phantom.disease import N_LEVELS, Disease
+from lsdc.phantom.facets import draw_facets, paint_facets
+from lsdc.phantom.foramina import paint_foramina
 from lsdc.phantom.nerves import paint_canal, paint_roots, paint_sac
 from lsdc.phantom.spine import Spine
 from lsdc.phantom.stenosis import paint_stenosis
@@ -37,7 +39,7 @@ def build_anatomy(
     aging : Aging
         What else images show.
     seed : int
-        For what is drawn while painting: the strands of the cauda equina and the ends of sac and conus.
+        For what is drawn while painting: facet joints, the strands of the cauda equina and the ends of sac and conus.
     variants : Variants, default none
         Implants and epidural lipomatosis.
 
@@ -53,8 +55,11 @@ def build_anatomy(
     for k in range(N_DISCS):
         paint_disc(brush, spine, k, (_dents(aging, k)[1], _dents(aging, k + 1)[0]))
     paint_canal(brush, spine)
+    facets = draw_facets(np.random.default_rng([seed, 1]), disease.severity[1:3].mean(axis=0))
     for level in range(N_LEVELS):
-        paint_facets(brush, spine, level)
+        paint_facets(brush, spine, facets, level)
+    for level in range(N_LEVELS):
+        paint_foramina(brush, spine, level)
     for level in range(N_LEVELS):
         paint_stenosis(brush, spine, disease, level)
     paint_extrusions(brush, spine, aging)

@@ -14,11 +14,17 @@ from lsdc.phantom.tissues import Tissue
 
 CANAL_HALF_WIDTH = 11.4
 """Distance of the pedicles from the midline, mm."""
-CANAL_DEPTH, RECESS_DEPTH, FORAMEN_DEPTH = 16.0, 7.2, 9.0
+CANAL_DEPTH, RECESS_DEPTH, FORAMEN_DEPTH = 16.0, 7.2, 8.5
 """Free depth behind a healthy disc in the midline, 9 mm beside it, and in the foramen, mm."""
+FORAMEN_BACK = 5.5
+"""Where a healthy foramen ends behind the disc, mm behind the posterior wall in the midline."""
 
-_SHELLS = ((Tissue.CORTEX, 0.0), (Tissue.MARROW, 0.9))
+SHELLS = ((Tissue.CORTEX, 0.0), (Tissue.MARROW, 0.9))
 """Bone is painted twice: whole in cortex, then its inside, this many mm thinner, in marrow."""
+# How far below the middle of a body its pedicles reach, as a fraction of half the body's height: T10 to S4.
+_NOTCH = (0.31, 0.31, 0.31, 0.18, 0.26, 0.31, 0.30, 0.22, 0.31, 0.31, 0.31, 0.31)
+_PEDICLE_TOP = 0.81
+"""How far above the middle they reach."""
 
 Dents = tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]
 """Functions of u and v (mm from the middle of the body) that give how deep two endplates are pressed in, mm."""
@@ -79,9 +85,31 @@ def foramen_range(spine: Spine, level: int) -> tuple[float, float]:
         Lowest and highest s, mm.
     """
     k = FIRST_LUMBAR_DISC + level
-    below = spine.center[k + 1] + 0.81 * spine.height[k + 1] / 2
-    above = spine.center[k] - 0.31 * spine.height[k] / 2
+    below = spine.center[k + 1] + _PEDICLE_TOP * spine.height[k + 1] / 2
+    above = spine.center[k] - _NOTCH[k] * spine.height[k] / 2
     return below, above
+
+
+def wall(spine: Spine, disc: int, u: Array) -> Array:
+    """Back of a disc and of the endplates beside it, which curves forward away from the midline.
+
+    Parameters
+    ----------
+    spine : Spine
+        Of the patient.
+    disc : int
+        Index of the disc.
+    u : array
+        Position to the left of the midline, mm.
+
+    Returns
+    -------
+    array
+        Coordinate v, mm behind the posterior wall in the midline, of the shape of `u`; 0 or negative.
+    """
+    deep = (spine.lower_depth[disc] + spine.depth[disc + 1]) / 4
+    wide = (spine.width[disc] + spine.width[disc + 1]) / 4
+    return deep * (np.maximum(1 - np.abs(u / wide) ** 2.4, 0.0) ** (1 / 2.4) - 1)
 
 
 def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
@@ -123,7 +151,7 @@ def paint_body(brush: Brush, spine: Spine, k: int, dents: Dents) -> None:
     def vein(u: Array, v: Array, s: Array) -> Array:
         return (np.abs(u) + 0.55 * np.abs(v) < 6) & (np.abs(s - c) < 2.2 + 0.12 * v)
 
-    for tissue, rim in _SHELLS:
+    for tissue, rim in SHELLS:
         brush.paint(
             tissue,
             (-w - 1, w + 1),
@@ -152,11 +180,19 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
     inner = 11.0 + 0.5 * max(k - FIRST_LUMBAR_DISC, 0)
     low, high = (c - h - 2, c + h) if k > SACRUM else (c - h - 3, c + 0.35 * h)
     length, behind = (9.0, 3.5) if sacral else (26.0, 5.5)
+    middle, half = c + (_PEDICLE_TOP - _NOTCH[k]) / 2 * h, (_PEDICLE_TOP + _NOTCH[k]) / 2 * h
+    behind_pedicle = 16.0 if sacral else 14.0
     tall = 7.5 if sacral else min(0.34 * spine.height[k], 9.5)
 
     def stalk(u: Array, v: Array, s: Array, thin: float) -> Array:
         across = (np.abs(u) - inner - pedicle / 2) / (pedicle / 2 - thin)
-        return np.abs(across) ** 4 + np.abs((s - c - 0.25 * h) / (0.56 * h - thin)) ** 2.5 < 1
+        end = np.abs(np.maximum(v - 4, 0) / (behind_pedicle - 4 - thin)) ** 2.5
+        return (
+            np.abs(across) ** 4
+            + np.abs((s - middle - 0.6 * np.maximum(v - 5, 0)) / (half - thin)) ** 2.5
+            + end
+            < 1
+        )
 
     def transverse(u: Array, v: Array, s: Array, thin: float) -> Array:
         return ((s - c - 2.5) / (4.5 - thin)) ** 2 + ((v - 7.5 - 0.1 * np.abs(u)) / (3.2 - thin)) ** 2 < 1
@@ -171,54 +207,18 @@ def paint_arch(brush: Brush, spine: Spine, k: int) -> None:
         end = CANAL_DEPTH * canal_fraction(spine, s) + 1 + length
         return (np.abs(u) < 3.3 - thin) & (np.abs(drop) < taper) & (v > end - length - 1) & (v < end - thin)
 
-    for tissue, thin in _SHELLS:
+    for tissue, thin in SHELLS:
         for sign in (-1, 1):
-            side, deep = on_side(sign, inner - 1, inner + pedicle + 2), (-6, 14 if sacral else 11)
-            brush.paint(tissue, side, deep, (c - h, c + h), partial(stalk, thin=thin))
+            side = on_side(sign, inner - 1, inner + pedicle + 2)
+            # In front, the pedicle's marrow goes over into the body's: no cortex parts them.
+            deep = (-12.0, behind_pedicle)
+            shell = [OUTSIDE] if thin == 0 else None
+            brush.paint(tissue, side, deep, (c - h, c + h + 5), partial(stalk, thin=thin), shell)
             if not sacral:
                 wing = (on_side(sign, 18, 42), (2, 14), (c - 4, c + 9))
                 brush.paint(tissue, *wing, partial(transverse, thin=thin))
-        brush.paint(tissue, (-17, 17), (3, 32), (low, high), partial(lamina, thin=thin))
+        reach = 17.0 if sacral else CANAL_HALF_WIDTH
+        brush.paint(tissue, (-reach, reach), (3, 32), (low, high), partial(lamina, thin=thin))
         brush.paint(tissue, (-4, 4), (6, 18 + length), (low - 8, c + 7), partial(spinous, thin=thin))
     if not sacral:
         brush.paint(Tissue.INTERSPINOUS, (-2.2, 2.2), (18, 40), (c - 1.9 * h, c + 1.2 * h), over=[OUTSIDE])
-
-
-def paint_facets(brush: Brush, spine: Spine, level: int) -> None:
-    """Paint the facet joints of a level with the fluid in their clefts, and the fat of the foramina in front of them.
-
-    Parameters
-    ----------
-    brush : Brush
-        Paints on a volume in the spine's coordinates.
-    spine : Spine
-        Of the patient.
-    level : int
-        0 (L1/L2) to 4 (L5/S1).
-    """
-    low, high = foramen_range(spine, level)
-    disc = FIRST_LUMBAR_DISC + level
-    c, h = spine.disc_center[disc], spine.disc_height[disc] / 2
-    middle, half = (low + high) / 2, (high - low) / 2
-
-    def process(u: Array, v: Array, s: Array, thin: float) -> Array:
-        across, deep = (np.abs(u) - 17.5) / (6.5 - thin), (v - 15.5) / (6.5 - thin)
-        return across**2 + deep**2 + ((s - c) / (13 - thin)) ** 2 < 1
-
-    def cleft(u: Array, v: Array, width: float) -> Array:
-        return np.abs(np.abs(u) - 17.5 + 0.8 * (v - 15.5)) < width
-
-    def window(u: Array, v: Array, s: Array) -> Array:
-        hole = np.abs((s - middle) / half) ** 4 + np.abs((v - 4) / 5.2) ** 4 < 1
-        return hole & ((v > 0) | (np.abs(s - c) > h + 1))
-
-    joint, back = (c - 10, c + 9), (FORAMEN_DEPTH, 24.0)
-    for sign in (-1, 1):
-        side = on_side(sign, 10.5, 25.0)
-        for tissue, thin in _SHELLS:
-            brush.paint(tissue, side, back, (c - 14, c + 14), partial(process, thin=thin))
-        brush.paint(Tissue.CORTEX, side, back, joint, lambda u, v, s: cleft(u, v, 1.5), [Tissue.MARROW])
-        hollow = (FORAMEN_DEPTH + 1.5, 21.0)
-        brush.paint(Tissue.FLUID, side, hollow, joint, lambda u, v, s: cleft(u, v, 0.6), [Tissue.CORTEX])
-        soft = [OUTSIDE, Tissue.LIGAMENT, Tissue.CORTEX]
-        brush.paint(Tissue.EPIDURAL_FAT, side, (-1.0, FORAMEN_DEPTH), (low, high), window, soft)

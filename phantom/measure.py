@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import norm
 
 from lsdc.cohort.geometry import Array
-from lsdc.phantom.bones import FORAMEN_DEPTH, foramen_range
+from lsdc.phantom.bones import FORAMEN_BACK, foramen_range
 from lsdc.phantom.brush import SPACING, Anatomy
 from lsdc.phantom.spine import FIRST_LUMBAR_DISC, Spine
 from lsdc.phantom.tissues import Tissue
@@ -47,7 +47,8 @@ def measure(anatomy: Anatomy, spine: Spine) -> Array:
         canal = (np.abs(anatomy.s - c) < half) & (anatomy.v > -1) & (anatomy.v < 20)
         values[0, level] = _volume(anatomy, canal, (-12, 12), _SAC) / (2 * half)
         low, high = foramen_range(spine, level)
-        window = (anatomy.s > low) & (anatomy.s < high) & (anatomy.v > -1) & (anatomy.v < FORAMEN_DEPTH + 1)
+        window = (anatomy.s > low) & (anatomy.s < high) & (anatomy.v > -8)
+        window &= anatomy.v < FORAMEN_BACK + 3
         for row, sign in enumerate((1, -1)):
             fat = _volume(anatomy, window, _ordered(sign * 12, sign * 19), (Tissue.EPIDURAL_FAT,))
             values[1 + row, level] = fat / 7

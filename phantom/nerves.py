@@ -116,7 +116,11 @@ def paint_roots(brush: Brush, spine: Spine, level: int) -> None:
     def ganglion(u: Array, v: Array, s: Array) -> Array:
         beside = np.abs(u)
         along = (s - exit_s + 0.35 * (beside - 13)) / 3.1
-        return along**2 + ((v - 4.3 + 0.25 * np.clip(beside - 16, 0, 20)) / 2.5) ** 2 < 1
+        return along**2 + ((v - 2.9 + 0.25 * np.clip(beside - 14, 0, 20)) / 2.5) ** 2 < 1
+
+    def vessels(u: Array, v: Array, s: Array) -> Array:
+        above = (v - 0.2) ** 2 + (s - exit_s - 1.5) ** 2 < 0.9**2
+        return above | ((v - 0.8) ** 2 + (s - exit_s + 6) ** 2 < 0.8**2)
 
     def traversing(u: Array, v: Array, s: Array) -> Array:
         return (np.abs(u) - 8.8 - 0.04 * (exit_s - s)) ** 2 + (v - 3.2) ** 2 < 1.6**2
@@ -124,5 +128,8 @@ def paint_roots(brush: Brush, spine: Spine, level: int) -> None:
     for sign in (-1, 1):
         fat = [Tissue.EPIDURAL_FAT, OUTSIDE]
         brush.paint(Tissue.ROOT, on_side(sign, 8, 30), (-8, 9), (low - 8, high), ganglion, fat)
+        brush.paint(
+            Tissue.VESSEL, on_side(sign, 12, 21), (-2, 3), (low, high), vessels, [Tissue.EPIDURAL_FAT]
+        )
         recess = on_side(sign, 6.5, CANAL_HALF_WIDTH)
         brush.paint(Tissue.ROOT, recess, (0, 8), (low - 14, exit_s + 2), traversing, [Tissue.EPIDURAL_FAT])

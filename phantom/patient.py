@@ -20,6 +20,9 @@ from lsdc.phantom.spine_drawing import draw_spine
 from lsdc.phantom.tissues import relaxation
 from lsdc.phantom.variants import USUAL, Variants, draw_variants
 
+# Where readers mark a foramen, L1/L2 to L5/S1: mm behind the posterior wall in the midline, and below the pedicle.
+_FORAMEN_MARK = ((2.2, 6.8), (2.2, 6.8), (2.0, 6.8), (1.8, 6.4), (1.8, 6.0))
+
 
 @dataclass(frozen=True)
 class Patient:
@@ -135,12 +138,12 @@ def landmarks(spine: Spine) -> NDArray[np.float64]:
     points = np.empty((5, 5, 3))
     for level in range(5):
         s = spine.disc_center[FIRST_LUMBAR_DISC + level]
-        low, high = foramen_range(spine, level)
+        _, high = foramen_range(spine, level)
         points[0, level] = spine.to_patient(np.array(0.0), np.array(5.0), s)
         for row, sign in enumerate((1, -1)):
-            beside = sign * (15.0 + 0.7 * level)
+            beside = sign * (14.8 + 0.97 * level)
             points[1 + row, level] = spine.to_patient(
-                np.array(beside), np.array(4.0), np.array(0.35 * low + 0.65 * high)
+                np.array(beside), np.array(_FORAMEN_MARK[level][0]), np.array(high - _FORAMEN_MARK[level][1])
             )
             points[3 + row, level] = spine.to_patient(np.array(sign * 9.0), np.array(3.0), s)
     return points

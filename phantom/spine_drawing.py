@@ -19,6 +19,9 @@ _PEDICLE = np.array([6.5, 7.5, 7.5, 7.5, 8.0, 10.0, 12.5, 17.0, 19.0, 16.0, 12.0
 _DISC = np.array([4.2, 4.7, 5.5, 6.8, 8.0, 8.8, 8.8, 7.4, 2.4, 1.7, 1.4])
 # Tilt of the disc planes from the horizontal at vertebral centers, degrees: posterior end up is positive.
 _TILT = np.array([-9.0, -13.0, -16.0, -15.0, -11.0, -5.0, 4.0, 17.0, 43.0, 50.0, 36.0, 12.0])
+# How far the posterior wall leans forward, going down, against the perpendicular of those planes, degrees: with it,
+# foramina of neighboring levels lie to each other as readers' marks do.
+_LEAN = np.array([0.0, 0.0, 0.0, 2.0, 3.0, 4.5, 6.5, 7.0, 3.0, 0.0, 0.0, 0.0])
 # Standard deviation of what is added to the tilt in wide ranges, degrees.
 _WIDE_TILT = np.array([3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 5.0, 8.0, 6.0, 6.0, 7.0, 8.0])
 
@@ -74,8 +77,9 @@ def draw_spine(
     tilt = np.deg2rad(_TILT * bent + shift + sacrum + extra_tilt)
     s = np.arange(center[-1] - 60, center[0] + 60, 0.5)
     angle = _bend(center, height, tilt)(np.clip(s, center[-1], center[0]))
-    y = np.cumsum(-np.sin(angle)) * 0.5
-    z = np.cumsum(np.cos(angle)) * 0.5
+    course = angle - np.interp(s, center[::-1], np.deg2rad(_LEAN[::-1]))
+    y = np.cumsum(-np.sin(course)) * 0.5
+    z = np.cumsum(np.cos(course)) * 0.5
     zero = np.argmin(np.abs(s))
     scoliosis = np.array([abs(rng.normal(0, 2.5)), rng.uniform(200, 380), rng.uniform(0, 2 * np.pi)])
     return Spine(

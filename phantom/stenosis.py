@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from lsdc.cohort.geometry import Array
 from lsdc.phantom.bones import (
     CANAL_DEPTH,
     CANAL_HALF_WIDTH,
+    FORAMEN_BACK,
     FORAMEN_DEPTH,
     RECESS_DEPTH,
     canal_depth,
     foramen_range,
+    wall,
 )
 from lsdc.phantom.brush import OUTSIDE, Brush, on_side
 from lsdc.phantom.disease import Disease
+from lsdc.phantom.foramina import foramen_back
 from lsdc.phantom.spine import FIRST_LUMBAR_DISC, Spine
 from lsdc.phantom.tissues import Tissue
 
@@ -90,7 +95,7 @@ def posterior_margin(disease: Disease, level: int, u: Array) -> Array:
 
 def _healthy(u: Array) -> Array:
     """Free depth v (mm) behind a healthy disc, in the canal or in the foramina."""
-    return np.where(np.abs(u) < CANAL_HALF_WIDTH, canal_depth(u), FORAMEN_DEPTH)
+    return np.where(np.abs(u) < CANAL_HALF_WIDTH, canal_depth(u), FORAMEN_BACK)
 
 
 def paint_stenosis(brush: Brush, spine: Spine, disease: Disease, level: int) -> None:
@@ -112,15 +117,20 @@ def paint_stenosis(brush: Brush, spine: Spine, disease: Disease, level: int) -> 
     low, high = foramen_range(spine, level)
 
     def bulge(u: Array, v: Array, s: Array) -> Array:
-        up = np.where(s > c, 1 + 0.9 * np.clip((np.abs(u) - 10) / 4, 0, 1), 1)
+        up = np.where(s > c, 1 + 0.7 * np.clip((np.abs(u) - 10) / 4, 0, 1), 1)
         reach = disc_margin(disease, level, u)
         fade = np.clip((h + 5 * up - np.abs(s - c)) / (3.5 * up), 0, 1) ** 0.7
-        return (reach > 0.4) & (v < reach * fade)
+        # In the foramina, the disc's edge lies in front of the wall in the midline.
+        edge = wall(spine, k, u) * np.clip((np.abs(u) - 9) / 4, 0, 1)
+        return (reach > 0.4) & (v < edge + reach * fade) & ((v > -0.5) | (np.abs(u) > 9))
 
-    def growth(u: Array, v: Array, s: Array) -> Array:
-        fade = np.clip((h + 8.5 - np.abs(s - c)) / 5, 0, 1) ** 0.7
-        healthy = np.where(np.abs(u) < CANAL_HALF_WIDTH, spine.canal, 1.0) * _healthy(u)
-        return v > healthy - (_healthy(u) - posterior_margin(disease, level, u)) * fade
+    def growth(u: Array, v: Array, s: Array, rim: float = 0.0) -> Array:
+        # Beside the canal the process that grows reaches up to the pedicle.
+        taller = np.where((np.abs(u) > CANAL_HALF_WIDTH) & (s > c), 4.0, 0.0)
+        fade = np.clip((h + 8.5 + taller - np.abs(s - c)) / 5, 0, 1) ** 0.7
+        free = foramen_back(spine, level, s)
+        healthy = np.where(np.abs(u) < CANAL_HALF_WIDTH, spine.canal * canal_depth(u), free)
+        return v > healthy - (_healthy(u) - posterior_margin(disease, level, u)) * fade + rim
 
     def flavum(u: Array, v: Array, s: Array) -> Array:
         back = spine.canal * canal_depth(u)
@@ -131,6 +141,8 @@ def paint_stenosis(brush: Brush, spine: Spine, disease: Disease, level: int) -> 
     brush.paint(Tissue.LIGAMENT, canal, (-1, CANAL_DEPTH + 1), (c - h - 9, c + h + 9), growth, _SOFT)
     for sign in (-1, 1):
         side = on_side(sign, CANAL_HALF_WIDTH, 24.0)
-        brush.paint(Tissue.CORTEX, side, (-1, FORAMEN_DEPTH + 0.5), (low, high), growth, _SOFT)
+        brush.paint(Tissue.CORTEX, side, (-8, FORAMEN_BACK + 1.8), (low, high), growth, _SOFT)
+        overgrown = partial(growth, rim=1.3)
+        brush.paint(Tissue.MARROW, side, (-8, FORAMEN_BACK + 1.8), (low, high), overgrown, [Tissue.CORTEX])
     reach = (c - h - 6, c + h + 10)
-    brush.paint(Tissue.DISC_MATERIAL, (-26, 26), (-0.5, CANAL_DEPTH), reach, bulge, _SOFT)
+    brush.paint(Tissue.DISC_MATERIAL, (-26, 26), (-8, CANAL_DEPTH), reach, bulge, _SOFT)

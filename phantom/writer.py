@@ -20,7 +20,7 @@ from lsdc.runtime.paths import PathLike
 
 _WORK = "unfinished"
 _LAST_FILE = "measurements.csv"
-_SIMULATOR = 3
+_SIMULATOR = 4
 """Version of what is drawn: a folder begun by another version is refused."""
 
 

@@ -29,8 +29,8 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin_worker() -> None:
-    """Prepare a worker: one thread of numerical libraries, Ctrl-C left to the parent, and no life without it."""
+def begin_worker() -> None:
+    """Prepare a worker process: one thread of numerical libraries, Ctrl-C left to the parent, no life without it."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -110,7 +110,7 @@ def _pooled(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterato
     # Fresh interpreters: a fork of a process that has used threads (torch, OpenMP) can hang.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
         pending: dict[Future[R], T] = {}
         try:
             for item in items:

@@ -4,6 +4,7 @@ from .fitting import fit_selector as fit_selector
 from .localizer import Localizer as Localizer
 from .ranker import EnsembleRanker as EnsembleRanker
 from .ranking import SliceRanking as SliceRanking
+from .second_look import SecondLook as SecondLook
 from .selector import SliceSelector as SliceSelector
 from .training_example import SelectorExample as SelectorExample
 from .training_example import make_example as make_example

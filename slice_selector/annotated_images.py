@@ -25,6 +25,8 @@ from lsdc.slice_selector.square_images import (
 
 _CANAL_SHOWN_MM, _FORAMEN_SHOWN_MM, _RECESS_SHOWN_MM = 4.0, 3.5, 6.0
 """A slice shows a marked point that is at most so far from its plane."""
+_SAME_FORAMINA_MM = 9.0
+"""Where a slice shows one foramen, marks of its other levels so near are in the same place of its plane."""
 _CANAL_ABSENT_MM = 9.0
 """A slice that is farther than this from a level's canal point certainly does not show it."""
 
@@ -88,7 +90,9 @@ def _sagittal_points(
     parts += [(N_LEVELS, targets_by_level(Family.FORAMINAL, side), _FORAMEN_SHOWN_MM) for side in Side]
     points, state = np.full((2 * N_LEVELS, 2), np.nan), np.zeros(2 * N_LEVELS, np.int8)
     distance = np.abs(plane.distance(patient))
-    for first_channel, targets, reach in parts:
+    for first_channel, targets, shown in parts:
+        widens = first_channel == N_LEVELS and np.nanmin(distance[targets], initial=np.inf) <= shown
+        reach = _SAME_FORAMINA_MM if widens else shown
         for level, target in enumerate(targets):
             if distance[target] <= reach:
                 pixel = plane.to_pixel(patient[target])[0]

@@ -14,72 +14,62 @@ _KNOTS = 7
 """Knots of the random curve that gray values are sent through."""
 
 
-def disturb(
-    images: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
+def vary(
+    images: Tensor,
+    points: Tensor,
+    generator: torch.Generator,
+    *,
+    size: int | None = None,
+    zoom: float = 1.0,
+    shift: float = 0.12,
+    mirror: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Change each image at random, and its points with it.
+    """Change images and points as little as the pictures of one cohort differ, for fine-tuning on it.
 
     Parameters
     ----------
-    images : (n, size, size) Tensor of uint8
+    images : (n, side, side) Tensor of uint8
         Gray values.
     points : (n, channels, 2) Tensor of float
         Column and row, px; NaN stays NaN.
     generator : torch.Generator
         Source of randomness, on the CPU.
+    size : int, optional
+        Side of the results, px; as before by default.
+    zoom : float, default 1
+        Fraction of the images' side that the results show, before it varies by 15 %.
+    shift : float, default 0.12
+        Largest shift across and down, in halves of the images' side.
     mirror : bool, default False
         Flip half of the images left to right and swap the two channels, which are the patient's sides.
 
     Returns
     -------
     images : (n, size, size) Tensor of float
-        Gray values from 0 to about 1.
-    points : (n, channels, 2) Tensor of float
-        Column and row, px; outside the image where they were moved out of it.
-    """
-    values, moved = move(images, points, generator, mirror)
-    return repaint(values, generator), moved
-
-
-def move(
-    images: Tensor, points: Tensor, generator: torch.Generator, mirror: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Turn, scale, shift and mirror images with their points.
-
-    Parameters
-    ----------
-    images : (n, size, size) Tensor of uint8
-        Gray values.
-    points : (n, channels, 2) Tensor of float
-        Column and row, px; NaN stays NaN.
-    generator : torch.Generator
-        Source of randomness, on the CPU.
-    mirror : bool, default False
-        Flip half of the images left to right and swap the two channels, which are the patient's sides.
-
-    Returns
-    -------
-    images : (n, size, size) Tensor of float
-        Gray values from 0 to 1, black beyond the edges.
+        Gray values from 0 to about 1; beyond the edges as at the edges.
     points : (n, channels, 2) Tensor of float
         Column and row, px.
     """
-    n, size = images.shape[0], images.shape[-1]
+    n, side = images.shape[0], images.shape[-1]
+    size = size or side
 
-    def draw(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(n, generator=generator)
+    def draw(most: float) -> Tensor:
+        return (2 * torch.rand(n, generator=generator) - 1) * most
 
-    angle, zoom = draw(-0.25, 0.25), torch.exp(draw(-0.3, 0.25))
-    shift = torch.stack([draw(-0.12, 0.12), draw(-0.12, 0.12)], dim=1)
     flip = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
-    matrix = rotation(angle) * torch.stack([flip * zoom, zoom], 1)[:, None]
-    half = torch.full((2,), size / 2)
-    sampler = AffineSampler(matrix, shift, half)
-    sampled = functional.grid_sample(images[:, None].float(), sampler.grid(size), align_corners=False)
+    scale = zoom * torch.exp(draw(0.15))
+    matrix = rotation(draw(0.15)) * torch.stack([flip * scale, scale], 1)[:, None]
+    half = torch.full((2,), side / 2)
+    sampler = AffineSampler(matrix, torch.stack([draw(shift), draw(shift)], dim=1), half)
+    sampled = functional.grid_sample(
+        images[:, None].float() / 255, sampler.grid(size), padding_mode="border", align_corners=False
+    )[:, 0]
     moved = sampler.moved(points + 0.5 - half, size)
     if mirror:
         moved = torch.where(sampler.mirrored[:, None, None], moved.flip(1), moved)
-    return sampled[:, 0] / 255, moved
+    values = sampled ** torch.exp(draw(0.4))[:, None, None] * _shading(n, size, generator).sqrt()
+    noise = torch.randn(values.shape, generator=generator) * (draw(1) ** 2 * 0.06)[:, None, None]
+    return values + noise, moved
 
 
 def repaint(values: Tensor, generator: torch.Generator) -> Tensor:

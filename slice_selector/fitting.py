@@ -8,17 +8,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from lsdc.cohort.vocabulary import Family
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import Recipe
+from lsdc.slice_selector.closeups import CLOSEUP_PX, Closeups
+from lsdc.slice_selector.network import PointNetwork
 from lsdc.slice_selector.ranking import SliceRanking
+from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.selector import SliceSelector, is_finished
 from lsdc.slice_selector.training_example import SelectorExample
 
 ALL = -1
 """In place of a fold: the selector that is fitted on all studies."""
+_JUDGED_FROM = 100
+"""With fewer studies, none is held out to judge: a tenth of them would decide by chance."""
+_IMAGES_A_PASS = 500
+"""For each so many images, the localizer gets one more pass over them."""
+_LEAST_CLOSEUPS = 2000
+"""With fewer close-ups, no second look is fitted."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +40,29 @@ class SelectorConfig:
     ----------
     seed : int
         Of everything random.
-    steps : int
-        Training steps of each localizer, starting from the bundled weights; at least one epoch is trained.
+    images : int
+        Each localizer sees about so many images, in one to four passes: fewer passes over large cohorts, and one
+        over small ones, which leave little to be learned.
+    looks : int
+        The second look sees about so many close-ups, in one to four passes.
     batch : int
-        Images per step; with fewer images in all, the bundled weights stay.
+        Images per step, and half of the close-ups per step. With fewer images in all, the bundled weights stay.
     learning_rate : float
         Peak of the schedule.
     """
 
     seed: int = 0
-    steps: int = 30
-    batch: int = 16
-    learning_rate: float = 5e-4
+    images: int = 16_000
+    looks: int = 60_000
+    batch: int = 32
+    learning_rate: float = 1e-3
 
 
 def fit_selector(examples: Sequence[SelectorExample], config: SelectorConfig) -> SliceSelector:
-    """Fit the rankers, and fine-tune the bundled localizers, on annotated examples.
+    """Fit the rankers, fine-tune the bundled localizers, and train a second look, on annotated examples.
+
+    With 100 studies and more, a tenth of them judges after each pass whether the networks have become better. The
+    second look is left out with fewer than 2,000 close-ups: a network that has seen less is no better than the first.
 
     Parameters
     ----------
@@ -61,14 +79,45 @@ def fit_selector(examples: Sequence[SelectorExample], config: SelectorConfig) ->
     """
     rankings = {family: SliceRanking(family, config.seed).fit(examples) for family in Family}
     selector = SliceSelector.bundled()
+    order = np.random.default_rng(config.seed).permutation(len(examples))
+    held_out = len(examples) // 10 if len(examples) >= _JUDGED_FROM else 0
+    judge, taught = ([examples[k] for k in rows] for rows in (order[:held_out], order[held_out:]))
     for kind, localizer in selector.localizers.items():
-        images = sum(len(getattr(example, kind)) for example in examples)
+        images = sum(len(getattr(example, kind)) for example in taught)
         if images < config.batch:
             continue
-        epochs = max(1, round(config.steps / max(1, images // config.batch)))
-        recipe = Recipe(epochs, config.learning_rate, seed=config.seed)
-        localizer.fit(examples, recipe, batch=config.batch)
-    return SliceSelector(rankings, selector.localizers)
+        passes = max(1, min(4, images // _IMAGES_A_PASS, config.images // images))
+        recipe = Recipe(passes, config.learning_rate, seed=config.seed)
+        localizer.fit(taught, recipe, batch=config.batch, judge=judge)
+    start = selector.localizers["sagittal"].network
+    second_look = _fit_second_look(taught, judge, start, config)
+    return SliceSelector(rankings, selector.localizers, second_look)
+
+
+def _fit_second_look(
+    taught: Sequence[SelectorExample],
+    judge: Sequence[SelectorExample],
+    start: PointNetwork,
+    config: SelectorConfig,
+) -> SecondLook | None:
+    """Train a second look where there are close-ups enough."""
+    closeups = _closeups(taught)
+    if len(closeups.images) < _LEAST_CLOSEUPS:
+        return None
+    second_look = SecondLook()
+    passes = max(1, min(4, config.looks // len(closeups.images)))
+    recipe = Recipe(passes, 2 * config.learning_rate, seed=config.seed)
+    second_look.fit(closeups, recipe, start=start, batch=2 * config.batch, judge=_closeups(judge))
+    return second_look
+
+
+def _closeups(examples: Sequence[SelectorExample]) -> Closeups:
+    """Join the close-ups of studies."""
+    nothing = np.zeros((0, CLOSEUP_PX, CLOSEUP_PX), np.uint8)
+    return Closeups(
+        np.concatenate([nothing, *(example.closeup for example in examples)]),
+        np.concatenate([np.zeros(0, bool), *(example.closeup_marked for example in examples)]),
+    )
 
 
 def cross_fit_selector(

@@ -78,6 +78,41 @@ def ordered_levels(maps: Maps, mm: float) -> NDArray[np.float64]:
     return np.array([refine(maps[k], peaks[k][i, :2]) for k, i in enumerate(reversed(chosen))])
 
 
+def level_doubt(maps: Maps, levels: NDArray[np.float64]) -> float:
+    """Tell how much speaks for all five points being one level too high or too low.
+
+    The points are moved up and down by one level, and the probability there is compared with that at the points. The
+    heatmaps of the canal already count the vertebrae and the sacrum in front (see `vertebra_classes`).
+
+    Parameters
+    ----------
+    maps : (5, cells, cells) float32
+        Probability per level.
+    levels : (5, 3) float64
+        What `ordered_levels` chose on them.
+
+    Returns
+    -------
+    float
+        Probability one level off, as a fraction of that and of what is at the points: 0 where nothing speaks for
+        another level, 1/2 where as much does as speaks for the points.
+    """
+    points = levels[:, :2]
+    chain = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    shifted, here = (
+        sum(_mass(heatmap, chain[k + by]) for by in offsets for k, heatmap in enumerate(maps))
+        for offsets in ((0, 2), (1,))
+    )
+    return float(shifted / max(shifted + here, 1e-12))
+
+
+def _mass(heatmap: Maps, point: NDArray[np.float64]) -> float:
+    """Sum the probability of the 3 x 3 cells around a point (column, row; px); 0 outside."""
+    column, row = np.round((point - (STRIDE - 1) / 2) / STRIDE).astype(int)
+    rows, columns = slice(max(0, row - 1), max(0, row + 2)), slice(max(0, column - 1), max(0, column + 2))
+    return float(heatmap[rows, columns].sum())
+
+
 def peak(heatmap: Maps) -> NDArray[np.float64]:
     """Find the strongest point of one heatmap.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -9,19 +11,17 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import write_weights
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History, Recipe
 from lsdc.runtime.training import train
 from lsdc.slice_selector.annotated_images import AnnotatedImages
-from lsdc.slice_selector.augment import disturb
+from lsdc.slice_selector.augment import vary
 from lsdc.slice_selector.heatmap_decoding import Maps, probabilities
-from lsdc.slice_selector.network import PointNetwork, normalize, point_loss
-from lsdc.slice_selector.square_images import N_LEVELS, PRESENT, UNKNOWN
+from lsdc.slice_selector.network import PointNetwork, load_weights, normalize, point_loss
+from lsdc.slice_selector.square_images import AXIAL_PX, N_LEVELS, PRESENT, SAGITTAL_PX, UNKNOWN
 from lsdc.slice_selector.training_example import SelectorExample
 from lsdc.slice_selector.vertebra_classes import N_CLASSES, weigh_by_disc
 
@@ -29,6 +29,9 @@ CHANNELS = {"sagittal": 10, "axial": 2}
 """Number of points of each kind of localizer."""
 BACKBONES = {"sagittal": "mobilenetv3_small_100", "axial": "mobilenetv3_small_050"}
 """The timm model of each kind."""
+
+_REMIND = 4
+"""In fine-tuning, every so many batches are reminded of the classes."""
 
 
 class Localizer:
@@ -56,11 +59,10 @@ class Localizer:
         examples: Sequence[SelectorExample],
         recipe: Recipe,
         *,
-        batch: int = 16,
-        device: torch.device | None = None,
-        checkpoint: Path | None = None,
+        batch: int = 32,
+        judge: Sequence[SelectorExample] = (),
     ) -> History:
-        """Fine-tune on the images of examples, from the present weights.
+        """Fine-tune on the images of examples, from the present weights, on the CPU.
 
         Parameters
         ----------
@@ -70,34 +72,53 @@ class Localizer:
             How to train.
         batch : int
             Images per step.
-        device : torch.device, optional
-            Where to train; by default the CPU.
-        checkpoint : Path, optional
-            File written after each epoch, from which a run that was killed resumes.
+        judge : sequence of SelectorExample
+            Other studies; the epoch with the least loss on their images is kept. Without any, the last one.
 
         Returns
         -------
         History
             The losses by epoch.
         """
-        annotated = AnnotatedImages(
-            np.concatenate([getattr(item, self.kind) for item in examples]),
-            np.concatenate([getattr(item, f"{self.kind}_points") for item in examples]),
-            np.concatenate([getattr(item, f"{self.kind}_state") for item in examples]),
-        )
+        annotated, held_out = self._images(examples), self._images(judge)
         if len(annotated.images) < 2:
             return History()
         steps, mirror = max(1, len(annotated.images) // batch), self.kind == "axial"
+        teacher = copy.deepcopy(self.network).eval()
 
-        def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:
             rng = np.random.default_rng([recipe.seed, epoch])
             order = rng.permutation(len(annotated.images))
             for k in range(steps):
                 rows = np.sort(order[k * batch : (k + 1) * batch])
                 generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-                yield _augmented(annotated, rows, generator, mirror)
+                ready = _augmented(annotated, rows, generator, mirror)
+                if self.network.regions is not None and k % _REMIND == 0:
+                    # No mark tells the classes, which would be forgotten: the weights of the start tell them.
+                    with torch.no_grad():
+                        classes = teacher(normalize(ready[0]))[1].argmax(1)
+                    yield (*ready, classes)
+                else:
+                    yield ready
 
-        return self.learn(batches, steps, recipe, device=device, checkpoint=checkpoint)
+        def judged(network: nn.Module) -> float:
+            parts = np.array_split(np.arange(len(held_out.images)), math.ceil(len(held_out.images) / 64))
+            with torch.inference_mode():
+                return float(np.mean([float(point_loss(network, _batch(held_out, rows))) for rows in parts]))
+
+        return self.learn(batches, steps, recipe, evaluate=judged if len(held_out.images) else None)
+
+    def _images(self, examples: Sequence[SelectorExample]) -> AnnotatedImages:
+        """Join the images of this kind."""
+        px, channels = (SAGITTAL_PX if self.kind == "sagittal" else AXIAL_PX), CHANNELS[self.kind]
+        images: list[NDArray] = [getattr(item, self.kind) for item in examples]
+        points: list[NDArray] = [getattr(item, f"{self.kind}_points") for item in examples]
+        state: list[NDArray] = [getattr(item, f"{self.kind}_state") for item in examples]
+        return AnnotatedImages(
+            np.concatenate([np.zeros((0, px, px), np.uint8), *images]),
+            np.concatenate([np.zeros((0, channels, 2), np.float32), *points]),
+            np.concatenate([np.zeros((0, channels), np.int8), *state]),
+        )
 
     def learn(
         self,
@@ -107,6 +128,7 @@ class Localizer:
         *,
         device: torch.device | None = None,
         checkpoint: Path | None = None,
+        evaluate: Callable[[nn.Module], float] | None = None,
     ) -> History:
         """Train on batches of images, points and states, wherever they come from.
 
@@ -122,6 +144,8 @@ class Localizer:
             Where to train; by default the CPU.
         checkpoint : Path, optional
             File written after each epoch, from which a run that was killed resumes.
+        evaluate : callable, optional
+            Network to a score, lower is better; the best epoch is kept. By default the last one is.
 
         Returns
         -------
@@ -135,7 +159,7 @@ class Localizer:
                 yield tuple(item.to(where) for item in (normalize(images), *known))
 
         return train(
-            self.network, ready, point_loss, recipe, steps_per_epoch=steps, device=where,
+            self.network, ready, point_loss, recipe, steps_per_epoch=steps, device=where, evaluate=evaluate,
             checkpoint=checkpoint, description=f"{self.kind} localizer",
         )  # fmt: skip
 
@@ -195,27 +219,26 @@ class Localizer:
             When the file is absent, damaged, or of another network.
         """
         localizer = cls(kind)
-        try:
-            state = {name: value.float() if value.is_floating_point() else value
-                     for name, value in load_file(path).items()}  # fmt: skip
-            localizer.network.load_state_dict(state)
-        except FileNotFoundError:
-            raise ArtifactError(f"{path}: no such file") from None
-        except Exception as error:  # safetensors and torch have no common error
-            raise ArtifactError(
-                f"{path}: not weights of the {kind} localizer, or of another version of lsdc; make them, or extract "
-                f"the store, again ({error})"
-            ) from error
-        localizer.network.eval()
+        load_weights(localizer.network, Path(path), f"the {kind} localizer")
         return localizer
+
+
+def _batch(annotated: AnnotatedImages, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor, Tensor]:
+    """Give some images, unchanged, as `point_loss` takes them."""
+    state = torch.from_numpy(annotated.state[rows].astype(np.int64))
+    return (
+        normalize(torch.from_numpy(annotated.images[rows])),
+        torch.from_numpy(annotated.points[rows]),
+        state,
+    )
 
 
 def _augmented(
     annotated: AnnotatedImages, rows: NDArray[np.intp], generator: torch.Generator, mirror: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Disturb some images with their points, which mirroring swaps: the states follow from the points."""
+    """Vary some images with their points, which mirroring swaps: the states follow from the points."""
     images, points = torch.from_numpy(annotated.images[rows]), torch.from_numpy(annotated.points[rows])
-    changed, moved = disturb(images, points, generator, mirror=mirror)
+    changed, moved = vary(images, points, generator, mirror=mirror)
     state = torch.from_numpy(annotated.state[rows].astype(np.int64))
     marked = torch.isfinite(moved).all(dim=-1)
     state = torch.where(marked, PRESENT, torch.where(state == PRESENT, UNKNOWN, state))

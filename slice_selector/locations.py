@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from lsdc.cohort.vocabulary import TARGETS, Family, Level, Side, Target
 from lsdc.slice_selector.axial import RecessPair, recesses_beside
 from lsdc.slice_selector.sagittal import LevelLocations
 
+_UNKNOWN = float("nan")
 _NAN2, _NAN3 = (float("nan"),) * 2, (float("nan"),) * 3
 _VIEW_ABSENT, _OUT_OF_STACK = frozenset({"view_absent"}), frozenset({"out_of_stack"})
 _GUESSED_CONFIDENCE = 0.05
@@ -55,6 +56,8 @@ class RecessFindings:
         Whether the study has an axial series.
     placed : bool
         Whether its place in the patient is known.
+    doubt : float
+        That all levels are one too high or too low; NaN where nothing tells.
     """
 
     levels: NDArray[np.float64] | None
@@ -62,6 +65,7 @@ class RecessFindings:
     pairs: Sequence[RecessPair | None]
     has_slices: bool
     placed: bool
+    doubt: float
 
 
 def to_locations(
@@ -89,13 +93,16 @@ def to_locations(
     for target in TARGETS:
         level, side = list(Level).index(target.level), target.condition.side
         if target.condition.family is Family.SUBARTICULAR:
-            result.append(_axial(target, level, recesses))
-        elif side is not None:
-            result.append(_sagittal(target, level, foramina.get(side), study))
-        elif canal.graded is None and recesses.levels is not None and recesses.placed:
-            result.append(_projected(target, recesses.levels[level], _GUESSED_CONFIDENCE))
+            location, doubt = _axial(target, level, recesses), recesses.doubt
+        elif side is None and canal.graded is None and recesses.levels is not None and recesses.placed:
+            location, doubt = _projected(target, recesses.levels[level], _GUESSED_CONFIDENCE), recesses.doubt
         else:
-            result.append(_sagittal(target, level, canal.graded, study))
+            found = canal.graded if side is None else foramina.get(side)
+            location, doubt = (
+                _sagittal(target, level, found, study),
+                _UNKNOWN if found is None else found.doubt,
+            )
+        result.append(replace(location, level_doubt=doubt))
     return result
 
 

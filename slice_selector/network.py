@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lsdc.runtime import ArtifactError
 
 STRIDE = 4
 """Pixels of the image per cell of a heatmap, across and down."""
@@ -66,6 +71,37 @@ class PointNetwork(nn.Module):
         absent = self.absent(features[-1].mean(dim=(2, 3)))[..., None]
         classes = cells[:, :0] if self.regions is None else self.regions(cells)
         return torch.cat([self.points(cells).flatten(2), absent], dim=-1), classes
+
+
+def load_weights(network: nn.Module, path: Path, name: str) -> None:
+    """Read weights into a network, in single precision, and set it to predict.
+
+    Parameters
+    ----------
+    network : Module
+        Changed in place.
+    path : Path
+        A safetensors file.
+    name : str
+        Of what the weights must be, for the error.
+
+    Raises
+    ------
+    ArtifactError
+        When the file is absent, damaged, or of another network.
+    """
+    try:
+        state = {key: value.float() if value.is_floating_point() else value
+                 for key, value in load_file(path).items()}  # fmt: skip
+        network.load_state_dict(state)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file") from None
+    except Exception as error:  # safetensors and torch have no common error
+        raise ArtifactError(
+            f"{path}: not weights of {name}, or of another version of lsdc; make them, or extract the store, again "
+            f"({error})"
+        ) from error
+    network.eval()
 
 
 def normalize(images: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target, View
 from lsdc.slice_selector.descriptors import describe
-from lsdc.slice_selector.heatmap_decoding import ordered_levels
+from lsdc.slice_selector.heatmap_decoding import level_doubt, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
+from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS, SAGITTAL_MM, SAGITTAL_PX, SquareImages
 from lsdc.slice_selector.training_example import series_geometry
 
@@ -22,6 +23,8 @@ _CANDIDATES = 3
 """The heatmaps of so many best slices are averaged."""
 _FARTHEST_MIDLINE_MM = 12.0
 """A series is centered on the patient at least so well; a canal found farther from its middle is not believed."""
+_MARKED_WEIGHT = 2.0
+"""What the second look's probability that a slice is marked counts beside the ranker's relevance, both 0 to 1."""
 _NEAR_CANAL_MM = 16.0
 """Spread of foraminal points around the canal's point of their level."""
 _LEAST_CONFIDENCE = 0.08
@@ -47,6 +50,8 @@ class LevelLocations:
         0 to 1.
     located_by : str
         `network` or `mean_position`.
+    doubt : float
+        That all levels are one too high or too low, as `level_doubt` tells it; NaN for mean positions.
     """
 
     series: int
@@ -55,6 +60,7 @@ class LevelLocations:
     patient: NDArray[np.float64]
     confidence: NDArray[np.float64]
     located_by: str
+    doubt: float = float("nan")
 
 
 def fullest(study: Study, *views: View) -> int | None:
@@ -135,6 +141,7 @@ class SagittalSearch:
         ranking: SliceRanking,
         near: NDArray[np.float64] | None,
         midline: float = 0.0,
+        second_look: SecondLook | None = None,
     ) -> LevelLocations:
         """Locate the five levels of a condition.
 
@@ -148,6 +155,8 @@ class SagittalSearch:
             Canal points, mm, in whose neighborhood foramina are sought; rows of NaN are left out.
         midline : float
             From `midline`. A foramen is sought only on slices of its own side of it, as long as there are any.
+        second_look : SecondLook or None
+            Moves foramina to where it sees them, and has a say in which slices show them.
 
         Returns
         -------
@@ -172,8 +181,25 @@ class SagittalSearch:
         levels = ordered_levels(together, SAGITTAL_MM * STRIDE / SAGITTAL_PX)
         if levels[:, 2].mean() < _LEAST_CONFIDENCE:
             return self._mean_positions(condition.family, chosen, near)
-        points = self._to_slices(chosen, levels[:, :2])
-        return self._located(chosen, points, np.clip(levels[:, 2], 0, 1), "network")
+        confidence = np.clip(levels[:, 2], 0, 1)
+        if second_look is None or condition.family is not Family.FORAMINAL:
+            points = self._to_slices(chosen, levels[:, :2])
+        else:
+            chosen = self._marked_slices(second_look, scores, levels[:, :2])
+            look = second_look.look(self.square.cutter, chosen, self._to_slices(chosen, levels[:, :2]))
+            points, confidence = look.points, confidence * look.mass
+        return self._located(chosen, points, confidence, "network", level_doubt(together, levels))
+
+    def _marked_slices(
+        self, second_look: SecondLook, scores: NDArray[np.float64], points: NDArray[np.float64]
+    ) -> NDArray[np.intp]:
+        """Choose, per level, among the slices of the best scores (5, slices) where a reader would mark the foramen."""
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :_CANDIDATES]
+        rows, slices = np.repeat(np.arange(N_LEVELS), order.shape[1]), order.ravel()
+        places = self._to_slices(slices, points[rows])
+        marked = second_look.marked(self.square.cutter, slices, places).reshape(order.shape)
+        total = np.take_along_axis(scores, order, axis=1) + _MARKED_WEIGHT * marked
+        return np.asarray(order[np.arange(N_LEVELS), total.argmax(axis=1)])
 
     def _on_side(self, side: Side | None, midline: float) -> NDArray[np.bool_]:
         """Which slices (n,) lie on the patient's side; all where no side is asked for, or none does."""
@@ -219,9 +245,14 @@ class SagittalSearch:
         return np.array([self.square.to_slice(int(k), point) for k, point in zip(chosen, points)])
 
     def _located(
-        self, chosen: NDArray, points: NDArray, confidence: NDArray, located_by: str
+        self,
+        chosen: NDArray,
+        points: NDArray,
+        confidence: NDArray,
+        located_by: str,
+        doubt: float = float("nan"),
     ) -> LevelLocations:
         patient = np.array([
             self.series.slices[int(k)].plane.to_patient([point])[0] for k, point in zip(chosen, points)
         ])  # fmt: skip
-        return LevelLocations(self.index, chosen, points, patient, confidence, located_by)
+        return LevelLocations(self.index, chosen, points, patient, confidence, located_by, doubt)

@@ -18,9 +18,11 @@ from lsdc.slice_selector.localizer import CHANNELS, Localizer
 from lsdc.slice_selector.locations import CanalFindings, RecessFindings, to_locations
 from lsdc.slice_selector.ranking import SliceRanking
 from lsdc.slice_selector.sagittal import LevelLocations, SagittalSearch, fullest
+from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS
 
 _KIND, _SCHEMA, _MADE_BY = "selector", 2, "lsdc-features extract"
+_SECOND_LOOK = "second_look.safetensors"
 _WEIGHTS = Path(__file__).with_name("weights")
 _FORAMEN = {
     Side.LEFT: Condition.LEFT_NEURAL_FORAMINAL_NARROWING,
@@ -41,10 +43,17 @@ class SliceSelector:
         One per family; unfitted ones rank by geometry.
     localizers : dict of str to Localizer
         By kind, `sagittal` and `axial`; what is absent is replaced by geometry.
+    second_look : SecondLook or None
+        Looks again where the localizer put the foramina; the bundled selector has none.
     """
 
-    def __init__(self, rankings: dict[Family, SliceRanking], localizers: dict[str, Localizer]) -> None:
-        self.rankings, self.localizers = rankings, localizers
+    def __init__(
+        self,
+        rankings: dict[Family, SliceRanking],
+        localizers: dict[str, Localizer],
+        second_look: SecondLook | None = None,
+    ) -> None:
+        self.rankings, self.localizers, self.second_look = rankings, localizers, second_look
 
     def __repr__(self) -> str:
         """Say which families have a fitted ranker, and which kinds of images a localizer."""
@@ -112,29 +121,30 @@ class SliceSelector:
         if t1 is None:
             return {}
         near = None
-        if canal.graded is not None and canal.graded.series == t1.index:
-            near = canal.graded
-        elif t1.series.placed:
+        # The canal as the T1 series itself shows it says nothing that its heatmaps of the foramina do not say better.
+        if t1.series.placed and canal.guide is not None and canal.guide.series != t1.index:
             near = canal.guide
         ranking, midline = self.rankings[Family.FORAMINAL], t1.midline(canal.guide)
         return {
-            side: t1.find(condition, ranking, None if near is None else near.patient, midline)
+            side: t1.find(
+                condition, ranking, None if near is None else near.patient, midline, self.second_look
+            )
             for side, condition in _FORAMEN.items()
         }
 
     def _locate_recesses(self, axial: AxialSearch, canal: CanalFindings) -> RecessFindings:
         """Locate the recesses beside the canal's points, or, without these, beside guesses from axial slices."""
-        levels, trust = None, np.full(N_LEVELS, _UNGUIDED_TRUST)
+        levels, trust, doubt = None, np.full(N_LEVELS, _UNGUIDED_TRUST), float("nan")
         has_slices = bool(axial.slices)
         if canal.guide is not None and (axial.placed or not has_slices):
-            levels, trust = canal.guide.patient, canal.guide.confidence
+            levels, trust, doubt = canal.guide.patient, canal.guide.confidence, canal.guide.doubt
         elif has_slices:
             levels = axial.spread_levels()
         pairs: list[RecessPair | None] = [None] * N_LEVELS
         if levels is not None and has_slices:
             ranking = self.rankings[Family.SUBARTICULAR]
             pairs = [axial.find(level, point, ranking) for level, point in zip(Level, levels)]
-        return RecessFindings(levels, trust, pairs, has_slices, axial.placed)
+        return RecessFindings(levels, trust, pairs, has_slices, axial.placed, doubt)
 
     def save(self, folder: PathLike) -> None:
         """Write rankings and localizers into a folder, without pickle; the manifest comes last.
@@ -150,6 +160,8 @@ class SliceSelector:
             ranking.save(folder)
         for kind, localizer in self.localizers.items():
             localizer.save(folder / f"{kind}.safetensors")
+        if self.second_look is not None:
+            self.second_look.save(folder / _SECOND_LOOK)
         write_manifest(folder, _KIND, _SCHEMA, localizers=sorted(self.localizers))
 
     @classmethod
@@ -179,7 +191,9 @@ class SliceSelector:
                 f"{folder / MANIFEST}: damaged, it names the localizers {kinds!r}; make it again with `{_MADE_BY}`"
             )
         localizers = {kind: Localizer.load(folder / f"{kind}.safetensors", kind) for kind in kinds}
-        return cls({family: SliceRanking.load(folder, family) for family in Family}, localizers)
+        rankings = {family: SliceRanking.load(folder, family) for family in Family}
+        second_look = folder / _SECOND_LOOK
+        return cls(rankings, localizers, SecondLook.load(second_look) if second_look.is_file() else None)
 
 
 def is_finished(folder: PathLike) -> bool:

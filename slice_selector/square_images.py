@@ -54,11 +54,16 @@ class SquareImages:
         Side of an image in the patient.
     px : int
         Side of an image; a multiple of 32.
+
+    Attributes
+    ----------
+    cutter : Cutter
+        Cuts other crops of the series in the same gray window.
     """
 
     def __init__(self, series: Series, view: View, mm: float, px: int) -> None:
         self.series, self.mm, self.px = series, mm, px
-        self._cutter = Cutter(series, view)
+        self.cutter = Cutter(series, view)
 
     @classmethod
     def sagittal(cls, series: Series) -> Self:
@@ -105,7 +110,7 @@ class SquareImages:
         (px, px) uint8
             Upright; 0 outside the slice.
         """
-        return self._cutter.cut(index, image_center(self.series, index), self.mm, self.px)
+        return self.cutter.cut(index, image_center(self.series, index), self.mm, self.px)
 
     def to_image(self, index: int, point: NDArray[np.float64]) -> tuple[float, float]:
         """Map a point of a slice to its image.
@@ -123,7 +128,7 @@ class SquareImages:
             In the image, px; outside 0 to px - 1 where the image does not show the point.
         """
         center = image_center(self.series, index)
-        return self._cutter.place(index, center, (point[0], point[1]), self.mm, self.px)
+        return self.cutter.place(index, center, (point[0], point[1]), self.mm, self.px)
 
     def to_slice(self, index: int, point: NDArray[np.float64]) -> tuple[float, float]:
         """Map a point of an image back to the slice; the inverse of `to_image`.
@@ -141,7 +146,7 @@ class SquareImages:
             In the slice, px.
         """
         center = image_center(self.series, index)
-        return self._cutter.unplace(index, center, (point[0], point[1]), self.mm, self.px)
+        return self.cutter.unplace(index, center, (point[0], point[1]), self.mm, self.px)
 
     def closeness(self, index: int, point: NDArray[np.float64], spread_mm: float) -> NDArray[np.float64]:
         """Weigh the cells of a heatmap by how close they are to a point, to prefer peaks in its neighborhood.

@@ -16,13 +16,14 @@ from lsdc.runtime import ArtifactError
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.annotated_images import annotated_axial_images, annotated_sagittal_images
 from lsdc.slice_selector.annotations import Annotations, read_annotations
+from lsdc.slice_selector.closeups import annotated_closeups
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.square_images import N_LEVELS
 
 
 @dataclass(frozen=True)
 class SelectorExample:
-    """One study as the selector learns from it; n slices, m sagittal and k axial images.
+    """One study as the selector learns from it; n slices, m sagittal and k axial images, c close-ups.
 
     Parameters
     ----------
@@ -56,6 +57,10 @@ class SelectorExample:
         Column and row, px, of the patient's left and right recess of that level; NaN where not shown.
     axial_state : (k, 2) int8
         0 unknown, 1 present, 2 absent.
+    closeup : (c, 96, 96) uint8
+        Surroundings of each marked foramen, on the marked slice and on its neighbors.
+    closeup_marked : (c,) bool
+        Whether a close-up is of the marked slice.
     """
 
     study_id: str
@@ -73,6 +78,8 @@ class SelectorExample:
     axial: NDArray[np.uint8]
     axial_points: NDArray[np.float32]
     axial_state: NDArray[np.int8]
+    closeup: NDArray[np.uint8]
+    closeup_marked: NDArray[np.bool_]
 
     def save(self, path: PathLike) -> None:
         """Write the arrays as a compressed npz file.
@@ -156,6 +163,7 @@ def make_example(study: Study, coordinates: pd.DataFrame | None) -> SelectorExam
     rows = [_slice_rows(study, index, annotations) for index in annotations.first_row]
     sagittal = annotated_sagittal_images(study, annotations)
     axial = annotated_axial_images(study, annotations)
+    closeups = annotated_closeups(study, annotations)
     return SelectorExample(
         study_id=study.study_id,
         descriptors=_described(study, annotations),
@@ -172,6 +180,8 @@ def make_example(study: Study, coordinates: pd.DataFrame | None) -> SelectorExam
         axial=axial.images,
         axial_points=axial.points,
         axial_state=axial.state,
+        closeup=closeups.images,
+        closeup_marked=closeups.marked,
     )
 
 

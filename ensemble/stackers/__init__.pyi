@@ -14,3 +14,5 @@ from .registry import save_stacker as save_stacker
 from .rows import Boosted as Boosted
 from .rows import Neural as Neural
 from .simplex import Simplex as Simplex
+from .transferred import Transfer as Transfer
+from .transferred import TransferredMean as TransferredMean

@@ -13,6 +13,7 @@ from lsdc.ensemble.stackers.pool import ContextPool, LogLinearPool
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.ensemble.stackers.transferred import TransferredMean
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import fingerprint, read_json, write_json
 from lsdc.runtime.paths import PathLike
@@ -22,6 +23,7 @@ STACKERS: dict[str, type[Stacker]] = {
     for stacker in (
         WeightedPrior,
         PlainMean,
+        TransferredMean,
         BestSingle,
         Greedy,
         Simplex,

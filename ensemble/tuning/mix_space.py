@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import Family
 from lsdc.ensemble.stackers.pool_part import Shrinkage
 from lsdc.ensemble.tuning.mixing import STACKED
-from lsdc.ensemble.tuning.search import Point, Range
+from lsdc.ensemble.tuning.search import Point
 from lsdc.metrics.official import EPS
+from lsdc.models.search_space import Range
 
 _STRENGTHS: dict[str, Range] = {
     "weights": Range(1, 1e4, log=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lsdc.ensemble.tuning.storage import ignore_experimental_warnings
+from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.console import track
 
@@ -22,23 +24,6 @@ ReportStep = Callable[[int, float], None]
 """Called by an objective with the number of a step and the loss on it, so that hopeless trials end early."""
 Objective = Callable[[Point, ReportStep], Mapping[str, float]]
 """From a point to losses by name, among them the one to minimize, `Search.metric`; reports each step's loss."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Bounds of a parameter.
-
-    Parameters
-    ----------
-    low, high : float
-        Smallest and largest value.
-    log : bool
-        Draw on a logarithmic scale, for parameters that are factors; `low` must then be positive.
-    """
-
-    low: float = 0.0
-    high: float = 1.0
-    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +49,8 @@ class Search:
         Hash of what the objective depends on; a storage that holds the study with another hash is refused.
     note : str
         Explanation of the study for the dashboard, in Markdown.
+    timeout : float, optional
+        Seconds after which no further trial is begun by this call, once there is a finished one. Default: no limit.
     """
 
     study: str
@@ -74,6 +61,7 @@ class Search:
     seed: int = 0
     problem: str = ""
     note: str = ""
+    timeout: float | None = None
 
     @property
     def ranges(self) -> dict[str, Range]:
@@ -142,14 +130,18 @@ def minimize(
         return dict(study.best_params)
 
 
+def _suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
+    """Draw a value of a parameter."""
+    if bounds.whole:
+        return trial.suggest_int(name, int(bounds.low), int(bounds.high), log=bounds.log)
+    return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
+
+
 def _evaluate(trial: optuna.Trial, search: Search, objective: Objective) -> float:
     """Compute the loss at the trial's point; all losses become attributes of the trial."""
     import optuna
 
-    point = {
-        name: trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
-        for name, bounds in search.ranges.items()
-    }
+    point = {name: _suggest(trial, name, bounds) for name, bounds in search.ranges.items()}
 
     def report_step(step: int, value: float) -> None:
         trial.report(value, step)
@@ -166,6 +158,7 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[None]:
     """Prepare the study for one trial after the other, until enough are finished."""
     from optuna.trial import TrialState
 
+    begun_at = time.monotonic()
     while True:
         count = _count_states(study)
         if count[TrialState.FAIL] > search.trials:
@@ -173,6 +166,9 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[None]:
                 f"the search {search.study!r} failed {search.trials} times; no loss is a number"
             )
         if _finished(count) >= search.trials:
+            return
+        late = search.timeout is not None and time.monotonic() - begun_at > search.timeout
+        if late and count[TrialState.COMPLETE]:
             return
         # A sampler per trial: what is drawn depends on the trials so far, not on when the process began.
         begun = _finished(count) + count[TrialState.RUNNING]

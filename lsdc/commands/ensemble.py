@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lsdc.ensemble.external import TunedWeights
     from lsdc.ensemble.fitting import Fitted
     from lsdc.ensemble.prediction import Predicted
+    from lsdc.ensemble.suspects.finding import Suspects
+    from lsdc.ensemble.tuning.member_search import TunedMember
     from lsdc.metrics.evaluation import Evaluation
     from lsdc.metrics.official import Scores
 
@@ -47,6 +49,7 @@ class Fit:
         lsdc-ensemble fit store/ --out small/ --members lightgbm,xgboost --trials 20
         lsdc-ensemble fit store/ --out mine/ --members lightgbm,my_module:MyMember
         lsdc-ensemble fit store/ --out deep/ --members lightgbm,crop_cnn,sequence --preset gpu
+        lsdc-ensemble fit store/ --out clean/ --noise drop --decisions suspects/suspects.csv
         torchrun --nproc-per-node 4 -m lsdc.commands.ensemble fit store/ --out deep/ --members crop_cnn
     """
 
@@ -54,8 +57,14 @@ class Fit:
     """a finished feature store with labeled training studies"""
     out: Path
     """directory of the new model"""
-    members: str = "lightgbm,xgboost,mlp"
-    """names, separated by commas; `lsdc-ensemble members` lists them; module:Class is one of your own"""
+    members: str = "auto"
+    """names, separated by commas, or auto: what suits the number of studies; `lsdc-ensemble members` lists them"""
+    settings: Path | None = None
+    """settings.json of `lsdc-ensemble tune`: settings by member"""
+    noise: Literal["none", "drop", "soften"] = "none"
+    """labels that are probably wrong: members learn them, leave them out, or learn probabilities; scores keep them"""
+    decisions: Path | None = None
+    """suspects.csv of `lsdc-ensemble suspects` with the column `decision` filled in; for what members learn alone"""
     search: Search = Search()
     deep: Options = Options()
     reporting: Reporting = Reporting()
@@ -69,10 +78,21 @@ class Fit:
             Where the model is, its weights and its scores.
         """
         from lsdc.ensemble.fitting import fit
+        from lsdc.ensemble.tuning.settings_file import read_settings
 
         names = [name.strip() for name in self.members.split(",") if name.strip()]
         search = self.search
-        return fit(self.store, self.out, names, trials=search.trials, seed=search.seed, options=self.deep)
+        return fit(
+            self.store,
+            self.out,
+            names,
+            trials=search.trials,
+            seed=search.seed,
+            options=self.deep,
+            settings=None if self.settings is None else read_settings(self.settings),
+            noise=self.noise,
+            decisions=self.decisions,
+        )
 
 
 @dataclass(frozen=True)
@@ -83,18 +103,21 @@ class Predict:
     --------
         lsdc-ensemble predict model/ store/ --out submission.csv
         lsdc-ensemble predict model/ store/ --out submission.csv --sample sample_submission.csv
+        lsdc-ensemble predict bundled store/ --out grades.csv --weighting none
     """
 
     model: Positional[Path]
-    """made by `lsdc-ensemble fit`"""
+    """made by `lsdc-ensemble fit`; or `bundled`, the model that is shipped (what its card says is printed)"""
     store: Positional[Path]
-    """a store extracted like the one the model was fitted on"""
+    """a store extracted like the one the model was fitted on; for `bundled` with the default settings"""
     out: Path
     """CSV to write"""
     sample: Path | None = None
     """sample_submission.csv, for the rows and their order"""
     baselines: Path | None = None
     """folder for the submissions of weighted prior, plain mean, best single and each member"""
+    weighting: Literal["competition", "none"] = "competition"
+    """competition: probabilities for the official score; none: without its weights, how probable the grades are"""
     device: str = "auto"
     """where deep members run: auto, cpu, cuda, cuda:1 or mps"""
     reporting: Reporting = Reporting()
@@ -115,6 +138,7 @@ class Predict:
             self.out,
             sample=self.sample,
             baselines=self.baselines,
+            weighting=self.weighting,
             device=self.device,
         )
 
@@ -251,41 +275,102 @@ class Blend:
 
 @dataclass(frozen=True)
 class Tune:
-    """Work on the trials of a blend that several machines share; start it as often as you like.
+    """Search settings of a member on a store, or work on the trials of a blend that several machines share.
+
+    The same command run again resumes; with a storage it may run on many machines at once.
 
     Examples
     --------
+        lsdc-ensemble tune store/ --member lightgbm --out tuned/ --trials 40
+        lsdc-ensemble fit store/ --out model/ --members lightgbm,forest --settings tuned/settings.json
         lsdc-ensemble tune --labels train.csv --members oof/ --storage postgresql://user@host/optuna
         lsdc-ensemble blend --labels train.csv --members oof/ --storage postgresql://user@host/optuna --out blend/
     """
 
-    labels: Path
-    """train.csv"""
-    members: Path
-    """folder of out-of-fold tables, one for each member"""
-    storage: str
-    """URL of the database"""
+    store: Positional[Path | None] = None
+    """a finished feature store, with --member and --out"""
+    member: str | None = None
+    """name of the member whose settings are searched, or module:Class"""
+    out: Path | None = None
+    """folder for settings.json, and for the journal of the trials where there is no --storage"""
+    labels: Path | None = None
+    """train.csv, for a blend"""
+    members: Path | None = None
+    """folder of out-of-fold tables, one for each member of a blend"""
+    storage: str | None = None
+    """URL of a database that workers share; a blend needs one"""
+    timeout: float | None = None
+    """seconds after which no further trial is begun, for a member"""
     search: Search = Search()
+    deep: Options = Options()
     reporting: Reporting = Reporting()
 
-    def run(self) -> TunedWeights:
+    def run(self) -> TunedWeights | TunedMember:
         """Search until all workers together have finished the trials.
 
         Returns
         -------
-        TunedWeights
-            The weights that the best trial so far gives.
+        TunedMember or TunedWeights
+            The settings or the weights that the best trial so far gives.
         """
+        search = self.search
+        if self.store is not None:
+            from lsdc.ensemble.member_tuning import tune_member
+
+            if self.member is None or self.out is None or self.labels is not None or self.members is not None:
+                raise ConfigError("STORE needs --member and --out, and neither --labels nor --members")
+            return tune_member(
+                self.store,
+                self.member,
+                self.out,
+                trials=search.trials,
+                seed=search.seed,
+                options=self.deep,
+                timeout=self.timeout,
+                storage=self.storage,
+            )
         from lsdc.ensemble.external import tune
 
-        search = self.search
-        return tune(
-            self.labels,
-            self.members,
-            self.storage,
-            trials=search.trials,
-            seed=search.seed,
-        )
+        if self.labels is None or self.members is None or self.storage is None:
+            raise ConfigError("give STORE with --member and --out, or --labels, --members and --storage")
+        if self.member is not None or self.out is not None or self.timeout is not None:
+            raise ConfigError("--member, --out and --timeout belong to a store; give STORE as well")
+        return tune(self.labels, self.members, self.storage, trials=search.trials, seed=search.seed)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """Rank labels by the probability that they are wrong, and draw the most doubtful ones.
+
+    Fill in the column `decision` of suspects.csv (keep, change, drop or soften) and give it to `lsdc-ensemble fit`.
+
+    Examples
+    --------
+        lsdc-ensemble suspects model/ --store store/ --out suspects/
+        lsdc-ensemble fit store/ --out again/ --decisions suspects/suspects.csv
+    """
+
+    model: Positional[Path]
+    """made by `lsdc-ensemble fit` or `blend`"""
+    store: Path
+    """the store that it was fitted on"""
+    out: Path
+    """folder for suspects.csv, readers.json and the contact sheets"""
+    first: int = 60
+    """how many rows are drawn, 30 on a sheet"""
+    reporting: Reporting = Reporting()
+
+    def run(self) -> Suspects:
+        """Find the suspects.
+
+        Returns
+        -------
+        Suspects
+            The files, and how many labels are doubtful.
+        """
+        from lsdc.ensemble.suspects.finding import find_suspects
+
+        return find_suspects(self.model, self.store, self.out, first=self.first)
 
 
 @dataclass(frozen=True)
@@ -351,6 +436,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "blend": Blend,
     "tune": Tune,
+    "suspects": Suspect,
     "members": Members,
     "dashboard": Dashboard,
 }

@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from lsdc.models.deep.affine import affine_sample, turn_matrix
 
+_FAR_SHARE, _FAR = 0.05, 3.0
+"""Fraction of misplaced crops that are off by far, and how many times as far."""
+
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Draw from the uniform distribution between two numbers."""
@@ -48,6 +51,60 @@ def move(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     matrix = _random_matrix(len(images), 2, angle=0.2, zoom=0.15, shift=0.08, generator=generator)
     return affine_sample(images, matrix)
+
+
+def misplace(images: Tensor, generator: torch.Generator, spread: float, across: float) -> Tensor:
+    """Turn and stretch crops as `move` does, and shift them as a localizer that errs would have cut them.
+
+    Shifts in the plane are normal, but one in twenty comes from a distribution three times as wide: places that are
+    wrong are often wrong by far.
+
+    Parameters
+    ----------
+    images : (n, 3, rows, columns) float Tensor
+        Crops whose channels are neighboring slices.
+    generator : torch.Generator
+        Source of random numbers.
+    spread : float
+        Standard deviation along rows and along columns, in half sides.
+    across : float
+        Probability that a crop's middle slice is one of its neighbors; the outer one is then repeated.
+
+    Returns
+    -------
+    (n, 3, rows, columns) float Tensor
+        What comes in at an edge continues the edge.
+    """
+    n, device = len(images), images.device
+    far = _uniform((n, 1), 0, 1, generator) < _FAR_SHARE
+    shift = spread * _normal((n, 2), generator) * torch.where(far, _FAR, 1.0)
+    draw = _uniform((n, 1), 0, 1, generator)
+    step = (draw > 1 - across / 2).long() - (draw < across / 2).long()
+    order = (torch.arange(images.shape[1], device=device) + step).clamp(0, images.shape[1] - 1)
+    shown = images[torch.arange(n, device=device)[:, None], order]
+    turned = _random_matrix(n, 2, angle=0.2, zoom=0.15, shift=0.0, generator=generator)
+    turned[..., 2] = shift
+    return affine_sample(shown, turned)
+
+
+def shifted(images: Tensor, shift: Tensor) -> Tensor:
+    """Shift all images alike; those that are 0 everywhere stay so.
+
+    Parameters
+    ----------
+    images : (n, c, rows, columns) float Tensor
+        Images.
+    shift : (2,) float Tensor
+        Along columns and along rows, in half sides; positive shows more of the right and of the bottom.
+
+    Returns
+    -------
+    (n, c, rows, columns) float Tensor
+        What comes in at an edge continues the edge.
+    """
+    n, device = len(images), images.device
+    still = turn_matrix(torch.zeros(n, device=device), torch.ones((n, 2), device=device), shift.expand(n, 2))
+    return affine_sample(images, still)
 
 
 def repaint(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
@@ -54,7 +54,8 @@ class DeepMember(NetworkDesign[B], SavedMember):
     def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
         """Train, and keep the epoch with the best official score on `stop_on`.
 
-        Where `stop_on` has no labels, an eighth of the training studies judges the epochs instead.
+        Where `stop_on` has no labels, an eighth of the training studies judges the epochs instead, unless `stops` says
+        that so many studies need none.
 
         Parameters
         ----------
@@ -87,11 +88,11 @@ class DeepMember(NetworkDesign[B], SavedMember):
             torch.manual_seed(self.seed)
             self.network = Graded(self.build(sizes), start_logits(self.priors, self._loss_name()))
             if any(self.learned):
-                split = split_studies(examples, stop_on, self.seed)
+                split = split_studies(examples, stop_on, self.seed, self.stops(len(grades)))
                 steps = feed.steps(split.learned)
                 fit_network(
                     self.network, feed, split, self._loss_name(),
-                    make_recipe(self.options, sizes, self.schedule, steps, self.seed),
+                    make_recipe(self.options, sizes, self.schedule, steps, self.seed, self._precision()),
                     work=work, tensorboard=self.options.tensorboard, description=self.name,
                 )  # fmt: skip
         return self
@@ -132,6 +133,21 @@ class DeepMember(NetworkDesign[B], SavedMember):
                 result[:, targets] = self.priors[targets]
         return (result / result.sum(axis=-1, keepdims=True)).reshape(-1, len(GRADES))
 
+    def looks(self, inputs: Inputs) -> Iterator[Inputs]:
+        """Yield the ways in which some studies are looked at when they are predicted; here only as they are.
+
+        Parameters
+        ----------
+        inputs : dict of str to Tensor
+            What the network takes.
+
+        Yields
+        ------
+        dict of str to Tensor
+            Inputs of the same shapes; the answers are averaged.
+        """
+        yield inputs
+
     @torch.inference_mode()
     def mirror_averaged(
         self, examples: Examples, answer: Callable[[Inputs], Tensor], width: int
@@ -168,7 +184,8 @@ class DeepMember(NetworkDesign[B], SavedMember):
         for mirrored in (False, True):
             parts = [np.zeros((0, len(TARGETS), width))]
             for inputs, _ in feed.in_order(examples, studies, mirrored):
-                found = answer(inputs).cpu().double()
+                looks = [answer(look).cpu().double() for look in self.looks(inputs)]
+                found = torch.stack(looks).mean(0)
                 parts.append((swap_targets(found) if mirrored else found).numpy())
             means.append(np.concatenate(parts))
         return (means[0] + means[1]) / 2

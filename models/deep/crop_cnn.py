@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 
 from lsdc.cohort.vocabulary import Family
 from lsdc.features.store import VIEWS
-from lsdc.models.deep.augment import augment
+from lsdc.models.deep.augment import erase, misplace, repaint, shifted
 from lsdc.models.deep.backbones import resized
 from lsdc.models.deep.base import DeepMember
 from lsdc.models.deep.batch import Inputs
@@ -22,6 +22,13 @@ from lsdc.models.deep.feed import require_arrays
 from lsdc.models.deep.sizes import Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.member import NotFittedError
+
+_SPREAD, _ACROSS = 0.09, 0.3
+"""How far the selector's places are taken to be off: the spread in the plane, in half sides of a crop (2.3 of 26 mm),
+and how often another slice would have been better."""
+
+_MANY_STUDIES = 200
+"""From so many training studies on, none are set aside to judge the epochs."""
 
 
 class CropCnn(DeepMember[CropBatch]):
@@ -37,11 +44,29 @@ class CropCnn(DeepMember[CropBatch]):
 
     name = "crop_cnn"
     about = "timm CNN fine-tuned on crops around each target, neighboring slices as channels or by attention"
+    convolutional = True
     sizes: ClassVar[Mapping[str, Sizes]] = {
         "tiny": Sizes(px=48, batch=4, epochs=3, rate=1e-3),
+        "cpu": Sizes(px=96, batch=12, epochs=8, rate=1.2e-3),
         "gpu24": Sizes(px=96, batch=8, epochs=20, rate=5e-4, width=256, all_views=True),
         "gpu140": Sizes(px=128, batch=32, epochs=25, rate=1e-3, width=256, all_views=True),
     }
+
+    def stops(self, studies: int) -> bool:
+        """Say whether other studies must judge the epochs when the network learns from so many.
+
+        Parameters
+        ----------
+        studies : int
+            Number of training studies.
+
+        Returns
+        -------
+        bool
+            False for many studies and enough epochs: as the rate falls to zero, later epochs are no worse, and a fold
+            more to learn from is worth more than knowing the best epoch.
+        """
+        return studies < _MANY_STUDIES or self.options.resolved().preset == "tiny"
 
     def build(self, sizes: Sizes) -> nn.Module:
         """Make one crop network, or one per family.
@@ -100,10 +125,31 @@ class CropCnn(DeepMember[CropBatch]):
         present = (crops != 0).flatten(3).any(-1)
         values = resized(crops[present].float() / 255, sizes.px)
         if generator is not None and len(values):
-            values = augment(values, generator)
+            # The middle slice may be a neighbor only where the slices are channels: attention has no middle.
+            across = _ACROSS if self.options.neighbors == "channels" else 0.0
+            values = erase(repaint(misplace(values, generator, _SPREAD, across), generator), generator)
         out = values.new_zeros((*present.shape, *values.shape[1:]))
         out[present] = values
         return {"crops": out}
+
+    def looks(self, inputs: Inputs) -> Iterator[Inputs]:
+        """Look at the crops as they are, and as if they had been cut elsewhere: the selector's places are uncertain.
+
+        Parameters
+        ----------
+        inputs : dict of str to Tensor
+            `crops` (b, 25, views, 3, px, px).
+
+        Yields
+        ------
+        dict of str to Tensor
+            The crops; then the same shifted by `_SPREAD` along a diagonal, one way and the other.
+        """
+        yield inputs
+        crops = inputs["crops"]
+        for sign in (-1.0, 1.0):
+            shift = torch.full((2,), sign * _SPREAD, device=crops.device)
+            yield {**inputs, "crops": shifted(crops.flatten(0, 2), shift).view_as(crops)}
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
         """Return what the last layer sees of every target, as the mean over a study and its mirror image.

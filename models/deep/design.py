@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Generic
 
@@ -18,8 +19,11 @@ from lsdc.models.deep.feed import B, Feed
 from lsdc.models.deep.sizes import Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.options import Options
-from lsdc.runtime.device import pick_device
+from lsdc.runtime.device import fast_bfloat16, pick_device
 from lsdc.runtime.epoch_log import tensorboard_writer
+
+_LONG = 4
+"""A long effort trains for so many times the epochs of the preset."""
 
 
 class NetworkDesign(ABC, Generic[B]):
@@ -40,9 +44,11 @@ class NetworkDesign(ABC, Generic[B]):
     needs: ClassVar[str] = "images of the store"
     """What it reads of a store, and which extra it needs."""
     sizes: ClassVar[Mapping[str, Sizes]]
-    """Sizes by preset: `tiny`, `gpu24` and `gpu140`."""
+    """Sizes by preset: `tiny`, `gpu24`, `gpu140`, and `cpu` where a CPU can do more than `tiny` in bounded time."""
     loss: ClassVar[str] = "cross_entropy"
     """Name in `LOSSES`, where the user chose none."""
+    convolutional: ClassVar[bool] = False
+    """Whether the network is a plain CNN, which trains in bfloat16 on CPUs that compute in it, half again as fast."""
     schedule: ClassVar[str] = "cosine"
     """How the learning rate falls, where the user chose nothing."""
 
@@ -75,6 +81,21 @@ class NetworkDesign(ABC, Generic[B]):
         ConfigError
             When the backbone cannot serve.
         """
+
+    def stops(self, studies: int) -> bool:
+        """Say whether other studies must judge the epochs when the network learns from so many.
+
+        Parameters
+        ----------
+        studies : int
+            Number of training studies.
+
+        Returns
+        -------
+        bool
+            Here always True. Where it is False, the last epoch is kept.
+        """
+        return True
 
     @abstractmethod
     def build(self, sizes: Sizes) -> nn.Module:
@@ -130,12 +151,19 @@ class NetworkDesign(ABC, Generic[B]):
         """
 
     def _preset_sizes(self) -> Sizes:
-        """Return the sizes of the chosen preset, or of the one that fits the device."""
-        return self.sizes[self.options.resolved().preset]
+        """Return the sizes of the chosen preset, or of the one that fits the device, for the chosen effort."""
+        sizes = self.sizes.get(self.options.resolved().preset, self.sizes["tiny"])
+        return replace(sizes, epochs=sizes.epochs * (_LONG if self.options.effort == "long" else 1))
 
     def _loss_name(self) -> str:
         """Return the loss that the user chose, or the member's default."""
         return self.loss if self.options.loss == "default" else self.options.loss
+
+    def _precision(self) -> str:
+        """Return the precision of the training, as `Recipe` names it."""
+        chosen = self.options.precision
+        fast = self.convolutional and fast_bfloat16(pick_device(self.options.device))
+        return "bfloat16" if chosen == "auto" and fast else chosen
 
     def _feed(self) -> Feed[B]:
         """Return what reads and prepares studies for the network."""

@@ -45,7 +45,7 @@ class StudySplit:
     judges: NDArray[np.int64]
 
 
-def split_studies(examples: Examples, stop_on: Examples, seed: int) -> StudySplit:
+def split_studies(examples: Examples, stop_on: Examples, seed: int, spare: bool = True) -> StudySplit:
     """Decide which studies are learned from, and which judge the epochs.
 
     Parameters
@@ -57,6 +57,8 @@ def split_studies(examples: Examples, stop_on: Examples, seed: int) -> StudySpli
         there are at least 8.
     seed : int
         Decides which eighth.
+    spare : bool
+        False: learn from all training studies even when nothing judges.
 
     Returns
     -------
@@ -65,20 +67,22 @@ def split_studies(examples: Examples, stop_on: Examples, seed: int) -> StudySpli
     """
     labeled = _labeled(examples)
     judges = _labeled(stop_on)
-    if len(judges) or len(labeled) < _FEWEST_TO_SPLIT:
+    if len(judges) or len(labeled) < _FEWEST_TO_SPLIT or not spare:
         return StudySplit(examples, labeled, stop_on, judges)
     order = np.random.default_rng(seed).permutation(labeled)
     cut = max(1, round(_STOPPING_FRACTION * len(order)))
     return StudySplit(examples, np.sort(order[cut:]), examples, np.sort(order[:cut]))
 
 
-def make_recipe(options: Options, sizes: Sizes, schedule: str, steps: int, seed: int) -> Recipe:
+def make_recipe(
+    options: Options, sizes: Sizes, schedule: str, steps: int, seed: int, precision: str
+) -> Recipe:
     """Choose how the training loop treats a member.
 
     Parameters
     ----------
     options : Options
-        Epochs, schedule, precision and compilation, where the user chose them.
+        Epochs, schedule and compilation, where the user chose them.
     sizes : Sizes
         The preset's epochs and learning rate.
     schedule : str
@@ -87,6 +91,8 @@ def make_recipe(options: Options, sizes: Sizes, schedule: str, steps: int, seed:
         Batches per epoch; the average of the weights reaches over about two epochs.
     seed : int
         Seed of torch's generator.
+    precision : str
+        As `Recipe` names it.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def make_recipe(options: Options, sizes: Sizes, schedule: str, steps: int, seed:
     return Recipe(
         options.epochs or sizes.epochs, sizes.rate, weight_decay=0.05, patience=max(4, sizes.epochs // 3),
         schedule=schedule if options.schedule == "default" else options.schedule,
-        ema=min(0.99, 1 - 1 / (2 * steps)), precision=options.precision, seed=seed, compile=options.compile,
+        ema=min(0.99, 1 - 1 / (2 * steps)), precision=precision, seed=seed, compile=options.compile,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities
+from lsdc.models.search_space import Range, Settings, Space
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import atomic
 
@@ -36,11 +37,21 @@ class BoostedHead(ABC):
     """Shallow trees that are added one after another until rows that none was fitted on get no better.
 
     Without such rows there is a quarter of the largest number of trees. Rows weigh 1, 2, 4 by grade.
+
+    Parameters
+    ----------
+    settings : mapping of str to float, optional
+        Values for some of `space`, under the library's names; by default those of `defaults`.
     """
 
     suffix: ClassVar[str]
+    space: ClassVar[Space]
+    defaults: ClassVar[Settings]
     booster: Any
     """The library's model."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = {**self.defaults, **(settings or {})}
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
         """Add trees, and keep those up to the best one.
@@ -63,7 +74,29 @@ class BoostedHead(ABC):
         BoostedHead
             Itself.
         """
-        self.booster = self._boosted(_Rows(X, y), _Rows(stop_X, stop_y) if len(stop_y) else None, seed)
+        stop = _Rows(stop_X, stop_y) if len(stop_y) else None
+        rounds = _ROUNDS_WITHOUT_STOPPING if stop is None else _ROUNDS
+        self.booster = self._boosted(_Rows(X, y), stop, rounds, seed)
+        return self
+
+    def refit(self, X: Features, y: Labels, seed: int) -> Self:
+        """Fit anew on more rows, with as many trees as the last fit kept.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features; NaN where unknown.
+        y : (n,) int64
+            Grades 0, 1, 2.
+        seed : int
+            Decides which rows and columns each tree sees.
+
+        Returns
+        -------
+        BoostedHead
+            Itself.
+        """
+        self.booster = self._boosted(_Rows(X, y), None, max(1, self._kept_rounds()), seed)
         return self
 
     def predict(self, X: Features) -> Probabilities:
@@ -120,8 +153,12 @@ class BoostedHead(ABC):
         return head
 
     @abstractmethod
-    def _boosted(self, train: _Rows, stop: _Rows | None, seed: int) -> Any:
+    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Any:
         """Fit the library's model; `stop` is None where there are no rows that decide when to stop."""
+
+    @abstractmethod
+    def _kept_rounds(self) -> int:
+        """Count the rounds of trees that predict."""
 
     @abstractmethod
     def _predicted(self, X: Features) -> Any:
@@ -134,36 +171,52 @@ class BoostedHead(ABC):
 
 
 class LightGBMHead(BoostedHead):
-    """Gradient-boosted trees by LightGBM, saved as its text."""
+    """Gradient-boosted trees by LightGBM, saved as its text.
+
+    Parameters
+    ----------
+    settings : mapping of str to float, optional
+        Values for some of `space`, under the library's names; by default those of `defaults`.
+    """
 
     suffix = "lightgbm.txt"
+    space: ClassVar[Space] = {
+        "learning_rate": Range(0.01, 0.2, log=True),
+        "num_leaves": Range(2, 32, log=True, whole=True),
+        "min_data_in_leaf": Range(3, 200, log=True, whole=True),
+        "feature_fraction": Range(0.03, 1.0, log=True),
+        "lambda_l2": Range(0.1, 300.0, log=True),
+    }
+    defaults: ClassVar[Settings] = {
+        "learning_rate": 0.05, "num_leaves": 8, "min_data_in_leaf": 20, "feature_fraction": 0.3, "lambda_l2": 5.0
+    }  # fmt: skip
 
-    def _boosted(self, train: _Rows, stop: _Rows | None, seed: int) -> Any:
+    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Any:
         import lightgbm
 
         parameters = {
             "objective": "multiclass",
             "num_class": len(Grade),
-            "learning_rate": 0.05,
-            "num_leaves": 8,
             "max_depth": 4,
-            "min_data_in_leaf": 20,
-            "feature_fraction": 0.3,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
-            "lambda_l2": 5.0,
             "verbose": -1,
             "num_threads": 1,
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
+            **self.settings,
         }
         data = lightgbm.Dataset(train.X, train.y, weight=train.weights)
         if stop is None:
-            return lightgbm.train(parameters, data, _ROUNDS_WITHOUT_STOPPING)
+            return lightgbm.train(parameters, data, rounds)
         judge = lightgbm.Dataset(stop.X, stop.y, weight=stop.weights, reference=data)
         quiet = lightgbm.early_stopping(_PATIENCE, verbose=False)
-        return lightgbm.train(parameters, data, _ROUNDS, [judge], callbacks=[quiet])
+        return lightgbm.train(parameters, data, rounds, [judge], callbacks=[quiet])
+
+    def _kept_rounds(self) -> int:
+        best = int(self.booster.best_iteration)
+        return best if best > 0 else int(self.booster.current_iteration())
 
     def _predicted(self, X: Features) -> Any:
         return self.booster.predict(X)
@@ -176,34 +229,49 @@ class LightGBMHead(BoostedHead):
 
 
 class XGBoostHead(BoostedHead):
-    """Gradient-boosted trees by XGBoost, saved as UBJSON."""
+    """Gradient-boosted trees by XGBoost, saved as UBJSON.
+
+    Parameters
+    ----------
+    settings : mapping of str to float, optional
+        Values for some of `space`, under the library's names; by default those of `defaults`.
+    """
 
     suffix = "xgboost.ubj"
+    space: ClassVar[Space] = {
+        "eta": Range(0.01, 0.2, log=True),
+        "max_depth": Range(1, 6, whole=True),
+        "min_child_weight": Range(1.0, 100.0, log=True),
+        "colsample_bytree": Range(0.03, 1.0, log=True),
+        "lambda": Range(0.1, 300.0, log=True),
+    }
+    defaults: ClassVar[Settings] = {
+        "eta": 0.05, "max_depth": 3, "min_child_weight": 8.0, "colsample_bytree": 0.3, "lambda": 8.0
+    }  # fmt: skip
 
-    def _boosted(self, train: _Rows, stop: _Rows | None, seed: int) -> Any:
+    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Any:
         import xgboost
 
         parameters = {
             "objective": "multi:softprob",
             "num_class": len(Grade),
-            "eta": 0.05,
-            "max_depth": 3,
-            "min_child_weight": 8,
             "subsample": 0.8,
-            "colsample_bytree": 0.3,
-            "lambda": 8.0,
             "tree_method": "hist",
             "nthread": 1,
             "seed": seed,
+            **self.settings,
         }
         data = xgboost.DMatrix(train.X, train.y, weight=train.weights)
         if stop is None:
-            return xgboost.train(parameters, data, _ROUNDS_WITHOUT_STOPPING, verbose_eval=False)
+            return xgboost.train(parameters, data, rounds, verbose_eval=False)
         judge = xgboost.DMatrix(stop.X, stop.y, weight=stop.weights)
         booster = xgboost.train(
-            parameters, data, _ROUNDS, evals=[(judge, "stop")], early_stopping_rounds=_PATIENCE, verbose_eval=False
+            parameters, data, rounds, evals=[(judge, "stop")], early_stopping_rounds=_PATIENCE, verbose_eval=False
         )  # fmt: skip
         return booster[: booster.best_iteration + 1]
+
+    def _kept_rounds(self) -> int:
+        return int(self.booster.num_boosted_rounds())
 
     def _predicted(self, X: Features) -> Any:
         import xgboost

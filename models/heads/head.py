@@ -22,7 +22,12 @@ Probabilities = NDArray[np.float64]
 
 
 class Head(Protocol):
-    """A classifier of three grades, which minimizes the log loss with rows weighted 1, 2, 4 by grade."""
+    """A classifier of three grades, which minimizes the log loss with rows weighted 1, 2, 4 by grade.
+
+    One that stops on the second set should have `refit(X, y, seed)` too, which fits it anew on more rows for as long
+    as the last fit found best; another is fitted again without a second set. One whose settings can be chosen takes
+    them as its only argument, and says with `space` and `defaults` which there are; see `LightGBMHead`.
+    """
 
     suffix: ClassVar[str]
     """The end of its file's name, such as `lightgbm.txt`."""
@@ -140,6 +145,25 @@ class PriorHead:
             Not used.
         stop_y : (m,) int64
             Not used.
+        seed : int
+            Not used.
+
+        Returns
+        -------
+        PriorHead
+            Itself.
+        """
+        return self.refit(X, y, seed)
+
+    def refit(self, X: Features, y: Labels, seed: int) -> Self:
+        """Count the grades of more rows.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Not used.
+        y : (n,) int64
+            Grades 0, 1, 2; n may be 0.
         seed : int
             Not used.
 

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Family, Grade
 from lsdc.models.examples import Examples
-from lsdc.models.heads.head import Head, PriorHead
+from lsdc.models.heads.head import Features, Head, Labels, PriorHead
 from lsdc.models.heads.prepare import Preparation, families
 from lsdc.models.member import PRIOR_FRACTION, NotFittedError
 from lsdc.models.options import Options
 from lsdc.models.saved_member import SavedMember, checked_file
+from lsdc.models.search_space import Settings, Space, check_settings
+from lsdc.runtime import ConfigError
 
 _FEWEST_ROWS = 20
 _PREPARATION = "preparation.safetensors"
@@ -24,7 +26,8 @@ _PREPARATION = "preparation.safetensors"
 class HeadMember(SavedMember):
     """One head per family on prepared features; left and right share a head.
 
-    A subclass says its `name`, what it is `about`, and which `head` it puts on the features.
+    A subclass says its `name`, what it is `about`, and which `head` it puts on the features. Settings of the head that
+    `configured` replaces are part of the saved member.
 
     Parameters
     ----------
@@ -40,8 +43,63 @@ class HeadMember(SavedMember):
 
     def __init__(self, seed: int = 0, options: Options | None = None) -> None:
         self.seed, self.options = seed, options or Options()
+        self.settings: dict[str, float] = {}
         self.preparation: Preparation | None = None
         self.heads: dict[Family, tuple[Head, PriorHead]] = {}
+
+    @classmethod
+    def space(cls) -> Space:
+        """List the settings that may be searched or chosen.
+
+        Returns
+        -------
+        mapping of str to Range
+            Those of the head; none where it says nothing.
+        """
+        found: Space = getattr(cls.head, "space", {})
+        return found
+
+    def defaults(self) -> Settings:
+        """List the values that the settings have where nobody chooses any.
+
+        Returns
+        -------
+        mapping of str to float
+            Those of the head; a search tries them first.
+        """
+        return dict(getattr(self.head, "defaults", {}))
+
+    def configured(self, settings: Settings) -> Self:
+        """Make an unfitted member with other settings.
+
+        Parameters
+        ----------
+        settings : mapping of str to float
+            Values for some of `space()`; the others have the head's defaults.
+
+        Returns
+        -------
+        HeadMember
+            The new member.
+
+        Raises
+        ------
+        ConfigError
+            When a setting is unknown or out of its range.
+        """
+        other = type(self)(self.seed, self.options)
+        other.settings = check_settings(settings, self.space(), self.name)
+        return other
+
+    def configuration(self) -> dict[str, Any]:
+        """Describe what was chosen, so that an interrupted fit is resumed only with the same.
+
+        Returns
+        -------
+        dict
+            The settings that differ from the defaults.
+        """
+        return dict(self.settings)
 
     def require(self) -> None:
         """Ask for nothing: all that it needs is installed with lsdc."""
@@ -70,16 +128,43 @@ class HeadMember(SavedMember):
         """
         preparation = Preparation(self.seed).fit(examples)
         X, stop_X = preparation.transform(examples), preparation.transform(stop_on)
-        family_of, stop_family_of = families(examples.rows), families(stop_on.rows)
         heads: dict[Family, tuple[Head, PriorHead]] = {}
         for number, family in enumerate(Family):
-            rows = (family_of == number) & (examples.grades >= 0)
-            stop = (stop_family_of == number) & (stop_on.grades >= 0)
+            rows, stop = _labeled(examples, number), _labeled(stop_on, number)
             data = (X[rows], examples.grades[rows], stop_X[stop], stop_on.grades[stop], self.seed)
             prior = PriorHead().fit(*data)
-            enough = rows.sum() >= _FEWEST_ROWS and len(np.unique(examples.grades[rows])) > 1
-            heads[family] = (self.new_head().fit(*data) if enough else prior), prior
+            heads[family] = (self.new_head().fit(*data) if _is_enough(data[1]) else prior), prior
         self.preparation, self.heads = preparation, heads
+        return self
+
+    def refit(self, examples: Examples) -> Self:
+        """Fit again on more studies, such as those of `fit` and those it stopped on, for as long as `fit` found best.
+
+        Parameters
+        ----------
+        examples : Examples
+            The studies; a family that had too few labels in `fit` keeps its fractions, counted anew.
+
+        Returns
+        -------
+        HeadMember
+            Itself.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        LsdcError
+            When the rows are not whole studies in the competition's order.
+        """
+        if self.preparation is None:
+            raise NotFittedError(f"{self.name}: not fitted; call fit before refit")
+        self.preparation = Preparation(self.seed).fit(examples)
+        X = self.preparation.transform(examples)
+        for number, family in enumerate(Family):
+            rows = _labeled(examples, number)
+            for head in self.heads[family]:
+                _refit(head, X[rows], examples.grades[rows], self.seed)
         return self
 
     def new_head(self) -> Head:
@@ -88,9 +173,11 @@ class HeadMember(SavedMember):
         Returns
         -------
         Head
-            By default the class's `head` without arguments.
+            By default the class's `head` with the member's settings.
         """
-        return self.head()
+        kind: Any = self.head  # only one that has settings takes an argument
+        head: Head = kind(self.settings) if self.settings else kind()
+        return head
 
     def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
         """Predict the grade of every row, with a small fraction of the prior so that no probability is 0.
@@ -146,11 +233,15 @@ class HeadMember(SavedMember):
             head.save(folder / f"{family.value}.{head.suffix}")
             prior.save(folder / f"{family.value}.{prior.suffix}")
             kinds[family.value] = "prior" if isinstance(head, PriorHead) else "head"
-        self.finish(folder, heads=kinds)
+        self.finish(folder, heads=kinds, settings=self.settings)
 
     @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         member = cls(int(manifest["seed"]))
+        try:
+            member = member.configured(manifest.get("settings", {}))
+        except ConfigError as error:
+            raise ValueError(str(error)) from error  # damage, not what somebody chose
         member._read_heads(folder, manifest)
         return member
 
@@ -166,3 +257,22 @@ class HeadMember(SavedMember):
 
     def _load_head(self, path: Path) -> Head:
         return self.head.load(path)
+
+
+def _refit(head: Head, X: Features, y: Labels, seed: int) -> None:
+    """Fit a head on more rows, with none to stop on."""
+    refit: Any = getattr(head, "refit", None)
+    if refit is None:
+        head.fit(X, y, X[:0], y[:0], seed)
+    else:
+        refit(X, y, seed)
+
+
+def _labeled(examples: Examples, number: int) -> NDArray[np.bool_]:
+    """Mark the labeled rows (n,) of a family, given by its place in `Family`."""
+    return (families(examples.rows) == number) & (examples.grades >= 0)
+
+
+def _is_enough(grades: NDArray[np.int64]) -> bool:
+    """Tell whether there is something to learn: enough rows, and at least two grades."""
+    return len(grades) >= _FEWEST_ROWS and len(np.unique(grades)) > 1

@@ -15,26 +15,27 @@ from torch.nn import functional
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities
+from lsdc.models.search_space import Range, Settings, Space
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import write_tensors
 from lsdc.runtime.recipe import Recipe
 from lsdc.runtime.training import train
 
-_BATCH, _HIDDEN = 128, 64
+_BATCH, _HIDDEN, _EPOCHS = 128, 64, 40
 
 
 class _Network(nn.Module):
     """Standardize, mark what is unknown, and classify."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.layers = nn.Sequential(
-            nn.Dropout(0.2),
+            nn.Dropout(dropout / 2),
             nn.Linear(2 * width, _HIDDEN),
             nn.GELU(),
-            nn.Dropout(0.4),
+            nn.Dropout(dropout),
             nn.Linear(_HIDDEN, len(Grade)),
         )
 
@@ -45,9 +46,26 @@ class _Network(nn.Module):
 
 
 class NeuralHead:
-    """Two layers with dropout, trained with AdamW, saved as safetensors."""
+    """Two layers with dropout, trained with AdamW, saved as safetensors.
+
+    Parameters
+    ----------
+    settings : mapping of str to float, optional
+        Values for some of `space`; by default those of `defaults`.
+    """
 
     suffix: ClassVar[str] = "neural.safetensors"
+    space: ClassVar[Space] = {
+        "learning_rate": Range(3e-4, 1e-2, log=True),
+        "weight_decay": Range(0.01, 3.0, log=True),
+        "dropout": Range(0.0, 0.8),
+    }
+    defaults: ClassVar[Settings] = {"learning_rate": 2e-3, "weight_decay": 0.1, "dropout": 0.4}
+    epochs: int = _EPOCHS
+    """Number of epochs up to the one that was kept."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = {**self.defaults, **(settings or {})}
 
     def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
         """Train on the CPU for at most 40 epochs, and keep the epoch that is best on the second set.
@@ -70,18 +88,42 @@ class NeuralHead:
         NeuralHead
             Itself.
         """
+        self.epochs = self._fit(X, y, stop_X, stop_y, _EPOCHS, seed)
+        return self
+
+    def refit(self, X: Features, y: Labels, seed: int) -> Self:
+        """Train anew on more rows, for as many epochs as the last fit kept.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features; NaN where unknown.
+        y : (n,) int64
+            Grades 0, 1, 2.
+        seed : int
+            Decides first weights, dropout and the order of rows.
+
+        Returns
+        -------
+        NeuralHead
+            Itself.
+        """
+        self._fit(X, y, X[:0], y[:0], self.epochs, seed)
+        return self
+
+    def _fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, epochs: int, seed: int) -> int:
+        """Train, and return the number of epochs up to the one that is kept."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the layers are so small that threads cost more than they bring
         try:
             with torch.random.fork_rng(devices=[]):
-                self._fit(X, y, stop_X, stop_y, seed)
+                return self._train(X, y, stop_X, stop_y, epochs, seed)
         finally:
             torch.set_num_threads(threads)
-        return self
 
-    def _fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> None:
+    def _train(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, epochs: int, seed: int) -> int:
         torch.manual_seed(seed)
-        self.network = _Network(X.shape[1])
+        self.network = _Network(X.shape[1], self.settings["dropout"])
         with np.errstate(invalid="ignore"):
             known = np.isfinite(X).any(axis=0)
             mean, scale = np.zeros(X.shape[1], np.float32), np.ones(X.shape[1], np.float32)
@@ -104,11 +146,15 @@ class NeuralHead:
                 functional.cross_entropy(network(torch.from_numpy(stop_X)), torch.from_numpy(stop_y), weights)
             )
 
-        recipe = Recipe(epochs=40, learning_rate=2e-3, weight_decay=0.1, patience=10, ema=0.9, seed=seed)
-        train(
+        recipe = Recipe(
+            epochs, self.settings["learning_rate"], weight_decay=self.settings["weight_decay"],
+            patience=10, ema=0.9, seed=seed,
+        )  # fmt: skip
+        history = train(
             self.network, batches, loss, recipe, steps_per_epoch=steps, evaluate=evaluate if len(stop_y) else None,
             description="neural head", device=torch.device("cpu"),
         )  # fmt: skip
+        return int(np.argmin(history.score)) + 1 if history.score else epochs
 
     @torch.inference_mode()
     def predict(self, X: Features) -> Probabilities:

@@ -60,6 +60,25 @@ class SklearnHead:
         SklearnHead
             Itself.
         """
+        return self.refit(X, y, seed)
+
+    def refit(self, X: Features, y: Labels, seed: int) -> Self:
+        """Fit a new clone on more rows.
+
+        Parameters
+        ----------
+        X : (n, d) float32
+            Features; NaN where unknown.
+        y : (n,) int64
+            Grades 0, 1, 2.
+        seed : int
+            Becomes every `random_state` of the estimator that is None.
+
+        Returns
+        -------
+        SklearnHead
+            Itself.
+        """
         model = _seeded(clone(self.estimator), seed)
         if not get_tags(model).input_tags.allow_nan:
             model = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), model)

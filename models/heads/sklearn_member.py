@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from sklearn.base import clone
+
 from lsdc.models.heads.head import Head
 from lsdc.models.heads.head_member import HeadMember
 from lsdc.models.heads.sklearn_head import SklearnHead
 from lsdc.models.member import check_member_name
 from lsdc.models.options import Options
 from lsdc.models.saved_member import checked_file, damage_reported, read_member
+from lsdc.models.search_space import Settings, Space, check_settings
 from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.estimators import SKLEARN_TYPES, load_estimator, save_estimator
 
@@ -66,6 +69,8 @@ class SklearnMember(HeadMember):
     head: ClassVar[type[Head]] = SklearnHead
     trusted: ClassVar[tuple[str, ...]] = ()
     """Types beyond scikit-learn's that a saved member may hold, as `module.Class`."""
+    ranges: ClassVar[Space] = {}
+    """Parameters of the estimator that may be searched, as `{"max_depth": Range(2, 9, whole=True)}`, in a subclass."""
 
     def __init__(
         self, estimator: Any, *, name: str | None = None, seed: int = 0, options: Options | None = None
@@ -103,6 +108,51 @@ class SklearnMember(HeadMember):
         """
         other = copy.copy(self)
         other.seed, other.options, other.preparation, other.heads = seed, options, None, {}
+        return other
+
+    @classmethod
+    def space(cls) -> Space:
+        """List the estimator's parameters that may be searched.
+
+        Returns
+        -------
+        mapping of str to Range
+            The class's `ranges`; none in `SklearnMember` itself.
+        """
+        return cls.ranges
+
+    def defaults(self) -> Settings:
+        """List the values that the estimator has of the parameters that may be searched.
+
+        Returns
+        -------
+        mapping of str to float
+            Only those that are numbers.
+        """
+        values = self.estimator.get_params()
+        return {name: values[name] for name in self.ranges if isinstance(values[name], int | float)}
+
+    def configured(self, settings: Settings) -> Self:
+        """Make an unfitted member whose estimator has other parameters.
+
+        Parameters
+        ----------
+        settings : mapping of str to float
+            Values for some of `space()`.
+
+        Returns
+        -------
+        SklearnMember
+            The new member.
+
+        Raises
+        ------
+        ConfigError
+            When a setting is unknown or out of its range.
+        """
+        chosen = check_settings(settings, self.space(), self.name)
+        other = self.renewed(self.seed, self.options)
+        other.estimator, other.settings = clone(self.estimator).set_params(**chosen), chosen
         return other
 
     def configuration(self) -> dict[str, Any]:

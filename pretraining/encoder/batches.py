@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from lsdc.pretraining.encoder.random_acquisition import (
     draw_frames,
     draw_images,
 )
+from lsdc.pretraining.encoder.real_crops import RealBatch, RealCrops
 from lsdc.pretraining.encoder.right_answers import Answers, RightAnswers
 
 _IMAGES_AT_ONCE = 96
@@ -30,36 +32,52 @@ class Batch:
 
     Parameters
     ----------
-    images : (2n, 3, px, px) Tensor of float
-        Gray values from 0 to 255.
+    images : (2n, 3, px, px) Tensor of uint8
+        Gray values.
     seen : (2n, px / 4, px / 4) Tensor of int64
         The tissue at every fourth pixel of the middle slice.
     t2 : (2n,) Tensor of bool
         Whether an image is T2-weighted.
     answers : Answers
         About the patches, 2n rows.
+    real : RealBatch, optional
+        Crops of real pictures that are shown in the same step.
     """
 
     images: Tensor
     seen: Tensor
     t2: Tensor
     answers: Answers
+    real: RealBatch | None = None
 
-    def to(self, device: torch.device) -> Batch:
-        """Copy the batch to a device.
+    def tensors(self) -> tuple[Tensor, ...]:
+        """List all that the batch holds; `of` puts it together again.
+
+        Returns
+        -------
+        tuple of Tensor
+            Of the patches, then of the real crops, where there are such.
+        """
+        real = () if self.real is None else (self.real.images, self.real.gradings, self.real.t2)
+        return (self.images, self.seen, self.t2, *self.answers, *real)
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor]) -> Self:
+        """Make a batch of what `tensors` listed.
 
         Parameters
         ----------
-        device : torch.device
-            Where the network is.
+        tensors : sequence of Tensor
+            In the same order.
 
         Returns
         -------
         Batch
-            With the same content.
+            On their device.
         """
-        images, seen, t2 = (tensor.to(device) for tensor in (self.images, self.seen, self.t2))
-        return Batch(images, seen, t2, Answers(*(tensor.to(device) for tensor in self.answers)))
+        end = 3 + len(Answers._fields)
+        real = RealBatch(*tensors[end:]) if len(tensors) > end else None
+        return cls(tensors[0], tensors[1], tensors[2], Answers(*tensors[3:end]), real)
 
 
 @dataclass(frozen=True)
@@ -76,12 +94,15 @@ class BatchMaker:
         How varied the acquisitions are.
     boxes : float
         Fraction of midline crops that show the disc's box instead of a square around the canal.
+    real : RealCrops, optional
+        Real discs that are shown beside the patches.
     """
 
     patches: LabelPatches
     px: int
     painter: Painter
     boxes: float
+    real: RealCrops | None = None
 
     def batch(self, rows: NDArray[np.int64], answers: RightAnswers, n: int, seed: tuple[int, ...]) -> Batch:
         """Draw one batch: patches under two acquisitions each.
@@ -93,7 +114,7 @@ class BatchMaker:
         answers : RightAnswers
             About all patches.
         n : int
-            Number of patches; the batch has 2n images.
+            Number of patches; the batch has 2n images, and half as many of real discs, where there are such.
         seed : tuple of int
             The same seed gives the same batch.
 
@@ -108,7 +129,8 @@ class BatchMaker:
         first, second = (self._draw(labels, choice, rng) for _ in range(2))
         known = Answers(*(torch.cat([value, value]) for value in answers.about(choice)))
         images, seen, t2 = (torch.cat(pair) for pair in zip(first, second))
-        return Batch(images, seen, t2, known)
+        real = None if self.real is None else self.real.batch(max(2, n // 2), self.px, rng)
+        return Batch(images.byte(), seen, t2, known, real)
 
     def images(self, choice: Choice, seed: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
         """Draw one image of each chosen patch, a few at a time.

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from lsdc.phantom.patient import draw_patient
 from lsdc.phantom.tissues import N_LABELS
-from lsdc.pretraining.encoder.patch_cutting import PATCH_PX, PLANES, cut_patches
+from lsdc.pretraining.encoder.patch_cutting import cut_patches
+from lsdc.pretraining.mapped_arrays import Source, join_arrays, opened, source_of
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 
-_VERSION = 2
+_VERSION = 3
 """Version of what is drawn: patches of another version are not used."""
 
 
@@ -41,6 +42,14 @@ class LabelPatches:
     labels: NDArray[np.uint8]
     tissues: NDArray[np.float32]
     rows: pd.DataFrame
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send where the labels lie, not the labels, to other processes."""
+        return _opened, (source_of(self.labels), self.tissues, self.rows)
+
+
+def _opened(source: Source, tissues: NDArray[np.float32], rows: pd.DataFrame) -> LabelPatches:
+    return LabelPatches(opened(source), tissues, rows)
 
 
 def make_label_patches(patients: int, seed: int, work: PathLike, workers: int | None = None) -> LabelPatches:
@@ -68,14 +77,12 @@ def make_label_patches(patients: int, seed: int, work: PathLike, workers: int | 
     todo = [k for k, path in enumerate(files) if not path.is_file()]
     for_each(partial(_write_patient, seed=seed, folder=folder), todo, "drawing patients", workers)
     rows = pd.concat([pd.read_json(path.with_suffix(".json")) for path in files], ignore_index=True)
-    joined = folder / "labels.npy"
-    if not joined.is_file():
-        _join_labels(files, len(rows), joined)
+    labels = join_arrays(files, "labels", len(rows), folder / "labels.npy")
     tissues = []
     for path in files:
         with np.load(path) as content:
             tissues.append(content["tissues"])
-    return LabelPatches(np.load(joined, mmap_mode="r"), np.array(tissues, np.float32), rows)
+    return LabelPatches(labels, np.array(tissues, np.float32), rows)
 
 
 def draw_label_patches(
@@ -112,16 +119,3 @@ def _write_patient(number: int, seed: int, folder: Path) -> None:
         rows.assign(patient=number).to_json(temporary, orient="records")
     with atomic(folder / f"{number}.npz") as temporary:
         np.savez_compressed(temporary, labels=labels, tissues=tissues)
-
-
-def _join_labels(files: list[Path], n: int, joined: Path) -> None:
-    """Copy all patients' labels into one array on disk, of which batches read what they need."""
-    with atomic(joined) as temporary:
-        target: Any = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, PLANES, PATCH_PX, PATCH_PX))
-        begin = 0
-        for path in files:
-            with np.load(path) as content:
-                labels = content["labels"]
-            target[begin : begin + len(labels)] = labels
-            begin += len(labels)
-        target.flush()

@@ -1,13 +1,18 @@
-"""How much linear probes read from embeddings of simulated patients: measurements and grades."""
+"""How much linear probes read from embeddings: measurements and grades, and gradings of real discs."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Family, Grade
+from lsdc.features.encoder import Encoder
 from lsdc.features.linear_probe import linear_probe, ridge_probe
+from lsdc.features.reference_encoders import resize_crops
+from lsdc.pretraining.real_pictures import GRADINGS, DiscPicture
 
 GRADED_BY = {
     Family.SPINAL: "canal_area_mm2",
@@ -15,6 +20,8 @@ GRADED_BY = {
     Family.SUBARTICULAR: "recess_width_mm",
 }
 """The measure that each family is graded by."""
+PROBED = ("narrowing", "bulging", "herniation", "pfirrmann_4", "modic_any")
+"""Gradings of real discs that are probed."""
 _STRENGTH, _FLOOR, _MAX_ITER = 1e-4, 1e-3, 500
 
 
@@ -59,3 +66,31 @@ def probe_scores(embedding: NDArray[np.float32], rows: pd.DataFrame) -> dict[str
     for kind in ("r2", "loss"):
         scores[kind] = float(np.mean([scores[f"{family}_{kind}"] for family in GRADED_BY]))
     return scores
+
+
+def probe_pictures(encoder: Encoder, discs: Sequence[DiscPicture], px: int) -> dict[str, float]:
+    """Score an encoder by logistic regression of what readers noted of real discs, cross-fitted by patient.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Asked for embeddings of the crops, stretched to squares.
+    discs : sequence of DiscPicture
+        Of patients that the encoder has not seen.
+    px : int
+        Side of the crops, px.
+
+    Returns
+    -------
+    dict of str to float
+        Area under the ROC curve of each of `PROBED`, and their `mean`; NaN for what all or none of the discs have.
+    """
+    crops = resize_crops([disc.pixels for disc in discs], px, px)
+    features = encoder.features(np.repeat(crops[:, None], 3, axis=1))
+    patients = [disc.patient for disc in discs]
+    scores = {}
+    for name in PROBED:
+        noted = np.array([disc.gradings[GRADINGS.index(name)] for disc in discs]) > 0
+        both = noted.any() and not noted.all()
+        scores[name] = linear_probe(features, noted, patients, balanced=True).auc if both else float("nan")
+    return scores | {"mean": float(np.mean(list(scores.values())))}

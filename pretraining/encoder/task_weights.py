@@ -21,3 +21,7 @@ class TaskWeights:
     """what each part of the crop is made of"""
     pairs: float = 0.2
     """which two crops show the same anatomy under two acquisitions (NT-Xent; Chen et al. 2020)"""
+    gradings: float = 0.5
+    """what readers noted of the discs of real pictures, where there are such"""
+    moments: float = 0.1
+    """how alike the features of simulated and of real crops are in mean and spread, where there are such"""

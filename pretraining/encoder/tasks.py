@@ -14,6 +14,7 @@ from lsdc.pretraining.encoder.patch_cutting import DISCS
 from lsdc.pretraining.encoder.patch_table import FINDINGS, MEASURES
 from lsdc.pretraining.encoder.right_answers import FAMILIES
 from lsdc.pretraining.encoder.tissue_classes import N_CLASSES
+from lsdc.pretraining.real_pictures import GRADINGS
 
 _DROPOUT = 0.1
 
@@ -35,6 +36,10 @@ class Outputs(NamedTuple):
         Vectors that are alike for the same anatomy.
     tissues : (n, tissue classes, cells, cells) Tensor
         Logits of each part of the crop.
+    gradings : (n, len(GRADINGS)) Tensor
+        Logits of what readers note of real discs.
+    embedding : (n, encoder.width) Tensor
+        Means of the last two levels, as `Encoder.features` gives them; the gradings are read from both.
     """
 
     measures: Tensor
@@ -43,6 +48,8 @@ class Outputs(NamedTuple):
     grade: Tensor
     pairs: Tensor
     tissues: Tensor
+    gradings: Tensor
+    embedding: Tensor
 
 
 class TaskNetwork(nn.Module):  # type: ignore[misc]
@@ -65,6 +72,8 @@ class TaskNetwork(nn.Module):  # type: ignore[misc]
         self.grade = nn.Linear(width, len(FAMILIES) * len(Grade))
         self.tissues = nn.Conv2d(encoder.network.num_features, N_CLASSES * 16, 1)
         self.pairs = nn.Sequential(nn.Linear(width, 256), nn.ReLU(), nn.Linear(256, 64))
+        self.gradings = nn.Linear(encoder.width, len(GRADINGS))
+        self.two_levels = encoder.width > width
         self.register_buffer("mean", torch.tensor(encoder.mean).view(1, -1, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(encoder.std).view(1, -1, 1, 1) * 255)
 
@@ -82,10 +91,11 @@ class TaskNetwork(nn.Module):  # type: ignore[misc]
             Tissues have four cells per cell of the encoder's last feature map, along each axis.
         """
         batch = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        features = self.encoder.forward_features(batch)
+        features, finer = self._features(batch)
         pooled = self.encoder.forward_head(features)
         dropped = functional.dropout(pooled, _DROPOUT, self.training)
         cells = functional.pixel_shuffle(self.tissues(features), 4)
+        means = [level.mean(dim=(2, 3)) for level in finer]
         return Outputs(
             self.measures(dropped),
             self.findings(dropped),
@@ -93,4 +103,13 @@ class TaskNetwork(nn.Module):  # type: ignore[misc]
             self.grade(dropped),
             self.pairs(pooled),
             cells,
+            self.gradings(torch.cat([*means, dropped], 1)),
+            torch.cat([*means, pooled], 1),
         )
+
+    def _features(self, batch: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute the maps of the last level and, where the encoder's embedding holds it, of the one before."""
+        if not self.two_levels:
+            return self.encoder.forward_features(batch), []
+        last, maps = self.encoder.forward_intermediates(batch, indices=2)
+        return last, maps[:1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,16 +16,18 @@ from lsdc.phantom.patient import draw_patient
 from lsdc.phantom.tissues import N_LABELS
 from lsdc.pretraining.localizer.map_drawing import (
     PIXEL_MM,
-    PatientMaps,
     draw_axial_maps,
     draw_sagittal_maps,
 )
+from lsdc.pretraining.mapped_arrays import Source, join_arrays, opened, source_of
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 
-_VERSION = 4
+_VERSION = 5
 """Version of the files: maps of another version are not used."""
+_LARGE = ("labels", "classes")
+"""Arrays that are mapped from disk."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class LabelMaps:
     patient: NDArray[np.int64]
     tissues: NDArray[np.float32]
 
-    def of(self, patients: NDArray[np.int64]) -> Self:
+    def rows_of(self, patients: NDArray[np.int64]) -> NDArray[np.int64]:
         """Select the maps of some patients.
 
         Parameters
@@ -65,18 +67,15 @@ class LabelMaps:
 
         Returns
         -------
-        LabelMaps
-            With `tissues` of all patients, so that `patient` stays right.
+        (m,) int
+            Rows of `labels`.
         """
-        rows = np.flatnonzero(np.isin(self.patient, patients))
-        return type(self)(
-            self.labels[rows],
-            self.points[rows],
-            self.state[rows],
-            self.classes[rows],
-            self.patient[rows],
-            self.tissues,
-        )
+        return np.flatnonzero(np.isin(self.patient, patients))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send where the labels lie, not the labels, to other processes."""
+        rest = self.points, self.state, source_of(self.classes), self.patient, self.tissues
+        return _opened, (type(self), source_of(self.labels), *rest)
 
     @property
     def half(self) -> Tensor:
@@ -99,6 +98,18 @@ class LabelMaps:
         return (torch.from_numpy(self.points[rows]) + 0.5) * PIXEL_MM - self.half
 
 
+def _opened(
+    kind: type[LabelMaps],
+    labels: Source,
+    points: NDArray[np.float32],
+    state: NDArray[np.int8],
+    classes: Source,
+    patient: NDArray[np.int64],
+    tissues: NDArray[np.float32],
+) -> LabelMaps:
+    return kind(opened(labels), points, state, opened(classes), patient, tissues)
+
+
 def make_label_maps(
     patients: int, seed: int, work: PathLike, workers: int | None = None
 ) -> dict[str, LabelMaps]:
@@ -118,25 +129,30 @@ def make_label_maps(
     Returns
     -------
     dict of str to LabelMaps
-        `sagittal`, five maps per patient, and `axial`, five too.
+        `sagittal`, five maps per patient, and `axial`, five too; labels and classes are mapped from disk.
     """
     folder = Path(work) / f"version_{_VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
-    todo = [k for k in range(patients) if not (folder / f"{k}.npz").is_file()]
+    files = [folder / f"{k}.npz" for k in range(patients)]
+    todo = [k for k, path in enumerate(files) if not path.is_file()]
     for_each(partial(_write_patient, seed=seed, folder=folder), todo, "drawing patients", workers)
-    parts: dict[str, list[NDArray]] = {}
-    for k in range(patients):
-        with np.load(folder / f"{k}.npz") as content:
+    small: dict[str, list[NDArray]] = {}
+    for path in files:
+        with np.load(path) as content:
             for name in content.files:
-                parts.setdefault(name, []).append(content[name])
-    tissues = np.array(parts["tissues"], np.float32)
+                if not name.endswith(_LARGE):
+                    small.setdefault(name, []).append(content[name])
+    tissues = np.array(small["tissues"], np.float32)
     made = {}
     for kind in ("sagittal", "axial"):
-        arrays: dict[str, Any] = {
-            name: np.concatenate(parts[f"{kind}_{name}"]) for name in PatientMaps._fields
-        }
-        counts = [len(labels) for labels in parts[f"{kind}_labels"]]
-        made[kind] = LabelMaps(**arrays, patient=np.repeat(np.arange(patients), counts), tissues=tissues)
+        counts = [len(points) for points in small[f"{kind}_points"]]
+        labels, classes = (
+            join_arrays(files, f"{kind}_{name}", sum(counts), folder / f"{kind}_{name}.npy")
+            for name in _LARGE
+        )
+        points, state = (np.concatenate(small[f"{kind}_{name}"]) for name in ("points", "state"))
+        patient = np.repeat(np.arange(patients), counts)
+        made[kind] = LabelMaps(labels, points, state, classes, patient, tissues)
     return made
 
 

@@ -18,6 +18,8 @@ PIXEL_MM = 1.2
 """Side of a pixel of the label maps, mm."""
 _HEAD_MM, _BACK_MM = np.arange(-178, 192, PIXEL_MM), np.arange(-150, 150, PIXEL_MM)
 """Positions z and y in patient space of the rows (from below) and columns of sagittal maps."""
+MAP_MM = len(_BACK_MM) * PIXEL_MM, len(_HEAD_MM) * PIXEL_MM
+"""Width and height of sagittal maps, mm."""
 _AXIAL_MM = np.arange(-130, 130, PIXEL_MM)
 _HALVES_MM = np.array([-1.3, 1.3])
 """Position of a slice's near and far half, from its middle."""

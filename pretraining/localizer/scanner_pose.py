@@ -16,7 +16,7 @@ _ANGLE = {"sagittal": 0.12, "axial": 0.06}
 """Standard deviation of the angle, radians."""
 _ZOOM = {"sagittal": (0.22, 0.1), "axial": (0.17, 0.03)}
 """Spread of the logarithms of size and of each side: patients differ, and files err about their spacing."""
-_MIDDLE_MM = {"sagittal": (18.0, 18.0), "axial": (0.0, 5.0)}
+MIDDLE_MM = {"sagittal": (18.0, 18.0), "axial": (0.0, 5.0)}
 _SHIFT_MM = {"sagittal": (26.0, 24.0), "axial": (8.0, 14.0)}
 """Mean and standard deviation of the image's place on the label map (column, row), mm."""
 
@@ -107,6 +107,6 @@ def draw_pose(points: Tensor, half: Tensor, kind: str, mm: float, rng: np.random
         zoom[:, 0] *= np.where(rng.random(n) < 0.5, -1, 1)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
     matrix = turn * zoom[:, None] / sides[:, None]
-    shift = rng.normal(_MIDDLE_MM[kind], _SHIFT_MM[kind], (n, 2)) / sides
+    shift = rng.normal(MIDDLE_MM[kind], _SHIFT_MM[kind], (n, 2)) / sides
     warp = draw_warp(points[:, :5], half, rng) if kind == "sagittal" else None
     return ScannerPose(torch.from_numpy(matrix).float(), torch.from_numpy(shift).float(), half, warp)

@@ -101,13 +101,13 @@ def draw_images(
     if kind == "axial":
         # The channels are the patient's sides, which a mirrored image shows the other way round.
         moved = torch.where(pose.mirrored[:, None, None], moved.flip(1), moved)
-    state = torch.where((state == PRESENT) & ~_is_shown(moved, shown), ABSENT, state)
+    state = torch.where((state == PRESENT) & ~is_shown(moved, shown), ABSENT, state)
     other = torch.from_numpy(rng.random(n) < negatives)
     images[other] = without_spine(images[other], rng)
     state[other] = ABSENT
     classes = torch.zeros((n, 0, 0), dtype=torch.int64)
     if kind == "sagittal":
-        classes = _of_cells(maps.classes[rows], grid) * (shown[:, 1::STRIDE, 1::STRIDE] > 0)
+        classes = cell_classes(maps.classes[rows], grid) * (shown[:, 1::STRIDE, 1::STRIDE] > 0)
         classes[other] = -1
     return SimulatedImages(images, moved, state, classes)
 
@@ -125,24 +125,53 @@ def _acquired(signal: Tensor, rng: np.random.Generator, generator: torch.Generat
     return images[:, 0] * shown, shown
 
 
-def _is_shown(points: Tensor, shown: Tensor) -> Tensor:
-    """Whether points (n, m, 2) px are where the images (n, size, size) show anything, (n, m)."""
+def is_shown(points: Tensor, shown: Tensor) -> Tensor:
+    """Tell whether points are where images show anything.
+
+    Parameters
+    ----------
+    points : (n, m, 2) Tensor of float
+        Column and row, px; NaN is nowhere.
+    shown : (n, size, size) Tensor
+        Above 0 where the image shows anything.
+
+    Returns
+    -------
+    (n, m) Tensor of bool
+        False beyond the image too.
+    """
     size, cell = shown.shape[-1], points.nan_to_num(-1.0).round().long()
     inside = ((cell >= 0) & (cell < size)).all(-1)
     cell = cell.clamp(0, size - 1)
     return inside & (shown[torch.arange(len(cell))[:, None], cell[..., 1], cell[..., 0]] > 0)
 
 
-def _of_cells(classes: NDArray[np.uint8], grid: Tensor) -> Tensor:
-    """Classes (n, rows, columns) at the middles of the network's cells, (n, cells, cells) int64."""
+def cell_classes(classes: NDArray[np.uint8], grid: Tensor, outside: int = 0) -> Tensor:
+    """Find the classes at the middles of the network's cells.
+
+    Parameters
+    ----------
+    classes : (n, rows, columns) uint8
+        Of every other pixel of maps, the first of each two.
+    grid : (n, size, size, 2) Tensor of float
+        Where the pixels of images are taken from, from -1 to 1 at the edges of the maps.
+    outside : int, default 0
+        Class beyond the maps.
+
+    Returns
+    -------
+    (n, size / STRIDE, size / STRIDE) Tensor of int64
+        Of the nearest pixel.
+    """
     size = grid.shape[1]
     middle = slice(STRIDE // 2 - 1, STRIDE // 2 + 1)
     cells = grid.unflatten(1, (size // STRIDE, STRIDE)).unflatten(3, (size // STRIDE, STRIDE))
     places = cells[:, :, middle, :, middle].mean((2, 4))
-    here = torch.from_numpy(classes)[:, None].float()
+    # Beyond its edges `grid_sample` gives 0.
+    here = outside - torch.from_numpy(classes)[:, None].float()
     # Of each two pixels of a side the first was kept.
     places = places + 0.5 / torch.tensor([classes.shape[-1], classes.shape[-2]])
-    return functional.grid_sample(here, places, "nearest", align_corners=False)[:, 0].long()
+    return outside - functional.grid_sample(here, places, "nearest", align_corners=False)[:, 0].long()
 
 
 def _without_some_nuclei(labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.registry import STACKERS, load_stacker, save_stacker
 from lsdc.ensemble.stackers.rows import Boosted, Neural
 from lsdc.ensemble.stackers.simplex import Simplex
+from lsdc.ensemble.stackers.transferred import TransferredMean
 from lsdc.ensemble.stackers.weighted import WeightedStacker
 from lsdc.ensemble.tuning.objective import FamilyLoss, weighted_mean
 from lsdc.metrics.official import FAMILIES, official_score
@@ -31,6 +32,10 @@ class TestWeightedPrior(StackerContract):
 
 class TestPlainMean(StackerContract):
     stacker = PlainMean
+
+
+class TestTransferredMean(StackerContract):
+    stacker = TransferredMean
 
 
 class TestBestSingle(StackerContract):

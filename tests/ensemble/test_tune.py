@@ -18,8 +18,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lsdc.ensemble.tuning.search import Point, Range, ReportStep, Search, check_trials, minimize
+from lsdc.ensemble.tuning.search import Point, ReportStep, Search, check_trials, minimize
 from lsdc.ensemble.tuning.storage import open_storage
+from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
 
 SEARCH = Search(

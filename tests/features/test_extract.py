@@ -43,7 +43,10 @@ class Knowing:
         absent = Location(
             TARGETS[0], TARGETS[0].condition.view, None, None, (NAN, NAN), (NAN, NAN, NAN), 0.0, "absent"
         )
-        return [found.get(t) or replace(absent, target=t, view=t.condition.view) for t in TARGETS]
+        return [
+            replace(found.get(t) or absent, target=t, view=t.condition.view, level_doubt=k / 25)
+            for k, t in enumerate(TARGETS)
+        ]
 
 
 def know(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +95,7 @@ def test_what_was_located_has_crops_and_embedding(made: FeatureStore) -> None:
     rows = made.rows
     located = rows.located_by == "network"
     assert located.sum() > 80
+    np.testing.assert_allclose(rows.level_doubt, np.tile(np.arange(25) / 25, 5), rtol=1e-6)
     graded = [list(t.condition.view.__class__).index(t.condition.view) for t in TARGETS] * 5
     present = made.crops[np.arange(len(rows)), graded].any(axis=(1, 2, 3))
     assert (present == located.to_numpy()).all()

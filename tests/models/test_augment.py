@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 
 from lsdc.models.deep.affine import affine_sample, turn_matrix
-from lsdc.models.deep.augment import augment, erase, move, repaint, warp
+from lsdc.models.deep.augment import augment, erase, misplace, move, repaint, shifted, warp
 from lsdc.models.deep.padding import pad_to_multiple
 
 
@@ -71,3 +71,23 @@ def test_padding_adds_zeros_at_the_far_end_or_at_both() -> None:
     assert pad_to_multiple(image, 2) is image
     assert pad_to_multiple(image, 4)[0, 0, 0].tolist() == [1] * 6 + [0] * 2
     assert pad_to_multiple(image, 4, centered=True)[0, 0, 0].tolist() == [0, *[1] * 6, 0]
+
+
+def test_misplaced_crops_show_neighbors_and_what_lies_beside() -> None:
+    # Each slice has a gray value of its own, so that the middle one tells which slice it is.
+    crops = torch.tensor([0.2, 0.5, 0.8])[None, :, None, None].expand(400, 3, 16, 16).contiguous()
+    middle = misplace(crops, torch.Generator().manual_seed(0), spread=0.0, across=0.4)[:, 1].mean((1, 2))
+    shares = [float(torch.isclose(middle, torch.tensor(value)).float().mean()) for value in (0.2, 0.5, 0.8)]
+    assert shares == pytest.approx([0.2, 0.6, 0.2], abs=0.06)
+    ramp = torch.linspace(-1, 1, 32)[None, None, None].expand(400, 3, 32, 32).contiguous()
+    moved = misplace(ramp, torch.Generator().manual_seed(1), spread=0.1, across=0.0)[:, 1, 15:17, 15:17]
+    # One crop in twenty is off three times as far: the spread is sqrt(.95 + .05 * 9) times the given one.
+    assert float(moved.mean((1, 2)).std()) == pytest.approx(0.1 * 1.18, rel=0.2)
+
+
+def test_shifted_images_show_what_lies_to_the_right_and_absent_ones_stay_absent() -> None:
+    images = torch.zeros((2, 3, 8, 8))
+    images[0, :, :, 6] = 1.0
+    seen = shifted(images, torch.tensor([0.5, 0.0]))
+    assert seen[0, 0, 3].tolist() == [0, 0, 0, 0, 1, 0, 0, 0]
+    assert not seen[1].any()

@@ -15,6 +15,7 @@ from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.crossfit import cross_fit, predict_folds
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
+from lsdc.models.shrinkage import Shrinkage
 from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.testing.losses import weighted_loss
 from lsdc.testing.planted_examples import make_examples
@@ -108,8 +109,12 @@ def test_new_studies_get_the_mean_of_the_folds(tmp_path: Path) -> None:
     examples, new = make_examples(20), make_examples(3, first=500)
     cross_fit(lambda: LIGHTGBM(0), examples, tmp_path)
     table = predict_folds(tmp_path, LIGHTGBM, new)
-    each = [LIGHTGBM.load(tmp_path / f"fold_{k}").predict_proba(new) for k in range(5)]
-    assert_allclose(values(table), np.mean(each, axis=0))
+    each = []
+    for folder in (tmp_path / f"fold_{k}" for k in range(5)):
+        shrinkage = Shrinkage.load(folder)
+        assert shrinkage is not None
+        each.append(shrinkage.apply(LIGHTGBM.load(folder).predict_proba(new).reshape(-1, 25, 3)))
+    assert_allclose(values(table), np.mean(each, axis=0).reshape(-1, 3))
     with pytest.raises(LsdcError, match="holds no fitted model"):
         predict_folds(tmp_path / "absent", LIGHTGBM, new)
 
@@ -130,3 +135,21 @@ def test_unlabeled_studies_are_left_out(tmp_path: Path) -> None:
         tmp_path,
     )
     assert "3" not in set(table["row_id"].str.split("_").str[0])
+
+
+def test_a_member_that_needs_no_stopping_studies_learns_from_all_others(tmp_path: Path) -> None:
+    learned: list[tuple[int, int]] = []
+
+    class Counting(LIGHTGBM):  # type: ignore[misc, valid-type]
+        refit = None
+
+        def stops(self, studies: int) -> bool:
+            return studies < 16
+
+        def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Any:
+            learned.append((len(examples) // 25, len(stop_on) // 25))
+            return super().fit(examples, stop_on, work)
+
+    cross_fit(lambda: Counting(0), make_examples(20, folds=5), tmp_path / "many")
+    cross_fit(lambda: Counting(0), make_examples(15, folds=5), tmp_path / "few")
+    assert learned == [(16, 0)] * 5 + [(9, 3)] * 5

@@ -19,13 +19,16 @@ from lsdc.cohort.geometry import Array, SlicePlane
 from lsdc.cohort.vocabulary import View
 from lsdc.phantom.aging import draw_aging
 from lsdc.phantom.anatomy import build_anatomy
+from lsdc.phantom.bones import foramen_range
 from lsdc.phantom.brush import OUTSIDE, Anatomy, blank
 from lsdc.phantom.disease import Disease, draw_disease, draw_severity
+from lsdc.phantom.facets import draw_facets
 from lsdc.phantom.finishing import blurred
+from lsdc.phantom.foramina import foramen_back
 from lsdc.phantom.label_maps import axial_label_maps, sagittal_label_maps
 from lsdc.phantom.measure import cuts, grade_probabilities, measure, perturb, read_grades
 from lsdc.phantom.painter import Painter
-from lsdc.phantom.patient import Patient, draw_patient
+from lsdc.phantom.patient import Patient, draw_patient, landmarks
 from lsdc.phantom.protocol import LEFT_FIRST, draw_protocol
 from lsdc.phantom.scene import build_scene
 from lsdc.phantom.series_plan import Contrast
@@ -141,6 +144,34 @@ def test_an_extrusion_narrows_the_canal_and_marrow_changes_do_not() -> None:
     fatty = (changed.labels == Tissue.FATTY) & (healthy.labels != Tissue.FATTY)
     where = changed.s[fatty.any(axis=0)]
     assert len(where) and np.abs(where - spine.disc_center[6]).max() < 25
+
+
+def test_a_foramen_is_a_keyhole_between_bones(patient: Patient) -> None:
+    """Marks lie in soft tissue; going back, up and down from them, one meets bone."""
+    volume, spine = patient.anatomy, patient.spine
+    soft = [Tissue.EPIDURAL_FAT, Tissue.ROOT, Tissue.VESSEL, Tissue.DISC_MATERIAL]
+    bone = [Tissue.MARROW, Tissue.CORTEX, Tissue.EDEMA, Tissue.FATTY, Tissue.SCLEROSIS]
+    for level in range(5):
+        low, high = foramen_range(spine, level)
+        widths = [foramen_back(spine, level, np.array(s)) for s in (low + 1, high - 5)]
+        assert widths[0] < widths[1] - 1, "a slit below, round above"
+        for mark in landmarks(spine)[1:3, level]:
+            i, k, j = (
+                int(np.argmin(np.abs(grid - x)))
+                for grid, x in zip((volume.x, volume.z, volume.y), mark[[0, 2, 1]])
+            )
+            assert np.isin(volume.labels[i, k - 1 : k + 2, j - 1 : j + 2], soft).mean() > 0.5
+            along = volume.labels[i, k - 20 : k + 21, j]
+            assert np.isin(along[:20], bone).any() and np.isin(along[21:], bone).any()
+            assert np.isin(volume.labels[i, k - 12 : k + 1, j : j + 18], bone).any(axis=1).mean() > 0.6
+
+
+def test_worn_joints_are_larger() -> None:
+    calm, worn = (
+        np.mean([draw_facets(np.random.default_rng(seed), np.full(5, worst)).size for seed in range(20)])
+        for worst in (-3.0, 2.0)
+    )
+    assert worn > 1.15 * calm
 
 
 def test_label_maps_show_what_the_volume_holds(patient: Patient) -> None:

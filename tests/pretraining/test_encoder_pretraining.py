@@ -173,7 +173,7 @@ def test_unknown_answers_do_not_count_and_tasks_can_be_left_out(patches: LabelPa
     assert torch.isfinite(unknown)
     wrong = nothing_known._replace(measures=torch.full_like(answers.measures, 5.0))
     assert task_loss(outputs, Batch(*shown, wrong), TaskWeights()) > unknown + 1
-    no_task = TaskWeights(0, 0, 0, 0, 0, 0)
+    no_task = TaskWeights(0, 0, 0, 0, 0, 0, 0, 0)
     assert float(task_loss(outputs, Batch(*shown, answers), no_task)) == 0
     assert outputs.findings.shape == (4, len(FINDINGS) + 1)
 
@@ -213,6 +213,15 @@ def test_pretraining_writes_weights_and_a_card(tmp_path: Path) -> None:
     card = json.loads(result.card.read_text())
     made = Encoder.build(TINY, str(out), CPU)
     assert card["digest"] == made.digest and len(card["validation_loss"]) == 2
-    assert set(card["recipe"]["lessons"]) == {"measures", "findings", "level", "grade", "tissues", "pairs"}
+    assert set(card["recipe"]["lessons"]) == {
+        "measures",
+        "findings",
+        "level",
+        "grade",
+        "tissues",
+        "pairs",
+        "gradings",
+        "moments",
+    }
     assert str(tmp_path) not in result.card.read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w.json", "w.safetensors"]

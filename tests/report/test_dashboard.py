@@ -21,8 +21,9 @@ from lsdc.commands.ensemble import main
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stacking_data import StackingData
-from lsdc.ensemble.tuning.search import Range, Search, minimize
+from lsdc.ensemble.tuning.search import Search, minimize
 from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
+from lsdc.models.search_space import Range
 from lsdc.report.dashboard import decorate, serve
 
 

@@ -16,7 +16,7 @@ from lsdc.slice_selector.training_example import SelectorExample, make_example
 
 @pytest.fixture(scope="session")
 def tiny() -> SelectorConfig:
-    return SelectorConfig(steps=1, batch=8)
+    return SelectorConfig(batch=8)
 
 
 @pytest.fixture(scope="session")

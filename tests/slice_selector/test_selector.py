@@ -178,6 +178,32 @@ def test_the_bundled_selector_needs_no_fit(whole: Study) -> None:
     assert len(locations) == 25
 
 
+def test_levels_are_doubted_where_the_sacrum_is_not_seen(studies: Studies) -> None:
+    bundled = SliceSelector.bundled()
+
+    def doubts(part: float) -> float:
+        """Mean doubt of the canal's levels on the upper part of the sagittal slices."""
+        found = []
+        for study in studies.values():
+            upper = tuple(
+                replace(
+                    series,
+                    slices=tuple(
+                        replace(item, pixels=item.pixels[: int(part * len(item.pixels))])
+                        for item in series.slices
+                    ),
+                )
+                for series in study.series
+                if series.view is View.SAGITTAL_T2
+            )
+            found += [item.level_doubt for item in bundled.locate(Study(study.study_id, upper))[:5]]
+        return float(np.nanmean(found))
+
+    whole, cut = doubts(1.0), doubts(0.6)
+    assert 0 <= whole < 0.1
+    assert whole + 0.1 < cut <= 1
+
+
 @pytest.mark.parametrize("slices", [2, 4, 7])
 def test_a_foramen_is_on_its_own_side(slices: int) -> None:
     rng = np.random.default_rng(slices)

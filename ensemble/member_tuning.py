@@ -1,0 +1,80 @@
+"""Search the settings of a member on a feature store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lsdc.ensemble.fitting import training_rows
+from lsdc.ensemble.tuning.member_search import TunedMember, search_member
+from lsdc.features.store import FeatureStore
+from lsdc.models.examples import Examples
+from lsdc.models.options import Options
+from lsdc.models.registry import MemberLike
+from lsdc.runtime.paths import PathLike
+
+
+def tune_member(
+    store: PathLike,
+    member: MemberLike,
+    out: PathLike,
+    *,
+    trials: int = 60,
+    seed: int = 0,
+    options: Options | None = None,
+    timeout: float | None = None,
+    storage: str | None = None,
+) -> TunedMember:
+    """Search the settings of a member that lead to the lowest loss on a store's training studies, out of fold.
+
+    The defaults are tried first. A trial is given up after a fold as soon as it is surely behind the best one. A
+    killed search resumes when it is called again; `lsdc-ensemble dashboard OUT` shows it.
+
+    Parameters
+    ----------
+    store : path
+        A finished feature store.
+    member : str, type of Member or SklearnMember
+        One that declares what can be searched, such as `lightgbm`; see `HeadMember.space`.
+    out : path
+        Folder for `settings.json`, to which the best settings are written under the member's name, beside those of
+        members that were tuned before; without `storage` also for the journal of the trials.
+    trials : int
+        Number of trials of all workers together, at least 1.
+    seed : int
+        Seed of the member and of the search.
+    options : Options, optional
+        Choices for deep members. Default: `Options()`.
+    timeout : float, optional
+        Seconds after which no further trial is begun; at least one is finished. Default: no limit.
+    storage : str, optional
+        URL of a database in which workers share the trials. Default: a journal in `out`.
+
+    Returns
+    -------
+    TunedMember
+        The best settings so far, and where they are written.
+
+    Raises
+    ------
+    ConfigError
+        When the member is unknown or has nothing to search, or `trials`, `timeout` or `storage` cannot be used.
+    ArtifactError
+        When the store is damaged or has too few labeled studies, or the journal is damaged.
+
+    Examples
+    --------
+    >>> tuned = tune_member("store", "lightgbm", "tuned", trials=40)  # doctest: +SKIP
+    >>> fit("store", "model", ["lightgbm"], settings={"lightgbm": tuned.settings})  # doctest: +SKIP
+    """
+    opened = FeatureStore.open(Path(store))
+    examples = Examples.from_store(opened).where(training_rows(opened))
+    return search_member(
+        examples,
+        member,
+        Path(out),
+        trials=trials,
+        seed=seed,
+        options=options,
+        timeout=timeout,
+        storage=storage,
+    )

@@ -1,0 +1,1 @@
+"""Labels that are probably wrong: found beside a model of the reader's errors, shown, and decided about."""
