@@ -3,8 +3,8 @@
     python benchmarks/bundled.py --store STORE [--choosing 300]
 
 STORE is what `lsdc-features extract DATA --out STORE` makes of a labeled cohort whose folder holds no annotated
-points, so that the bundled selector locates. The first studies are those on which trust and shift were chosen; the others are
-measured: as the model is, without its transfer, and with the members' word alone at several trusts.
+points, so that the bundled selector locates. The first studies are those on which trust and shift were chosen; the
+others are measured: as the model is, with a transfer chosen anew, and at several trusts without a shift.
 """
 
 from __future__ import annotations

@@ -147,25 +147,30 @@ def paint_facets(brush: Brush, spine: Spine, facets: Facets, level: int) -> None
     def fluid(u: Array, v: Array, s: Array) -> Array:
         return mass(u, v, s, 1.0) & (np.abs(cleft(u, v, s)) < _GAP)
 
-    def cushion(u: Array, v: Array, s: Array, reach: float, more: float, phase: float) -> Array:
+    def cushion(u: Array, v: Array, s: Array, own: tuple[float, float, float]) -> Array:
+        reach, more, phase = own
         ragged = 1.2 * np.sin(0.9 * s + phase) + np.sin(0.55 * s - 0.5 * u + 2 * phase)
         further = ragged + more * np.exp(-(((s - c - 14) / 6.5) ** 2))
         beside = 0.7 * np.maximum(np.abs(u) - 19, 0) + 0.5 * np.maximum(13 - np.abs(u), 0)
         return v < reach + further - beside
 
-    def fibers(u: Array, v: Array, s: Array, reach: float, more: float, phase: float) -> Array:
+    def fibers(u: Array, v: Array, s: Array, own: tuple[float, float, float]) -> Array:
         # Strands of muscle in the fat, fewer in its depth, and of fat in the muscle; both along the muscle.
-        stripe = np.sin(1.1 * v + 0.25 * s + 0.4 * u + phase) + np.sin(0.7 * v - 0.15 * s - 0.7 * u)
-        return (stripe > 0.9 + 0.9 * cushion(u, v + 4, s, reach, more, phase)) & (v > 12)
+        stripe = np.sin(1.1 * v + 0.25 * s + 0.4 * u + own[2]) + np.sin(0.7 * v - 0.15 * s - 0.7 * u)
+        return (stripe > 0.9 + 0.9 * cushion(u, v + 4, s, own)) & (v > 12)
 
     bottom = spine.center[k + 2] if level == N_LEVELS - 1 else spine.center[k + 1]
     parts = ((inferior, (middle - 11, root + 2)), (superior, (low - 5, max(tip + 7, middle + 11))))
     soft = [*SURROUNDINGS, Tissue.EPIDURAL_FAT]
     for side, sign in enumerate((1, -1)):
         behind_bones = on_side(sign, 10.0, 25.0), (5.0, 40.0), (bottom, root + 2)
-        own = {name: float(getattr(facets, name)[side, level]) for name in ("reach", "more", "phase")}
-        strands = partial(fibers, **own)
-        brush.paint(Tissue.FAT, *behind_bones, partial(cushion, **own), [OUTSIDE])
+        own = (
+            float(facets.reach[side, level]),
+            float(facets.more[side, level]),
+            float(facets.phase[side, level]),
+        )
+        strands = partial(fibers, own=own)
+        brush.paint(Tissue.FAT, *behind_bones, partial(cushion, own=own), [OUTSIDE])
         brush.paint(Tissue.MUSCLE, *behind_bones, strands, [Tissue.FAT])
         brush.paint(Tissue.STREAK, *behind_bones, strands, [OUTSIDE])
         around, rim = (on_side(sign, 9.5, 25.0), (FORAMEN_BACK - 2, 24.0)), facets.rim[side, level]

@@ -24,10 +24,12 @@ from lsdc.ensemble.bundled.place import BUNDLED
 from lsdc.ensemble.bundled.settings import GraderSettings
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction import predict
+from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.transferred import Transfer, TransferredMean
+from lsdc.ensemble.weighting import reweighted
 from lsdc.features.extraction import Extraction
 from lsdc.features.store import FeatureStore
-from lsdc.metrics.prediction_tables import grades_of, read_predictions
+from lsdc.metrics.prediction_tables import read_predictions
 from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.artifact import read_json, write_json
 from lsdc.testing.planted_predictions import make_predictions
@@ -138,14 +140,15 @@ def test_a_grader_is_made_judged_and_says_so(made: MadeGrader, stores: tuple[Fak
     figures = made.card.real[Family.FORAMINAL]
     assert figures.studies == 30 and figures.loss < 0.95 * figures.prior and figures.auc_severe > 0.8
     assert made.card.measured_on.endswith("after trust and shift were chosen on 30 others")
-    transfers = made.card.recipe["transfers"]
-    assert all(one["trust"] < 1 and one["shift"] < 0 for one in transfers.values())
+    assert made.card.recipe["transfers"]["foraminal"]["trust"] > 0
     assert model.outcome.chosen == "transferred_mean"
     assert made.card.simulated["total"] == pytest.approx(model.outcome.report.nested.total, abs=1e-4)
     # The judges' grades are what was left of the real patients: those that chose nothing are scored the same here.
     real = FeatureStore.open(stores[1].path)
     last = Judges.of(model, real).where(np.arange(60) >= 30)
     assert last.figures(model.stacker)[Family.FORAMINAL] == figures
+    untransferred = TransferredMean.restore(model.stacker.state() | {"transfers": {}})
+    assert last.figures(untransferred)[Family.FORAMINAL].loss > 1.2 * figures.loss
 
 
 def test_a_grader_holds_no_trace_of_where_it_was_made(made: MadeGrader) -> None:
@@ -213,16 +216,20 @@ def test_every_output_says_what_it_is(
     assert len(read_predictions(out)) == 25 * 60
 
 
-def test_without_weights_probabilities_are_as_frequent_as_grades(
-    made: MadeGrader, stores: tuple[FakeStore, FakeStore], tmp_path: Path
-) -> None:
-    predict(made.model, stores[1].path, tmp_path / "s.csv", weighting="none")
-    found = read_predictions(tmp_path / "s.csv").iloc[:, 1:].to_numpy().mean(axis=0)
-    grades = grades_of(stores[1].train)
-    frequent = np.bincount(grades[grades >= 0], minlength=3) / (grades >= 0).sum()
-    assert found == pytest.approx(frequent, abs=0.05)
+def test_without_weights_the_weighted_prior_is_how_frequent_grades_are() -> None:
+    predictions, grades = make_predictions(n=200)
+    prior = WeightedPrior(strength=0.0).fit(predictions, grades).fractions_
+    canal = grades[:, 0]
+    frequent = [
+        [(canal[:, k] == grade).sum() / (canal[:, k] >= 0).sum() for grade in range(3)] for k in range(5)
+    ]
+    np.testing.assert_allclose(reweighted(prior, "none")[0], frequent, atol=1e-12)
+    assert reweighted(prior, "competition") is prior
+
+
+def test_a_weighting_that_does_not_exist_is_refused(made: MadeGrader, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="weighting must be competition or none, not 'clinic'"):
-        predict(made.model, stores[1].path, tmp_path / "s.csv", weighting="clinic")  # type: ignore[arg-type]
+        predict(made.model, tmp_path, tmp_path / "s.csv", weighting="clinic")  # type: ignore[arg-type]
 
 
 def test_a_store_with_other_features_is_told_how_to_be_made(made: MadeGrader, tmp_path: Path) -> None:
