@@ -81,7 +81,9 @@ def blended(labels: Path, folds: Path, tables: dict[str, pd.DataFrame], out: Pat
     members.mkdir(parents=True, exist_ok=True)
     asked = row_ids(pd.read_csv(labels, dtype={"study_id": str})["study_id"])
     for name, one in tables.items():
-        one.loc[one["row_id"].isin(asked), ["row_id", *GRADES]].to_parquet(members / f"{name}.parquet", index=False)
+        one.loc[one["row_id"].isin(asked), ["row_id", *GRADES]].to_parquet(
+            members / f"{name}.parquet", index=False
+        )
     blend(labels, members, out, folds=folds)
     return pd.read_parquet(out / NESTED)[["row_id", *GRADES]]
 

@@ -96,7 +96,7 @@ class RealForamina:
 
     def run(self) -> dict[str, Any]:
         """Locate, extract, fit, and measure."""
-        data = self.data if self.studies is None else part_of(self.data, self.studies, self.work / "cohort")
+        data = lay_out(self.data, self.studies, self.work / "cohort")
         cohort = discover(data)
         assert cohort.coordinates is not None and cohort.labels is not None
         sources = [source for source in cohort.studies if source.study_id in set(cohort.labels.index)]
@@ -257,8 +257,11 @@ def _patch_task(task: tuple[StudySource, Located]) -> NDArray[np.uint8]:
     return patches_at(read_study(task[0]), task[1])
 
 
-def part_of(data: Path, studies: int, out: Path) -> Path:
-    """Lay out the first studies of a cohort as a cohort of their own, with links to their pictures."""
+def lay_out(data: Path, studies: int | None, out: Path) -> Path:
+    """Lay out the first studies of a cohort with links to their pictures, and the labels of foramina alone.
+
+    Only their view is there: members would learn nothing of the other conditions but how often each grade is.
+    """
     chosen = pd.read_csv(data / "folds.csv", dtype={"study_id": str})["study_id"].iloc[:studies]
     (out / "train_images").mkdir(parents=True, exist_ok=True)
     for study in chosen:
@@ -267,6 +270,8 @@ def part_of(data: Path, studies: int, out: Path) -> Path:
             link.symlink_to((data / "train_images" / study).resolve())
     for path in data.glob("*.csv"):
         rows = pd.read_csv(path, dtype={"study_id": str})
+        if path.name == "train.csv":
+            rows.loc[:, [name for name in rows if name != "study_id" and "foraminal" not in name]] = None
         rows[rows["study_id"].isin(chosen)].to_csv(out / path.name, index=False)
     return out
 

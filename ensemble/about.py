@@ -62,7 +62,7 @@ class About:
             When the card or the report is damaged.
         """
         card, nested = model.card, model.outcome.report.nested.total
-        said = (f"{weighting}: {MEANING[weighting]}",)
+        said: tuple[str, ...] = (f"{weighting}: {MEANING[weighting]}",)
         if card is None:
             said += (f"official score {nested:.3f} on held-out studies of those the model was fitted on",)
         else:

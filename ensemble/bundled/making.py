@@ -114,7 +114,9 @@ def make_grader(
     fit(store.path, folder / "model", [SeverityAxis], trials=_TRIALS, seed=settings.seed)
     model = Model.open(folder / "model")
     data = _out_of_fold(model, store)
-    transfers, real, measured_on = dict.fromkeys(Family, Transfer(settings.trust)), {}, ""
+    transfers = dict.fromkeys(Family, Transfer(settings.trust))
+    real: dict[Family, RealFigures] = {}
+    measured_on = ""
     if judge is not None:
         judges = _judges(model, Path(judge), folder, device, workers)
         chosen, real, measured_on = _judged(judges, data, settings)

@@ -23,7 +23,7 @@ class GraderSettings:
     """simulated patients to learn from"""
     seed: int = 4000
     """decides the patients; encoder and localizer learned from other ones"""
-    trust: float = 0.5
+    trust: float = 0.2
     """how far members are believed on real patients where no cohort tells: 0 not at all, 1 as on simulated ones"""
     choosing: int = 300
     """the first so many labeled studies of the judging cohort choose trust and shift; the others measure"""

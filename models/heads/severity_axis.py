@@ -26,6 +26,7 @@ from lsdc.runtime.artifact import write_tensors
 _WEIGHTS = "weights.safetensors"
 _FEWEST_ROWS = 20
 _TINY = 1e-6
+_SMOOTHING = 0.5
 
 
 class SeverityAxis(SavedMember):
@@ -36,8 +37,9 @@ class SeverityAxis(SavedMember):
     ones. Nor do the many directions that a classifier may use; what is left is one number per view, how much more
     severe than usual for its level a target looks, by ridge regression. The logarithms of the views' probabilities are
     averaged over the views that a study has, weighted by what each gains over the prior on the studies of `stop_on`;
-    where the view is absent in which readers grade a target, it gets the prior. Right sides share the model of left
-    ones.
+    where the view is absent in which readers grade a target, it gets the prior. Half of every embedding is the mean
+    over the study's targets of the family: narrow spaces come together, and a place that was missed matters less. Right
+    sides share the model of left ones.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class SeverityAxis(SavedMember):
     """
 
     name = "severity_axis"
-    about = (
+    about: ClassVar[str] = (
         "one axis of severity in the embedding of each view, no metadata: for patients unlike those fitted on"
     )
     needs: ClassVar[str] = "embeddings of the store"
@@ -58,7 +60,7 @@ class SeverityAxis(SavedMember):
         self.models: dict[tuple[Family, View], ViewAxis] = {}
         self.weights = np.zeros((len(Family), len(View)))
         self.prior: Floats | None = None
-        self.width = 0
+        self.width, self.smoothing = 0, _SMOOTHING
 
     def require(self) -> None:
         """Ask for nothing: all that it needs is installed with lsdc."""
@@ -81,7 +83,7 @@ class SeverityAxis(SavedMember):
             Itself.
         """
         self.refit(examples)
-        judges = _Rows(stop_on)
+        judges = _Rows(stop_on, self.smoothing)
         for number, family in enumerate(Family):
             for k, view in enumerate(View):
                 rows = judges.labeled(number, k)
@@ -115,7 +117,7 @@ class SeverityAxis(SavedMember):
         SeverityAxis
             Itself.
         """
-        data = _Rows(examples)
+        data = _Rows(examples, self.smoothing)
         self.prior = target_fractions(data.grades.reshape(-1, len(TARGETS)))
         self.width, self.models = examples.embedding.shape[1], {}
         for number, family in enumerate(Family):
@@ -159,7 +161,7 @@ class SeverityAxis(SavedMember):
                 f"embeddings have {examples.embedding.shape[1]} columns, the model was fitted on {self.width}; "
                 "extract the studies with the same backbone"
             )
-        data = _Rows(examples)
+        data = _Rows(examples, self.smoothing)
         prior = self.prior[data.target]
         summed, weight = np.zeros((len(examples), len(Grade))), np.zeros((len(examples), 1))
         for (family, view), model in self.models.items():
@@ -194,14 +196,14 @@ class SeverityAxis(SavedMember):
             tensors[f"{family.value}.{view.name}.constant"] = model.constant
         write_tensors(folder / _WEIGHTS, tensors)
         views = [[family.value, view.name] for family, view in self.models]
-        self.finish(folder, width=self.width, views=views)
+        self.finish(folder, width=self.width, smoothing=self.smoothing, views=views)
 
     @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         member = cls(int(manifest["seed"]))
         tensors = load_file(checked_file(folder, manifest, _WEIGHTS))
         member.prior, member.weights = tensors["prior"], tensors["weights"]
-        member.width = int(manifest["width"])
+        member.width, member.smoothing = int(manifest["width"]), float(manifest["smoothing"])
         for family, view in manifest["views"]:
             arrays = [tensors[f"{family}.{view}.{part}"].astype(float) for part in ("matrix", "constant")]
             member.models[Family(family), View[view]] = ViewAxis(*arrays)
@@ -211,21 +213,31 @@ class SeverityAxis(SavedMember):
 class _Rows:
     """What the member reads of examples, by row; `own` says whether the view is there in which readers grade it."""
 
-    def __init__(self, examples: Examples) -> None:
+    def __init__(self, examples: Examples, smoothing: float) -> None:
         self.family = families(examples.rows)
-        self.level = (
-            examples.rows["level"].map({level.value: k for k, level in enumerate(Level)}).to_numpy(np.intp)
-        )
+        places = {level.value: k for k, level in enumerate(Level)}
+        self.level: NDArray[np.intp] = np.array([places[value] for value in examples.rows["level"]], np.intp)
         self.target = np.arange(len(examples)) % len(TARGETS)
         self.study = np.arange(len(examples)) // len(TARGETS)
         self.grades = examples.grades
-        self._views = np.array_split(examples.embedding, len(View), axis=1)
-        self._seen = [np.isfinite(part).all(axis=1) for part in self._views]
+        views = np.array_split(examples.embedding, len(View), axis=1)
+        self._seen = [np.isfinite(part).all(axis=1) for part in views]
+        self._views = [self._smoothed(part, seen, smoothing) for part, seen in zip(views, self._seen)]
         self.own = np.array(self._seen)[GRADED_VIEW[self.target], np.arange(len(examples))]
+
+    def _smoothed(self, values: NDArray[np.float32], seen: NDArray[np.bool_], smoothing: float) -> Floats:
+        """Mix each row that is there with the mean of those of its study and family."""
+        group = (self.study * len(Family) + self.family)[seen]
+        count = np.bincount(group, minlength=len(Family))
+        sums = np.zeros((len(count), values.shape[1]))
+        np.add.at(sums, group, values[seen])
+        out = values.astype(float)
+        out[seen] = (1 - smoothing) * out[seen] + smoothing * (sums[group] / count[group, None])
+        return out
 
     def view(self, k: int, rows: NDArray[np.bool_]) -> Floats:
         """Embedding of one view, (m, d)."""
-        return self._views[k][rows].astype(float)
+        return self._views[k][rows]
 
     def there(self, family: int, k: int) -> NDArray[np.bool_]:
         """Rows of a family whose embedding of a view is there."""

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from lsdc.cohort.vocabulary import Grade, Level
 from lsdc.metrics.official import GRADE_WEIGHTS
 
-_STRENGTH_PER_ROW = 3.0
+_STRENGTH_PER_ROW = 10.0
 _INNER_FOLDS = 5
 _STEEPEST = 8.0
 _LEAST_SPREAD = 1e-6

@@ -19,6 +19,8 @@ class EncoderSettings:
 
     backbone: str = "regnetx_002"
     """any convolutional timm model"""
+    start: str = "random"
+    """weights to continue from: random, bundled, or a safetensors file"""
     patients: int = 1200
     """simulated patients, a fifth of them kept for validation and test"""
     epochs: int = 18

@@ -28,7 +28,7 @@ from lsdc.runtime.device import pick_device
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History
 
-_FLAGS = ("backbone", "patients", "epochs", "steps", "batch", "seed", "crop_px")
+_FLAGS = ("backbone", "start", "patients", "epochs", "steps", "batch", "seed", "crop_px")
 """Settings that the card spells as flags of the command."""
 _PROBED = (("disc", "canal"), ("foramen", "foramen"), ("axial", "axial_recess"))
 """Kind of patch and frame that the probe of each family sees."""
@@ -45,8 +45,8 @@ class PretrainedEncoder:
     card : Path
         JSON with recipe, losses and scores.
     scores : dict
-        Scores of linear probes on held-out simulated patients, by weights: `trained`, and `random` for comparison; see
-        `probe_scores`. Where real pictures were trained on, also `trained_on_pictures` and `random_on_pictures`, on
+        Scores of linear probes on held-out simulated patients, by weights: `trained`, and `start`, those that training began
+        with; see `probe_scores`. Where real pictures were trained on, also `trained_on_pictures` and `start_on_pictures`, on
         those of held-out patients; see `probe_pictures`.
     history : History
         Loss and validation loss by epoch.
@@ -105,9 +105,9 @@ def pretrain_encoder(
     claim(work, claimed, lambda: "delete it, or choose another file to write")
     patches = make_label_patches(settings.patients, settings.seed, work / "patches", workers)
     where = pick_device(device)
-    encoder = Encoder.build(settings.backbone, "random", where, settings.seed)
+    encoder = Encoder.build(settings.backbone, settings.start, where, settings.seed)
     scores: dict[str, dict[str, float]] = {}
-    _score(scores, "random", encoder, patches, settings, real)
+    _score(scores, "start", encoder, patches, settings, real)
     shown = None if real is None else RealCrops.of(real.train)
     history = train_encoder(encoder, patches, settings, work / "checkpoint.pt", real=shown, workers=workers)
     write_weights(path, encoder.network.state_dict(), backbone=settings.backbone)

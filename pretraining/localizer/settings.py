@@ -15,6 +15,8 @@ LEAST_PATIENTS = 10
 class LocalizerSettings:
     """What the localizer's weights depend on."""
 
+    start: str = "random"
+    """weights to continue from: random, bundled, or a folder that this command wrote"""
     patients: int = 1000
     """simulated patients, a tenth of them kept for the test"""
     epochs: int = 30

@@ -22,6 +22,7 @@ from lsdc.runtime.device import pick_device
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History
 from lsdc.slice_selector.localizer import BACKBONES, CHANNELS, Localizer
+from lsdc.slice_selector.selector import SliceSelector
 
 _TEST = 0.1
 """Fraction of the patients."""
@@ -102,7 +103,7 @@ def pretrain_localizer(
     held_out = max(1, round(_TEST * settings.patients))
     scores, histories = {}, {}
     for kind in CHANNELS:
-        localizer, weights = Localizer(kind), folder / f"{kind}.safetensors"
+        localizer, weights = _begun(kind, settings.start), folder / f"{kind}.safetensors"
         shown = RealMaps.of(real.train) if real is not None and kind == "sagittal" else None
         histories[kind] = train_localizer(
             localizer, maps[kind], maps[kind].rows_of(order[held_out:]), settings, where, work / f"{kind}.checkpoint",
@@ -119,6 +120,15 @@ def pretrain_localizer(
     shutil.rmtree(work)
     say(f"{folder}: {scores}")
     return PretrainedLocalizer(folder, card, scores, histories)
+
+
+def _begun(kind: str, start: str) -> Localizer:
+    """Make the localizer that training begins with."""
+    if start == "random":
+        return Localizer(kind)
+    if start == "bundled":
+        return SliceSelector.bundled().localizers[kind]
+    return Localizer.load(Path(start) / f"{kind}.safetensors", kind)
 
 
 def _card(
