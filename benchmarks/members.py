@@ -2,6 +2,7 @@
 
     python benchmarks/members.py --work /tmp/members                     # tiny presets, 240 training, 80 test studies
     python benchmarks/members.py --work /tmp/members --preset gpu        # where a GPU is
+    python benchmarks/members.py --work /tmp/members --effort long       # four times the epochs
     python benchmarks/members.py --work /tmp/members --members mlp,crop_cnn
 
 Members are cross-fitted in two folds of the training studies (the store's five, joined); the test studies get the mean
@@ -37,7 +38,7 @@ from lsdc.metrics.prediction_tables import grades_of, read_predictions, read_tru
 from lsdc.models.crossfit import cross_fit, predict_folds
 from lsdc.models.deep.crop_cnn import CropCnn
 from lsdc.models.examples import Examples
-from lsdc.models.options import Options
+from lsdc.models.options import Effort, Options
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table
@@ -59,8 +60,10 @@ class MembersBenchmark:
     """of the cohort"""
     members: str = ",".join(MEMBERS)
     """names, separated by commas"""
-    preset: Literal["auto", "tiny", "gpu"] = "tiny"
+    preset: Literal["auto", "tiny", "cpu", "gpu"] = "tiny"
     """of the deep members"""
+    effort: Effort = "standard"
+    """how long the deep members train"""
     trials: int = 60
     """Optuna trials of the stack"""
     throughput: bool = False
@@ -82,12 +85,13 @@ class MembersBenchmark:
         studies = test.rows["study_id"].iloc[::25].tolist()
         truth = grades_of(read_truth(cohort / "test_labels.csv").loc[studies])
 
+        options = Options(preset=self.preset, effort=self.effort)
         rows: dict[str, dict[str, Any]] = {}
         learned, found = {}, {}
         for name in self.members.split(","):
-            folder = self.work / f"members_{self.preset}" / name
+            folder = self.work / f"members_{self.preset}_{self.effort}" / name
             clock: list[float] = []
-            make = partial(clocked, partial(MEMBERS[name], 0, Options(preset=self.preset)), clock)
+            make = partial(clocked, partial(MEMBERS[name], 0, options), clock)
             learned[name] = cross_fit(make, training, folder)
             fitted = time.perf_counter()
             found[name] = predict_folds(folder, MEMBERS[name], test)
@@ -101,7 +105,7 @@ class MembersBenchmark:
         seen = Predictions.from_tables(learned, ids)
         grades = training.grades.reshape(-1, 5, 5).astype(np.int8)
         folds = training.rows["fold"].to_numpy(int)[::25]
-        out = self.work / f"stack_{self.preset}_{len(found)}"
+        out = self.work / f"stack_{self.preset}_{self.effort}_{len(found)}"
         stack(StackingData(seen, grades, folds), out, trials=self.trials, seed=self.seed)
         cube = load_stacker(out / "stack.json").predict(Predictions.from_tables(found, studies))
         oracle = self.work / "oracle.csv"
@@ -117,7 +121,7 @@ class MembersBenchmark:
         )
         result: dict[str, Any] = {"members": rows, "best_single": best[1]}
         if self.throughput or torch.cuda.is_available():
-            result["throughput"] = throughput(opened, training, Options(preset=self.preset))
+            result["throughput"] = throughput(opened, training, options)
         return result
 
     def show(self, rows: dict[str, dict[str, Any]]) -> None:
@@ -125,7 +129,7 @@ class MembersBenchmark:
         order = sorted(rows.items(), key=lambda item: item[1]["official"])
         cells = [(name, *(_word(row.get(word)) for word in WORDS)) for name, row in order]
         count = round(self.studies * TEST_SHARE)
-        table(f"{count} test studies, preset {self.preset}", ["member", *WORDS], cells)
+        table(f"{count} test studies, preset {self.preset}, effort {self.effort}", ["member", *WORDS], cells)
 
 
 def clocked(make: Callable[[], Any], clock: list[float]) -> Any:
@@ -178,7 +182,7 @@ def throughput(
 
     rates["extract_bare"] = _rate(forward, count * len(ready))
     member = CropCnn(0, options)
-    sizes = member.sizes[options.resolved().preset]
+    sizes = member.sizes.get(options.resolved().preset, member.sizes["tiny"])
     views = 3 if sizes.all_views else 1
     part = training.where(np.arange(len(training)) < 25 * sizes.batch * steps)
     n = len(part) // 25

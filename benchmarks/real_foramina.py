@@ -124,7 +124,7 @@ class RealForamina:
         with self._stage("fit"):
             tables = self._fitted(store)
         with self._stage("probes"):
-            seen = {name: at.reshape(10, -1) / np.float32(255) for name, (_, _, at) in bundled.items()}
+            seen = {name: _flat(at) for name, (_, _, at) in bundled.items()}
             tables["pixels at annotated points"] = probe(labels, folds, seen)
             seen = _patches_of(sources, fitted, self.workers)
             tables["pixels at our points"] = probe(labels, folds, seen)
@@ -250,7 +250,11 @@ def _patches_of(
 ) -> dict[str, NDArray[np.float32]]:
     tasks = [(source, found[source.study_id]) for source in sources if source.study_id in found]
     patches = fan_out(_patch_task, tasks, "patches", workers)
-    return {task[0].study_id: at.reshape(10, -1) / np.float32(255) for task, at in patches}
+    return {task[0].study_id: _flat(at) for task, at in patches}
+
+
+def _flat(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(patches.reshape(10, -1) / 255, np.float32)
 
 
 def _patch_task(task: tuple[StudySource, Located]) -> NDArray[np.uint8]:
@@ -271,7 +275,8 @@ def lay_out(data: Path, studies: int | None, out: Path) -> Path:
     for path in data.glob("*.csv"):
         rows = pd.read_csv(path, dtype={"study_id": str})
         if path.name == "train.csv":
-            rows.loc[:, [name for name in rows if name != "study_id" and "foraminal" not in name]] = None
+            others = [str(name) for name in rows if name != "study_id" and "foraminal" not in str(name)]
+            rows[others] = None
         rows[rows["study_id"].isin(chosen)].to_csv(out / path.name, index=False)
     return out
 

@@ -71,15 +71,15 @@ class About:
         name = NAME if model.path == BUNDLED else model.path.name
         return cls(name, weighting, prevalence(model), nested, words, said)
 
-    def write(self, beside: Path, **counts: int) -> Path:
+    def write(self, beside: Path, **found: Any) -> Path:
         """Write the file beside a table.
 
         Parameters
         ----------
         beside : Path
             The table, such as `submission.csv`.
-        **counts : int
-            Numbers to add.
+        **found : object
+            What else is to be said of the table, as JSON holds it.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class About:
         content = {
             "statement": list(self.statement),
             "table": beside.name,
-            **counts,
+            **found,
             "model": self.model,
             "offered_as": self.card.get("offered_as"),
             "weighting": self.weighting,

@@ -22,8 +22,11 @@ from lsdc.metrics.prediction_tables import COLUMNS, write_submission
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
 from lsdc.runtime.artifact import check_output_file
-from lsdc.runtime.console import say
+from lsdc.runtime.console import say, warn
 from lsdc.runtime.paths import PathLike
+
+DOUBTFUL = 0.3
+"""From this `level_doubt` on, a study is named: one half is as much evidence for the next level as for this one."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Predicted:
         What the probabilities are: for the competition's score, or of the grades themselves.
     statement : tuple of str
         What is to be said of the model and its numbers wherever they are shown.
+    level_doubt : dict of str to float
+        Studies whose levels may all be one too high or too low, with how much speaks for it (`DOUBTFUL` to 1), the
+        most doubtful first.
     baselines : tuple of Path
         CSV files of the baselines, where asked for.
     """
@@ -58,6 +64,7 @@ class Predicted:
     about: Path
     weighting: Weighting
     statement: tuple[str, ...]
+    level_doubt: dict[str, float]
     baselines: tuple[Path, ...] = ()
 
 
@@ -131,11 +138,44 @@ def predict(
     written = () if baselines is None else _write_baselines(opened, writer, Path(baselines))
     n = len(studies) + len(extra) if order is None else len({parse_row_id(row)[0] for row in order})
     about = About.of(opened, weighting)
-    beside = about.write(out, studies=n, rows=rows)
+    doubts = level_doubts(features.rows[mask])
+    beside = about.write(out, studies=n, rows=rows, level_doubt=doubts)
     say(f"{out}: {rows} rows; {beside.name} beside it says:")
     for sentence in about.statement:
         say(f"  {sentence}")
-    return Predicted(out, n, rows, len(known), len(extra), beside, weighting, about.statement, written)
+    if doubts:
+        first = ", ".join(list(doubts)[:5])
+        warn(
+            f"{len(doubts)} of {n} studies may have all levels one too high or too low; look at them: {first}"
+        )
+    return Predicted(
+        out, n, rows, len(known), len(extra), beside, weighting, about.statement, doubts, written
+    )
+
+
+def level_doubts(rows: pd.DataFrame) -> dict[str, float]:
+    """Find the studies whose levels may all be one off.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of a store; those of earlier versions have no `level_doubt`, and then none is doubtful.
+
+    Returns
+    -------
+    dict of str to float
+        The largest doubt of each study that has at least `DOUBTFUL`, the most doubtful first.
+
+    Examples
+    --------
+    >>> level_doubts(pd.DataFrame({"study_id": ["a", "b", "b"], "level_doubt": [0.1, 0.05, 0.6]}))
+    {'b': 0.6}
+    """
+    if "level_doubt" not in rows:
+        return {}
+    doubts = rows.groupby("study_id")["level_doubt"].max().astype(float).round(3)
+    doubtful = doubts[doubts >= DOUBTFUL].sort_values(ascending=False)
+    return {str(study): float(value) for study, value in doubtful.items()}
 
 
 @dataclass(frozen=True)

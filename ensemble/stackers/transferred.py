@@ -103,7 +103,8 @@ class Transfer:
         error = gain.std() * np.sqrt(len(gain))
         if not gain.sum() > _LEAST_GAIN * error:
             return cls(0.0, 0.0)
-        trust, shift = (round(float(value), 3) for value in best.x)
+        # One digit: how far to believe is a choice that patients help to make, not a weight that is fitted to them.
+        trust, shift = (round(float(value), 1) for value in best.x)
         return cls(trust, shift)
 
 

@@ -38,8 +38,8 @@ class SeverityAxis(SavedMember):
     severe than usual for its level a target looks, by ridge regression. The logarithms of the views' probabilities are
     averaged over the views that a study has, weighted by what each gains over the prior on the studies of `stop_on`;
     where the view is absent in which readers grade a target, it gets the prior. Half of every embedding is the mean
-    over the study's targets of the family: narrow spaces come together, and a place that was missed matters less. Right
-    sides share the model of left ones.
+    over the study's targets of the family: narrow spaces come together, and a place that was missed matters less.
+    Right sides share the model of left ones.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ class _Rows:
         self.study = np.arange(len(examples)) // len(TARGETS)
         self.grades = examples.grades
         views = np.array_split(examples.embedding, len(View), axis=1)
-        self._seen = [np.isfinite(part).all(axis=1) for part in views]
+        self._seen = [np.asarray(np.isfinite(part).all(axis=1)) for part in views]
         self._views = [self._smoothed(part, seen, smoothing) for part, seen in zip(views, self._seen)]
         self.own = np.array(self._seen)[GRADED_VIEW[self.target], np.arange(len(examples))]
 

@@ -45,9 +45,9 @@ class PretrainedEncoder:
     card : Path
         JSON with recipe, losses and scores.
     scores : dict
-        Scores of linear probes on held-out simulated patients, by weights: `trained`, and `start`, those that training began
-        with; see `probe_scores`. Where real pictures were trained on, also `trained_on_pictures` and `start_on_pictures`, on
-        those of held-out patients; see `probe_pictures`.
+        Scores of linear probes on held-out simulated patients, by weights: `trained`, and `start`, those that training
+        began with; see `probe_scores`. Where real pictures were trained on, also `trained_on_pictures` and
+        `start_on_pictures`, on those of held-out patients; see `probe_pictures`.
     history : History
         Loss and validation loss by epoch.
     """

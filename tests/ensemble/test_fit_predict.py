@@ -15,7 +15,7 @@ from lsdc.ensemble import fitting as fit_module
 from lsdc.ensemble import nested as stacking_module
 from lsdc.ensemble.fitting import Fitted, fit
 from lsdc.ensemble.model import Model
-from lsdc.ensemble.prediction import member_tables, predict
+from lsdc.ensemble.prediction import level_doubts, member_tables, predict
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.features.store import FeatureStore
@@ -71,6 +71,21 @@ def test_submission_has_every_row_and_sums_to_one(made: Made, tmp_path: Path) ->
     table = pd.read_csv(tmp_path / "s.csv", dtype={"row_id": str})
     assert table.row_id.tolist() == row_ids(store.test.index)
     assert np.allclose(table.iloc[:, 1:].sum(axis=1), 1) and (table.iloc[:, 1:] > 0).all(axis=None)
+
+
+def test_studies_with_doubtful_levels_are_named(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, model, _ = made
+    rows = FeatureStore.open(store.path).rows
+    doubted = str(rows.loc[rows["split"] == "test", "study_id"].iloc[0])
+    doubt = np.where(rows["study_id"] == doubted, 0.45, 0.02)
+    monkeypatch.setattr(FeatureStore, "rows", rows.assign(level_doubt=doubt))
+    done = predict(model, store.path, tmp_path / "sub.csv")
+    assert done.level_doubt == {doubted: 0.45}
+    assert read_json(done.about)["level_doubt"] == {doubted: 0.45}
+    assert f"1 of {done.studies} studies may have all levels one too high" in caplog.text
+    assert level_doubts(rows.drop(columns="level_doubt", errors="ignore")) == {}
 
 
 def test_report_is_saved_and_complete(made: Made) -> None:

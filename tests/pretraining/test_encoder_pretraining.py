@@ -208,7 +208,7 @@ def test_pretraining_writes_weights_and_a_card(tmp_path: Path) -> None:
     out = tmp_path / "w.safetensors"
     settings = EncoderSettings(backbone=TINY, patients=10, epochs=2, steps=2, batch=8, crop_px=32)
     result = pretrain_encoder(str(out), settings, workers=1)
-    assert set(result.scores) == {"random", "trained"} and result.weights == out
+    assert set(result.scores) == {"start", "trained"} and result.weights == out
     assert result.card == out.with_suffix(".json")
     card = json.loads(result.card.read_text())
     made = Encoder.build(TINY, str(out), CPU)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from support.pictures import BACK, DISCS, FIRST_ROW, HEIGHT, PITCH, drawn_mask, write_pictures
 
 from lsdc.features.encoder import Encoder
 from lsdc.pretraining.encoder.batches import Batch
@@ -29,7 +30,6 @@ from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.square_images import ABSENT, PRESENT, SAGITTAL_PX
 from lsdc.slice_selector.vertebra_classes import class_of_disc
-from tests.support.pictures import BACK, DISCS, FIRST_ROW, HEIGHT, PITCH, drawn_mask, write_pictures
 
 CPU = torch.device("cpu")
 TINY = "mobilenetv3_small_050"
@@ -187,12 +187,12 @@ def test_pretraining_with_pictures_names_them_in_the_card(
     assert "CC BY 4.0" in card["pictures"]["credit"] and card["command"].endswith("--pictures PICTURES")
     assert card["pictures"]["trained_on"] == {"discs": 36, "slices": 6}
     assert set(card["pictures"]["patients_held_out"]) == held_out_patients(folder)
-    assert set(result.scores) == {"random", "trained", "random_on_pictures", "trained_on_pictures"}
+    assert set(result.scores) == {"start", "trained", "start_on_pictures", "trained_on_pictures"}
     assert set(result.scores["trained_on_pictures"]) >= {"herniation", "mean"}
     assert str(tmp_path) not in result.card.read_text() and str(folder) not in result.card.read_text()
 
-    settings = LocalizerSettings(patients=4, epochs=1, steps=1, batch=4)
-    located = pretrain_localizer(tmp_path / "weights", settings, pictures=folder, workers=1)
+    few = LocalizerSettings(patients=4, epochs=1, steps=1, batch=4)
+    located = pretrain_localizer(tmp_path / "weights", few, pictures=folder, workers=1)
     card = json.loads(located.card.read_text())
     assert card["pictures"]["slices_trained_on"] == {"drawn": 6, "found": 0}
     assert card["scores"]["pictures"]["slices"] == 2 and "real mid-sagittal pictures" in card["what"]
