@@ -40,7 +40,7 @@ from lsdc.metrics.prediction_tables import read_predictions
 from lsdc.models.options import Effort, Options
 from lsdc.runtime.artifact import MANIFEST, file_hash, read_json, write_json
 from lsdc.runtime.commands import Reporting, run_program
-from lsdc.runtime.console import say, table
+from lsdc.runtime.console import existing, say, table
 from lsdc.runtime.engine import fan_out
 from lsdc.slice_selector.selector import SliceSelector
 
@@ -266,7 +266,8 @@ def lay_out(data: Path, studies: int | None, out: Path) -> Path:
 
     Only their view is there: members would learn nothing of the other conditions but how often each grade is.
     """
-    chosen = pd.read_csv(data / "folds.csv", dtype={"study_id": str})["study_id"].iloc[:studies]
+    folds = existing(data / "folds.csv", "table of folds (study_id, fold)")
+    chosen = pd.read_csv(folds, dtype={"study_id": str})["study_id"].iloc[:studies]
     (out / "train_images").mkdir(parents=True, exist_ok=True)
     for study in chosen:
         link = out / "train_images" / study
