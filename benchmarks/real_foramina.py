@@ -38,7 +38,7 @@ from lsdc.features.store_settings import Settings
 from lsdc.metrics.bootstrap import Interval, bootstrap_interval
 from lsdc.metrics.prediction_tables import read_predictions
 from lsdc.models.options import Effort, Options
-from lsdc.runtime.artifact import MANIFEST, file_hash, read_json, write_json
+from lsdc.runtime.artifact import MANIFEST, atomic, file_hash, read_json, write_json
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import existing, say, table
 from lsdc.runtime.engine import fan_out
@@ -168,7 +168,10 @@ class RealForamina:
         }
 
     def _curve(self, store: FeatureStore, labels: pd.DataFrame) -> dict[str, Any]:
-        """Foraminal loss of the stack fitted on the first studies alone, nested among these."""
+        """Foraminal loss of the stack fitted on the first studies alone, nested among these.
+
+        The points are still those of selectors that learned from all studies outside the fold.
+        """
         found = {}
         for n in CURVE:
             if n < len(labels):
@@ -273,8 +276,13 @@ def lay_out(data: Path, studies: int | None, out: Path) -> Path:
         link = out / "train_images" / study
         if not link.is_symlink():
             link.symlink_to((data / "train_images" / study).resolve())
+    for link in (out / "train_images").iterdir():
+        if link.name not in set(chosen):
+            link.unlink()
     for path in data.glob("*.csv"):
         rows = pd.read_csv(path, dtype={"study_id": str})
+        if "study_id" not in rows:
+            continue
         if path.name == "train.csv":
             others = [str(name) for name in rows if name != "study_id" and "foraminal" not in str(name)]
             rows[others] = None
@@ -285,14 +293,15 @@ def lay_out(data: Path, studies: int | None, out: Path) -> Path:
 def limited(store: FeatureStore, studies: set[str], out: Path) -> Path:
     """Write a store in which only some studies have labels and folds; its arrays are links to those of the other."""
     if not out.is_dir():
-        shutil.copytree(store.path, out, ignore=shutil.ignore_patterns("*.npy", "work"), dirs_exist_ok=True)
-        for array in store.path.rglob("*.npy"):
-            (out / array.relative_to(store.path)).symlink_to(array.resolve())
-        rows = pd.read_parquet(out / "rows.parquet")
-        rows.loc[~rows["study_id"].isin(studies), ["grade", "fold"]] = -1
-        rows.to_parquet(out / "rows.parquet", index=False)
-        manifest = read_json(out / MANIFEST) | {"rows_sha256": file_hash(out / "rows.parquet")}
-        write_json(out / MANIFEST, manifest)
+        with atomic(out) as part:
+            shutil.copytree(store.path, part, ignore=shutil.ignore_patterns("*.npy", "work"))
+            for array in store.path.rglob("*.npy"):
+                (part / array.relative_to(store.path)).symlink_to(array.resolve())
+            rows = pd.read_parquet(part / "rows.parquet")
+            rows.loc[~rows["study_id"].isin(studies), ["grade", "fold"]] = -1
+            rows.to_parquet(part / "rows.parquet", index=False)
+            manifest = read_json(part / MANIFEST) | {"rows_sha256": file_hash(part / "rows.parquet")}
+            write_json(part / MANIFEST, manifest)
     return out
 
 

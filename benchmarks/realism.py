@@ -114,13 +114,14 @@ def marked_foramina(cohort: Path, only: list[str] | None = None) -> tuple[Crops,
     for source in track(found.studies, f"foramina of {cohort.name}"):
         if only is not None and source.study_id not in only:
             continue
-        series = {item.series_id: item for item in read(source).series}
+        slices = {
+            (item.series_id, one.instance_number): one for item in read(source).series for one in item.slices
+        }
         rows: Any = marks[marks["study_id"] == source.study_id].itertuples()
         for row in rows:
-            if str(row.series_id) not in series:
+            one = slices.get((str(row.series_id), int(row.instance_number)))
+            if one is None:
                 continue
-            slices = series[str(row.series_id)].slices
-            one = next(item for item in slices if item.instance_number == row.instance_number)
             crops.append(_square(one, (float(row.x), float(row.y))))
             studies.append(source.study_id)
     return crops, np.array(studies)

@@ -138,7 +138,10 @@ def predict(
     written = () if baselines is None else _write_baselines(opened, writer, Path(baselines))
     n = len(studies) + len(extra) if order is None else len({parse_row_id(row)[0] for row in order})
     about = About.of(opened, weighting)
-    doubts = level_doubts(features.rows[mask])
+    written_studies = set(studies) if order is None else {parse_row_id(row)[0] for row in order}
+    doubts = level_doubts(
+        features.rows[mask & features.rows["study_id"].isin(written_studies).to_numpy(bool)]
+    )
     beside = about.write(out, studies=n, rows=rows, level_doubt=doubts)
     say(f"{out}: {rows} rows; {beside.name} beside it says:")
     for sentence in about.statement:

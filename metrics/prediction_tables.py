@@ -86,11 +86,16 @@ def read_predictions(
     Raises
     ------
     TableError
-        When the file is absent or unreadable; a row id is malformed, unknown, missing or comes twice; or a value is
-        not a probability.
+        When the file is absent or unreadable; a row id is malformed, unknown, missing or comes twice; a value is not a
+        probability; or a column `weighting` says that these are not the competition's probabilities.
     """
     path = Path(path)
     table = read_table(path, ["row_id", *COLUMNS])
+    if _lacks_weights(path):
+        raise TableError(
+            f"{path}: column weighting says none: the competition's weights were taken out of these probabilities; "
+            "predict again with weighting='competition'"
+        )
     ids = table["row_id"]
     check_row_ids(path, ids, required, known)
     values = probability_columns(path, table, COLUMNS)
@@ -101,6 +106,14 @@ def read_predictions(
             f"{', '.join(COLUMNS)}; at least one must be positive"
         )
     return table_of(ids.tolist(), values / values.sum(axis=1, keepdims=True))
+
+
+def _lacks_weights(path: Path) -> bool:
+    """Tell whether a table says, in a column that `predict` adds, that the competition's weights were taken out."""
+    if path.suffix == ".parquet":
+        return False
+    said = pd.read_csv(path, usecols=lambda name: name.strip() == "weighting", dtype=str, nrows=1)
+    return said.shape == (1, 1) and said.iloc[0, 0] == "none"
 
 
 def table_of(ids: Sequence[str], values: ArrayLike) -> pd.DataFrame:

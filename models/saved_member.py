@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from safetensors import SafetensorError
+
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, file_hash, read_manifest, write_manifest
 
@@ -110,7 +112,7 @@ def damage_reported(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `{_MADE_BY}`"
         ) from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import TARGETS, Family, Grade
 from lsdc.metrics.official import EPS, GRADE_WEIGHTS
 from lsdc.models.targets import FAMILY_LEVEL_OF, of_family
-from lsdc.runtime import ArtifactError
+from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.runtime.artifact import read_json, write_json
 
 SHRINKAGE = "shrinkage.json"
@@ -85,6 +85,11 @@ class Shrinkage:
         learned : (m, 25) int64
             Grades of the studies that the member was fitted on, from which the prior is counted.
 
+        Raises
+        ------
+        LsdcError
+            When a probability is not a number.
+
         Returns
         -------
         Shrinkage
@@ -99,6 +104,8 @@ class Shrinkage:
         [0.0, 0.0, 0.0]
         """
         prior = target_fractions(learned)
+        if not np.isfinite(probabilities).all():
+            raise LsdcError("a member predicts values that are no numbers; its training may have diverged")
         if not (grades >= 0).any():
             return cls(prior, np.ones(len(Family)), np.zeros(len(Family)))
         weights = np.where(grades >= 0, GRADE_WEIGHTS[grades], 0.0)
@@ -235,13 +242,13 @@ def _losses(probabilities: Values, prior: Values, grades: Grades) -> Values:
 
 def _choose(losses: list[Values], weights: list[Values]) -> list[tuple[float, float]]:
     """Choose the trust and the fraction of each family from losses (trusts, fractions, n) and weights (n,)."""
-    count = len(weights[0])
-    means = [loss.sum(axis=-1) / weight.sum() for loss, weight in zip(losses, weights) if weight.any()]
-    shared = np.mean(means, axis=0)
+    known = [(loss, weight) for loss, weight in zip(losses, weights) if weight.any()]
+    means = [loss.sum(axis=-1) / weight.sum() for loss, weight in known]
+    shared = np.average(means, axis=0, weights=[np.count_nonzero(weight) for _, weight in known])
     chosen = []
     for loss, weight in zip(losses, weights):
         own = loss.sum(axis=-1) / weight.sum() if weight.any() else shared
-        objective = count * own + _SHARED_STUDIES * shared
+        objective = np.count_nonzero(weight) * own + _SHARED_STUDIES * shared
         trust, fraction = np.unravel_index(objective.argmin(), objective.shape)
         chosen.append((float(_TRUST[trust]), float(_FRACTION[fraction])))
     return chosen

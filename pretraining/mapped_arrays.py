@@ -27,14 +27,14 @@ def join_arrays(files: Sequence[Path], name: str, rows: int, joined: Path) -> ND
     rows : int
         Length of the first axis of all together.
     joined : Path
-        The npy file to write, or to use where it is there.
+        The npy file to write, or to use where it is there and as long.
 
     Returns
     -------
     (rows, ...) array
         Mapped from disk, in the order of the files; not to be written to.
     """
-    if not joined.is_file():
+    if not joined.is_file() or len(np.load(joined, mmap_mode="r")) != rows:
         with np.load(files[0]) as content:
             first = content[name]
         shape = (rows, *first.shape[1:])
@@ -63,9 +63,11 @@ def source_of(array: NDArray[Any]) -> Source:
     Returns
     -------
     Path or array
-        The file where it is mapped from one, else the array itself.
+        The file where it is the whole content of one, else the array itself.
     """
-    return Path(str(array.filename)) if isinstance(array, np.memmap) else array
+    if isinstance(array, np.memmap) and np.load(str(array.filename), mmap_mode="r").shape == array.shape:
+        return Path(str(array.filename))
+    return array
 
 
 def opened(source: Source) -> NDArray[Any]:

@@ -19,8 +19,8 @@ _BACK = 0.9
 """The rear tenth of a disc's pixels is its posterior edge."""
 _SAME_DISC_MM = 3.0
 """A disc may be drawn in pieces that are nearer than twice this; neighboring discs are farther apart."""
-_LEAST_PX, _TOUCHING = 60, 1.6
-"""A part of fewer pixels is none; one of so many times the usual is two."""
+_LEAST_PX = 60
+"""A part of fewer pixels is none."""
 _LAST_DISC = FIRST_LUMBAR_DISC + len(Level) - 1
 
 

@@ -16,7 +16,7 @@ from lsdc.cohort.vocabulary import Family, Level, View
 from lsdc.pretraining.mask_reading import canal_behind_discs
 from lsdc.pretraining.real_pictures import GRADINGS, DiscPicture, MidlinePicture, PictureParts, RealPictures
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import fingerprint
+from lsdc.runtime.artifact import file_hash, fingerprint
 from lsdc.runtime.console import track
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.selector import SliceSelector
@@ -89,7 +89,7 @@ def read_pictures(path: PathLike) -> RealPictures:
     Raises
     ------
     ArtifactError
-        When a part is absent.
+        When a part is absent, or no slice can be believed.
     """
     folder = Path(path)
     for name in _FILES:
@@ -97,8 +97,11 @@ def read_pictures(path: PathLike) -> RealPictures:
             raise ArtifactError(f"{folder / name}: absent; pictures must hold {', '.join(_FILES)}")
     gradings, spacing = _gradings(folder), _spacings(folder)
     files = sorted(folder.rglob("*.png"))
-    digest = fingerprint({str(file.relative_to(folder)): file.stat().st_size for file in files})
+    sizes = {str(file.relative_to(folder)): file.stat().st_size for file in files}
+    digest = fingerprint({**sizes, **{file.name: file_hash(file) for file in sorted(folder.glob("*.csv"))}})
     slices = (*_midline(folder, gradings, spacing), *_masked(folder, gradings, spacing))
+    if not slices:
+        raise ArtifactError(f"{folder}: no slice shows five discs that the bundled localizer is sure of")
     return RealPictures(tuple(_discs(folder, gradings)), slices, digest)
 
 

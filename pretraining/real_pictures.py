@@ -82,7 +82,7 @@ class RealPictures:
         With gradings.
     slices : tuple of MidlinePicture
         T1 and T2; their points were found by the bundled localizer, and are believed only where it is sure and the
-        two weightings agree.
+        two weightings, where a patient has both, agree.
     digest : str
         Tells one folder of pictures from another, whoever's part this is.
     """

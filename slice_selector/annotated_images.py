@@ -73,10 +73,12 @@ def annotated_sagittal_images(study: Study, annotations: Annotations) -> Annotat
 
 
 def _sagittal_rows(study: Study, annotations: Annotations) -> Iterator[_Row]:
-    for series in (series for series in study.series if series.view in SAGITTAL_VIEWS):
-        square = SquareImages.sagittal(series)
+    for index, series in enumerate(study.series):
+        if series.view not in SAGITTAL_VIEWS:
+            continue
+        square, patient = SquareImages.sagittal(series), annotations.on(study, index)
         for number, item in enumerate(series.slices):
-            points, state = _sagittal_points(square, number, item.plane, annotations.patient)
+            points, state = _sagittal_points(square, number, item.plane, patient)
             if state.any():
                 yield square.cut(number), points, state
 
@@ -141,7 +143,7 @@ def _axial_rows(study: Study, annotations: Annotations) -> Iterator[_Row]:
                 if not 0 <= number < len(series.slices):
                     continue
                 plane = series.slices[number].plane
-                points, state = _recess_points(square, number, plane, annotations.patient[list(pair)])
+                points, state = _recess_points(square, number, plane, annotations.on(study, k)[list(pair)])
                 yield square.cut(number), points, state
 
 

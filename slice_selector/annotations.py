@@ -31,6 +31,30 @@ class Annotations:
     rows: NDArray[np.int32]
     patient: NDArray[np.float64]
 
+    def on(self, study: Study, index: int) -> NDArray[np.float64]:
+        """Give the marked points that can be told on a series.
+
+        Parameters
+        ----------
+        study : Study
+            The annotated study.
+        index : int
+            Of the series.
+
+        Returns
+        -------
+        (25, 3) float64
+            As `patient`; NaN also for marks on other series unless both are placed in the patient: without places,
+            coordinates of one series mean nothing on another.
+        """
+        first = self.first_row[index]
+        here = (self.rows >= first) & (self.rows < first + len(study.series[index].slices))
+        placed = np.zeros(len(TARGETS), bool)
+        for other, begin in self.first_row.items():
+            if study.series[index].placed and study.series[other].placed:
+                placed |= (self.rows >= begin) & (self.rows < begin + len(study.series[other].slices))
+        return np.where((here | placed)[:, None], self.patient, np.nan)
+
 
 def read_annotations(study: Study, coordinates: pd.DataFrame | None) -> Annotations:
     """Find the marked slices in a study and map the marked pixels to the patient.

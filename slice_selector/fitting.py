@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from lsdc.slice_selector.training_example import SelectorExample
 
 ALL = -1
 """In place of a fold: the selector that is fitted on all studies."""
-_JUDGED_FROM = 100
+_JUDGED_FROM, _JUDGES = 100, 0.1
 """With fewer studies, none is held out to judge: a tenth of them would decide by chance."""
 _IMAGES_A_PASS = 500
 """For each so many images, the localizer gets one more pass over them."""
@@ -49,6 +49,8 @@ class SelectorConfig:
         Images per step, and half of the close-ups per step. With fewer images in all, the bundled weights stay.
     learning_rate : float
         Peak of the schedule.
+    second_look : bool, optional
+        Whether a second look is fitted; by default where there are close-ups enough.
     """
 
     seed: int = 0
@@ -56,6 +58,7 @@ class SelectorConfig:
     looks: int = 60_000
     batch: int = 32
     learning_rate: float = 1e-3
+    second_look: bool | None = None
 
 
 def fit_selector(examples: Sequence[SelectorExample], config: SelectorConfig) -> SliceSelector:
@@ -80,7 +83,7 @@ def fit_selector(examples: Sequence[SelectorExample], config: SelectorConfig) ->
     rankings = {family: SliceRanking(family, config.seed).fit(examples) for family in Family}
     selector = SliceSelector.bundled()
     order = np.random.default_rng(config.seed).permutation(len(examples))
-    held_out = len(examples) // 10 if len(examples) >= _JUDGED_FROM else 0
+    held_out = round(_JUDGES * len(examples)) if len(examples) >= _JUDGED_FROM else 0
     judge, taught = ([examples[k] for k in rows] for rows in (order[:held_out], order[held_out:]))
     for kind, localizer in selector.localizers.items():
         images = sum(len(getattr(example, kind)) for example in taught)
@@ -102,7 +105,8 @@ def _fit_second_look(
 ) -> SecondLook | None:
     """Train a second look where there are close-ups enough."""
     closeups = _closeups(taught)
-    if len(closeups.images) < _LEAST_CLOSEUPS:
+    wanted = len(closeups.images) >= _LEAST_CLOSEUPS if config.second_look is None else config.second_look
+    if not wanted:
         return None
     second_look = SecondLook()
     passes = max(1, min(4, config.looks // len(closeups.images)))
@@ -146,6 +150,9 @@ def cross_fit_selector(
     """
     out = Path(out)
     keys = [ALL, *sorted(set(folds.values()))]
+    # One answer for all: the points of training studies and of new ones must be found in the same way.
+    fewest = min(sum(len(item.closeup) for item in _seen(examples, folds, key)) for key in keys)
+    config = replace(config, second_look=fewest * (1 - _JUDGES) >= _LEAST_CLOSEUPS)
     todo = [key for key in keys if not is_finished(folder_of(out, key))]
     work = partial(_fit_one, examples=list(examples), folds=dict(folds), config=config, out=out)
     for_each(work, todo, "fitting selectors", workers)
@@ -174,6 +181,11 @@ def folder_of(out: Path, fold: int) -> Path:
     return out / ("all" if fold == ALL else f"fold_{fold}")
 
 
+def _seen(examples: Sequence[SelectorExample], folds: Mapping[str, int], fold: int) -> list[SelectorExample]:
+    """List the studies that a fold's selector learns from."""
+    return [item for item in examples if fold == ALL or folds.get(item.study_id) != fold]
+
+
 def _fit_one(
     fold: int, examples: list[SelectorExample], folds: dict[str, int], config: SelectorConfig, out: Path
 ) -> None:
@@ -183,8 +195,7 @@ def _fit_one(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seen = [item for item in examples if fold == ALL or folds.get(item.study_id) != fold]
-        selector = fit_selector(seen, config)
+        selector = fit_selector(_seen(examples, folds, fold), config)
     finally:
         torch.set_num_threads(threads)
     folder = folder_of(out, fold)

@@ -125,10 +125,10 @@ class SliceSelector:
         if t1.series.placed and canal.guide is not None and canal.guide.series != t1.index:
             near = canal.guide
         ranking, midline = self.rankings[Family.FORAMINAL], t1.midline(canal.guide)
+        # The second look has learned from T1 alone; without a T1 series, T2 stands in for it.
+        second_look = self.second_look if t1.series.view is View.SAGITTAL_T1 else None
         return {
-            side: t1.find(
-                condition, ranking, None if near is None else near.patient, midline, self.second_look
-            )
+            side: t1.find(condition, ranking, None if near is None else near.patient, midline, second_look)
             for side, condition in _FORAMEN.items()
         }
 
@@ -162,6 +162,8 @@ class SliceSelector:
             localizer.save(folder / f"{kind}.safetensors")
         if self.second_look is not None:
             self.second_look.save(folder / _SECOND_LOOK)
+        else:
+            (folder / _SECOND_LOOK).unlink(missing_ok=True)
         write_manifest(folder, _KIND, _SCHEMA, localizers=sorted(self.localizers))
 
     @classmethod

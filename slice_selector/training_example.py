@@ -201,7 +201,7 @@ def _slice_rows(study: Study, index: int, annotations: Annotations) -> _SliceRow
     n = len(series.slices)
     distance = np.full((n, N_LEVELS), np.nan)
     if series.view is View.AXIAL_T2:
-        canal = annotations.patient[:N_LEVELS]
+        canal = annotations.on(study, index)[:N_LEVELS]
         distance = np.array([item.plane.distance(canal) for item in series.slices])
     view = list(View).index(series.view or View.AXIAL_T2)
     return _SliceRows(np.full(n, view), np.full(n, index), *series_geometry(series), distance)

@@ -28,7 +28,7 @@ from lsdc.metrics.prediction_tables import SHAPE
 from lsdc.models.heads.severity_axis import SeverityAxis
 from lsdc.phantom.writer import simulate
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import MANIFEST, claim, write_json
+from lsdc.runtime.artifact import MANIFEST, atomic, claim, write_json
 from lsdc.runtime.console import existing, say
 from lsdc.runtime.paths import PathLike
 
@@ -119,15 +119,15 @@ def make_grader(
     measured_on = ""
     if judge is not None:
         judges = _judges(model, Path(judge), folder, device, workers)
-        chosen, real, measured_on = _judged(judges, data, settings)
-        transfers |= chosen
+        transfers, real, measured_on = _judged(judges, data, settings, transfers)
     made = folder / "made"
     report = _restacked(model, TransferredMean(transfers), data, made)
     card = _card(out.name, settings, transfers, report, real, measured_on)
     card.write(made)
     write_json(made / MANIFEST, model.manifest | {"store": None})
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(made, out)
+    with atomic(out) as temporary:
+        shutil.copytree(made, temporary)
+        shutil.rmtree(out, ignore_errors=True)
     shutil.rmtree(made if work is not None else folder)
     for sentence in card.statement():
         say(sentence)
@@ -153,7 +153,7 @@ def _simulated_store(
 def _judges(model: Model, cohort: Path, folder: Path, device: str, workers: int | None) -> Judges:
     """Extract a real cohort without its annotated points, and predict it."""
     seen = folder / "judge"
-    seen.mkdir(exist_ok=True)
+    claim(seen, {"cohort": str(cohort.resolve())}, lambda: "choose another folder for the work, or delete it")
     for item in existing(cohort, "judging cohort").iterdir():
         link = seen / item.name
         if item.name != _COORDINATES and not link.exists():
@@ -163,12 +163,12 @@ def _judges(model: Model, cohort: Path, folder: Path, device: str, workers: int 
 
 
 def _judged(
-    judges: Judges, data: StackingData, settings: GraderSettings
+    judges: Judges, data: StackingData, settings: GraderSettings, transfers: dict[Family, Transfer]
 ) -> tuple[dict[Family, Transfer], dict[Family, RealFigures], str]:
     """Choose the transfers on the first labeled studies of a real cohort, and measure on the others."""
     studies = len(judges.data.grades)
     first = np.arange(studies) < min(settings.choosing, studies // 2)
-    chosen = judges.where(first).transfers(TransferredMean().fit(data.predictions, data.grades))
+    chosen = transfers | judges.where(first).transfers(TransferredMean().fit(data.predictions, data.grades))
     stacker = TransferredMean(chosen).fit(data.predictions, data.grades)
     words = "studies of real patients, located and embedded without their labels"
     if first.any():
@@ -209,7 +209,7 @@ def _card(
     measured_on: str,
 ) -> ModelCard:
     """Say what the model is; its score on simulated patients is the nested one."""
-    flags = f"--patients {settings.patients} --seed {settings.seed}"
+    flags = " ".join(f"--{name} {value}" for name, value in asdict(settings).items())
     simulated = {part: round(value, 4) for part, value in asdict(report.nested).items()}
     return ModelCard(
         what=f"a model of the bundled encoder's embeddings, fitted on {settings.patients} simulated patients alone",

@@ -30,10 +30,15 @@ def model_directory(model: PathLike) -> Path:
     Raises
     ------
     ArtifactError
-        When this installation has no bundled model.
+        When this installation has no bundled model, or when there is another of that name here.
     """
     if str(model) != NAME:
         return Path(model)
+    if (Path(NAME) / MANIFEST).is_file():
+        raise ArtifactError(
+            f"{NAME}: stands for the model that is shipped, and there is a model of that name here too; give its "
+            "absolute path, or rename it"
+        )
     if not (BUNDLED / MANIFEST).is_file():
         raise ArtifactError(
             f"{BUNDLED}: the bundled model is not in this installation; make one with "

@@ -40,6 +40,11 @@ class Transfer:
     trust: float = 1.0
     shift: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no fit gives."""
+        if not (0 <= float(self.trust) <= _MOST_TRUST and abs(float(self.shift)) <= _MOST_SHIFT):
+            raise ValueError(f"trust {self.trust} or shift {self.shift} is out of range")
+
     def apply(self, mean: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
         """Transfer probabilities.
 

@@ -22,7 +22,7 @@ from lsdc.models.fold_model import predict_fold_by_fold
 from lsdc.models.member import Member
 from lsdc.models.options import Options
 from lsdc.models.registry import Factory, MemberLike, resolve_members
-from lsdc.models.search_space import Space
+from lsdc.models.search_space import Space, check_settings
 from lsdc.models.targets import of_family
 from lsdc.runtime import ConfigError
 from lsdc.runtime.console import say
@@ -119,7 +119,7 @@ def search_member(
     space, start = _space_of(unfitted), _defaults_of(unfitted)
     problem = _Problem(examples, factory, seed, options)
     search = Search(
-        f"member {name}", METRIC, [space], [start] if start.keys() == space.keys() else [], trials, seed,
+        f"member {name}", METRIC, [space], [start] if _is_within(start, space) else [], trials, seed,
         problem=problem.hash, note=f"Settings of the member `{name}`, cross-fitted by study.", timeout=timeout,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
@@ -139,10 +139,11 @@ class _Problem:
         self.examples, self.factory, self.seed, self.options = examples, factory, seed, options
         content = json.dumps(
             {"rows": examples.rows[["row_id", "grade", "fold"]].to_csv(index=False), "seed": seed,
-             "options": asdict(options), "numeric": examples.numeric_names}
+             "options": asdict(options), "numeric": examples.numeric_names, "member": _choices(factory(seed, options))}
         ).encode()  # fmt: skip
         found = hashlib.sha256(content)
-        found.update(np.ascontiguousarray(examples.embedding).data)
+        for values in (examples.embedding, examples.numeric):
+            found.update(np.ascontiguousarray(values).data)
         self.hash = found.hexdigest()
 
     def __call__(self, point: Point, report_step: ReportStep) -> dict[str, float]:
@@ -208,6 +209,23 @@ def _defaults_of(member: Member) -> Mapping[str, float]:
     defaults: Any = getattr(member, "defaults", dict)
     found: Mapping[str, float] = defaults()
     return found
+
+
+def _is_within(start: Mapping[str, float], space: Space) -> bool:
+    """Tell whether the settings that a member has can be a trial: all of the space's, and in their ranges."""
+    if start.keys() != space.keys():
+        return False
+    try:
+        check_settings(start, space, "member")
+    except ConfigError:
+        return False
+    return True
+
+
+def _choices(member: Member) -> str:
+    """Write down what else decides a member's predictions, so that other searches are not mixed in."""
+    configuration: Any = getattr(member, "configuration", dict)
+    return json.dumps([configuration(), str(_space_of(member))], sort_keys=True, default=str)
 
 
 def _result(

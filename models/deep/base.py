@@ -50,6 +50,7 @@ class DeepMember(NetworkDesign[B], SavedMember):
         self.network: Graded | None = None
         self.priors: NDArray[np.float64] | None = None
         self.learned: list[bool] = []
+        self.looks_once = False
 
     def fit(self, examples: Examples, stop_on: Examples, work: Path | None = None) -> Self:
         """Train, and keep the epoch with the best official score on `stop_on`.
@@ -184,7 +185,8 @@ class DeepMember(NetworkDesign[B], SavedMember):
         for mirrored in (False, True):
             parts = [np.zeros((0, len(TARGETS), width))]
             for inputs, _ in feed.in_order(examples, studies, mirrored):
-                looks = [answer(look).cpu().double() for look in self.looks(inputs)]
+                seen = [inputs] if self.looks_once else self.looks(inputs)
+                looks = [answer(look).cpu().double() for look in seen]
                 found = torch.stack(looks).mean(0)
                 parts.append((swap_targets(found) if mirrored else found).numpy())
             means.append(np.concatenate(parts))
@@ -216,7 +218,8 @@ class DeepMember(NetworkDesign[B], SavedMember):
         hashes = {_WEIGHTS_FILE: file_hash(folder / _WEIGHTS_FILE)}
         write_manifest(
             folder, "member", MEMBER_SCHEMA, member=self.name, seed=self.seed,
-            options=asdict(self.options.resolved()), priors=self.priors.tolist(), learned=self.learned, files=hashes,
+            options=asdict(self.options.resolved()), priors=self.priors.tolist(), learned=self.learned,
+            looks_once=self.looks_once, files=hashes,
         )  # fmt: skip
 
     @classmethod
@@ -224,6 +227,8 @@ class DeepMember(NetworkDesign[B], SavedMember):
         path = checked_file(folder, manifest, _WEIGHTS_FILE)
         member = cls(int(manifest["seed"]), Options.of(manifest["options"]))
         member.learned = [bool(item) for item in manifest["learned"]]
+        # Models of versions that looked once were stacked on what they said then.
+        member.looks_once = bool(manifest.get("looks_once", True))
         member.priors = np.array(manifest["priors"], float).reshape(len(TARGETS), len(GRADES))
         # Whatever weights training started from are overwritten, and need not be here.
         blank = cls(member.seed, replace(member.options, weights="random"))

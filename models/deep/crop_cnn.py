@@ -152,7 +152,7 @@ class CropCnn(DeepMember[CropBatch]):
             yield {**inputs, "crops": shifted(crops.flatten(0, 2), shift).view_as(crops)}
 
     def embed(self, examples: Examples) -> NDArray[np.float32]:
-        """Return what the last layer sees of every target, as the mean over a study and its mirror image.
+        """Return what the last layer sees of every target, as the mean over `looks` at a study and its mirror image.
 
         Parameters
         ----------

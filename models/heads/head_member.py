@@ -163,8 +163,14 @@ class HeadMember(SavedMember):
         X = self.preparation.transform(examples)
         for number, family in enumerate(Family):
             rows = _labeled(examples, number)
-            for head in self.heads[family]:
-                _refit(head, X[rows], examples.grades[rows], self.seed)
+            grades, (head, prior) = examples.grades[rows], self.heads[family]
+            _refit(prior, X[rows], grades, self.seed)
+            if head is not prior and not _is_enough(
+                grades
+            ):  # labels that were left out may have been all of a grade
+                self.heads[family] = prior, prior
+            elif head is not prior:
+                _refit(head, X[rows], grades, self.seed)
         return self
 
     def new_head(self) -> Head:

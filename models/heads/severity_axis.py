@@ -85,15 +85,16 @@ class SeverityAxis(SavedMember):
         self.refit(examples)
         judges = _Rows(stop_on, self.smoothing)
         for number, family in enumerate(Family):
+            gains = {}
             for k, view in enumerate(View):
-                rows = judges.labeled(number, k)
-                model = self.models.get((family, view))
-                gain = 1.0 if model is not None else 0.0
+                rows, model = judges.labeled(number, k), self.models.get((family, view))
                 if model is not None and rows.any():
-                    gain = self._gain(
-                        model.logarithms(judges.view(k, rows), judges.level[rows]), judges, rows
-                    )
-                self.weights[number, k] = max(gain, _TINY * (model is not None))
+                    found = model.logarithms(judges.view(k, rows), judges.level[rows])
+                    gains[k] = max(self._gain(found, judges, rows), _TINY)
+            # A view that nothing judged must not outweigh those that something did.
+            unjudged = min(gains.values(), default=1.0)
+            for k, view in enumerate(View):
+                self.weights[number, k] = gains.get(k, unjudged) if (family, view) in self.models else 0.0
         return self
 
     def _gain(self, logarithms: Floats, judges: _Rows, rows: NDArray[np.bool_]) -> float:
@@ -203,7 +204,16 @@ class SeverityAxis(SavedMember):
         member = cls(int(manifest["seed"]))
         tensors = load_file(checked_file(folder, manifest, _WEIGHTS))
         member.prior, member.weights = tensors["prior"], tensors["weights"]
-        member.width, member.smoothing = int(manifest["width"]), float(manifest["smoothing"])
+        if member.prior.shape != (len(TARGETS), len(Grade)) or member.weights.shape != (
+            len(Family),
+            len(View),
+        ):
+            raise ValueError("an array has another shape")
+        if not all(np.isfinite(values).all() for values in tensors.values()):
+            raise ValueError("a value is not a number")
+        if not (member.prior > 0).all() or not (member.weights >= 0).all():
+            raise ValueError("a probability or a weight is out of range")
+        member.width, member.smoothing = int(manifest["width"]), float(manifest.get("smoothing", 0.0))
         for family, view in manifest["views"]:
             arrays = [tensors[f"{family}.{view}.{part}"].astype(float) for part in ("matrix", "constant")]
             member.models[Family(family), View[view]] = ViewAxis(*arrays)

@@ -74,9 +74,11 @@ class ViewAxis:
         mean, spread = X.mean(axis=0), np.maximum(X.std(axis=0), _LEAST_SPREAD)
         columns, wanted = (X - mean) / spread, grades - usual[level]
         held_out = _held_out(columns, wanted, grades, study)
-        middle, size = held_out.mean(), max(float(held_out.std()), _LEAST_SPREAD)
-        slopes, offsets = _slopes((held_out - middle) / size, grades, np.log(prior)[level])
-        slopes /= size
+        middle, size = held_out.mean(), float(held_out.std())
+        slopes, offsets = np.zeros(len(Grade)), np.zeros(len(Grade))
+        if size >= _LEAST_SPREAD:
+            slopes, offsets = _slopes((held_out - middle) / size, grades, np.log(prior)[level])
+            slopes /= size
         axis = _ridge(columns, wanted, grades)
         direction = (axis.coef_ / spread)[:, None] * slopes
         # What predicts now is what is read again from a file of half the size.
@@ -109,7 +111,8 @@ def _ridge(columns: Floats, wanted: Floats, grades: NDArray[np.int64]) -> Ridge:
 
 def _held_out(columns: Floats, wanted: Floats, grades: NDArray[np.int64], study: NDArray[np.intp]) -> Floats:
     """Predict the axis (n,) of each row by a regression without the row's study."""
-    found, fold = np.zeros(len(columns)), study % _INNER_FOLDS
+    # Studies are counted anew: any choice of them makes folds of equal size.
+    found, fold = np.zeros(len(columns)), np.unique(study, return_inverse=True)[1] % _INNER_FOLDS
     for k in np.unique(fold):
         others = fold != k
         if others.any():

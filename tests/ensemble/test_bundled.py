@@ -30,7 +30,7 @@ from lsdc.ensemble.weighting import reweighted
 from lsdc.features.extraction import Extraction
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.prediction_tables import read_predictions
-from lsdc.runtime import ArtifactError, ConfigError
+from lsdc.runtime import ArtifactError, ConfigError, TableError
 from lsdc.runtime.artifact import read_json, write_json
 from lsdc.testing.planted_predictions import make_predictions
 
@@ -213,7 +213,11 @@ def test_every_output_says_what_it_is(
     table = pd.read_csv(out)
     columns = ["row_id", "normal_mild", "moderate", "severe"]
     assert list(table) == columns + ([] if weighting == "competition" else ["weighting"])
-    assert len(read_predictions(out)) == 25 * 60
+    if weighting == "competition":
+        assert len(read_predictions(out)) == 25 * 60
+    else:
+        with pytest.raises(TableError, match="the competition's weights were taken out"):
+            read_predictions(out)
 
 
 def test_without_weights_the_weighted_prior_is_how_frequent_grades_are() -> None:

@@ -154,3 +154,10 @@ def test_a_row_that_is_not_there_is_not_written(tmp_path: Path, table: pd.DataFr
     with pytest.raises(TableError, match=r"nothing is known of row_id '33_spinal_canal_stenosis_l1_l2'"):
         write_submission(tmp_path / "s.csv", cube, ["11", "22"], IDS + row_ids(["33"]))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_probabilities_without_the_weights_are_not_scored(tmp_path: Path) -> None:
+    table = table_of(IDS[:1], np.full((1, 3), 1 / 3))
+    table.assign(weighting="none").to_csv(tmp_path / "grades.csv", index=False)
+    with pytest.raises(TableError, match="column weighting says none"):
+        read_predictions(tmp_path / "grades.csv")

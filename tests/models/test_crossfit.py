@@ -153,3 +153,12 @@ def test_a_member_that_needs_no_stopping_studies_learns_from_all_others(tmp_path
     cross_fit(lambda: Counting(0), make_examples(20, folds=5), tmp_path / "many")
     cross_fit(lambda: Counting(0), make_examples(15, folds=5), tmp_path / "few")
     assert learned == [(16, 0)] * 5 + [(9, 3)] * 5
+
+
+def test_a_head_that_is_left_with_one_grade_gives_how_frequent_it_is() -> None:
+    examples = make_examples(20)
+    head = MEMBERS["logistic"](0).fit(examples, examples.where(np.zeros(len(examples), bool)))
+    canal = examples.rows["condition"] == "spinal_canal_stenosis"
+    rows = examples.rows.assign(grade=np.where(canal, 0, examples.rows["grade"]))
+    found = head.refit(replace(examples, rows=rows)).predict_proba(examples)  # type: ignore[attr-defined]
+    assert np.ptp(found[canal.to_numpy()], axis=0).max() < 1e-6 < np.ptp(found, axis=0).max()

@@ -18,7 +18,7 @@ from lsdc.models.examples import Examples
 from lsdc.models.fold_model import make_splits
 from lsdc.models.member import Member
 from lsdc.models.shrinkage import SHRINKAGE, Shrinkage, target_fractions
-from lsdc.runtime import ArtifactError
+from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.testing.losses import weighted_loss
 from lsdc.testing.planted_examples import make_examples
 
@@ -156,3 +156,19 @@ def test_with_two_folds_a_fifth_of_the_others_is_held_out() -> None:
         held_out = split.held_out(examples, 0)
         assert held_out.sum() == 2 * 25
         assert not (held_out & (examples.rows["fold"] == split.fold)).any()
+
+
+def test_few_labels_of_a_family_count_as_few() -> None:
+    grades = np.full((100, 25), -1)
+    grades[:, 5:] = np.random.default_rng(0).integers(0, 3, (100, 20))
+    found = np.eye(3)[np.maximum(grades, 0)] * 0.94 + 0.02
+    alone = Shrinkage.fit(found, grades, grades)
+    grades[0, 0] = 2  # one label of a canal, which the member gets wrong
+    assert Shrinkage.fit(found, grades, grades).trust[0] == alone.trust[0]
+
+
+def test_what_is_no_number_is_said() -> None:
+    found = np.full((4, 25, 3), 1 / 3)
+    found[1, 7] = np.nan
+    with pytest.raises(LsdcError, match="predicts values that are no numbers"):
+        Shrinkage.fit(found, np.zeros((4, 25), int), np.zeros((4, 25), int))

@@ -15,6 +15,7 @@ from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Family, View
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.recipe import Recipe
+from lsdc.slice_selector import fitting
 from lsdc.slice_selector.augment import vary
 from lsdc.slice_selector.closeups import CLOSEUP_PX, Closeups
 from lsdc.slice_selector.second_look import SecondLook
@@ -95,3 +96,34 @@ def test_a_selector_keeps_its_second_look(
     (tmp_path / "with" / "second_look.safetensors").write_bytes(b"no")
     with pytest.raises(ArtifactError, match="not weights of the second look"):
         SliceSelector.load(tmp_path / "with")
+
+
+def test_t2_that_stands_in_for_t1_gets_no_second_look(dots: SecondLook, studies: dict[str, Study]) -> None:
+    bundled = SliceSelector.bundled()
+    whole = next(iter(studies.values()))
+    study = Study(whole.study_id, tuple(item for item in whole.series if item.view is not View.SAGITTAL_T1))
+    looking = SliceSelector(bundled.rankings, bundled.localizers, dots)
+    for one, two in zip(bundled.locate(study), looking.locate(study)):
+        assert one.slice == two.slice and one.confidence == two.confidence
+        np.testing.assert_array_equal(one.patient, two.patient)
+
+
+def test_an_old_second_look_does_not_outlive_its_selector(dots: SecondLook, tmp_path: Path) -> None:
+    bundled = SliceSelector.bundled()
+    SliceSelector(bundled.rankings, bundled.localizers, dots).save(tmp_path)
+    bundled.save(tmp_path)
+    assert SliceSelector.load(tmp_path).second_look is None
+
+
+def test_selectors_of_all_folds_look_twice_or_none_does(
+    examples: list[SelectorExample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[bool | None] = []
+    monkeypatch.setattr(fitting, "_fit_one", lambda *_, config, **__: wanted.append(config.second_look))
+    monkeypatch.setattr(fitting, "for_each", lambda work, todo, *_: [work(key) for key in todo])
+    closeups = [len(example.closeup) for example in examples]
+    # Enough for the selector of all studies, too few for those that leave a fold out.
+    monkeypatch.setattr(fitting, "_LEAST_CLOSEUPS", sum(closeups) * 0.89)
+    folds = {example.study_id: k % 3 for k, example in enumerate(examples)}
+    fitting.cross_fit_selector(examples, folds, fitting.SelectorConfig(), tmp_path, 1)
+    assert wanted == [False] * 4

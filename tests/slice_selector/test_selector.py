@@ -93,7 +93,8 @@ def test_a_series_of_unknown_place_is_not_projected_to(
     moved = Study(whole.study_id, tuple(elsewhere(s, flag) if s.view is lost else s for s in whole.series))
     for before, after in zip(selector.locate(whole), selector.locate(moved)):
         if after.target.condition.view is View.AXIAL_T2:
-            assert after.slice is not None and after.confidence <= 0.1
+            # Where sagittal T2 is lost, T1 still leads to the axial slices, as surely as it shows the canal.
+            assert after.slice is not None and (after.confidence <= 0.1 or lost is not View.AXIAL_T2)
         elif after.target.condition.view is lost:
             assert after.slice == before.slice
         else:

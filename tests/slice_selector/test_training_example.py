@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import TARGETS, View
+from lsdc.cohort.vocabulary import TARGETS, Level, View
 from lsdc.runtime import ArtifactError
+from lsdc.slice_selector.annotations import read_annotations
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.square_images import SAGITTAL_MM, SAGITTAL_PX, SquareImages
 from lsdc.slice_selector.training_example import SelectorExample, make_example
@@ -63,3 +65,20 @@ def test_square_images_map_points_back_and_weigh_their_neighborhood(studies: dic
     assert abs(row * STRIDE + 1.5 - y) <= STRIDE / 2
     steps = 10.0 / (SAGITTAL_MM / SAGITTAL_PX) / STRIDE
     assert weights[row, column - round(steps)] == pytest.approx(np.exp(-0.5), abs=0.15)
+
+
+def test_marks_are_not_told_on_series_whose_places_are_unknown() -> None:
+    rng = np.random.default_rng(0)
+    pictures = {
+        view: rng.integers(0, 255, (15, 96, 96), np.uint8) for view in (View.SAGITTAL_T1, View.SAGITTAL_T2)
+    }
+    study = Study.from_images(pictures, spacing=(2.0, 2.0), slice_distance=4.0, study_id="1")
+    series = next(item for item in study.series if item.view is View.SAGITTAL_T1)
+    marks = pd.DataFrame({
+        "series_id": series.series_id, "instance_number": series.slices[4].instance_number,
+        "condition": "left_neural_foraminal_narrowing", "level": [level.value for level in Level],
+        "x": 50.0, "y": np.linspace(20, 80, 5),
+    })  # fmt: skip
+    annotations = read_annotations(study, marks)
+    for k, item in enumerate(study.series):
+        assert np.isfinite(annotations.on(study, k)).any() == (item.view is View.SAGITTAL_T1)
