@@ -82,7 +82,7 @@ def fit(
     members : sequence
         Names (`lightgbm`), classes named as `module:Class`, member classes, or `SklearnMember`s; see
         `lsdc.models.registry.resolve_members`. `auto`, the default, stands for those that `auto_members` chooses by
-        the number of studies and the device.
+        the number of studies and the effort.
     trials : int
         Number of Optuna trials, at least 1. More take longer and rarely serve much; see the nested score.
     seed : int

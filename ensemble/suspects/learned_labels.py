@@ -30,8 +30,8 @@ class LearnedLabels:
     it is scored on. Studies that decide when to stop, and all scores, keep the store's labels.
 
     A softened label is a probability of each grade. Members learn grades, so each model that is fitted is given a
-    grade drawn from it: over the folds and members these are the probabilities, and the loss that a model minimizes
-    has the expectation of the softened one's.
+    grade drawn from it, the same for all members of a fold: over the folds these are the probabilities, and the loss
+    that a model minimizes has the expectation of the softened one's.
 
     Parameters
     ----------
