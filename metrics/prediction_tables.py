@@ -113,7 +113,7 @@ def _lacks_weights(path: Path) -> bool:
     if path.suffix == ".parquet":
         return False
     said = pd.read_csv(path, usecols=lambda name: name.strip() == "weighting", dtype=str, nrows=1)
-    return said.shape == (1, 1) and said.iloc[0, 0] == "none"
+    return said.shape == (1, 1) and str(said.iloc[0, 0]) == "none"
 
 
 def table_of(ids: Sequence[str], values: ArrayLike) -> pd.DataFrame:

@@ -18,6 +18,8 @@ from lsdc.metrics.official import CONDITIONS_OF, FAMILIES, Grades, Probabilities
 _SEVERITY = np.linspace(0, 1, len(Grade))
 """How severe each grade is, for a shift."""
 _MOST_TRUST, _MOST_SHIFT = 1.5, 4.0
+_LARGEST = 10.0
+"""A trust or a shift that a file gives and that is larger is damage."""
 _LEAST_GAIN = 2.0
 """A transfer must gain so many standard errors over the prior; else the prior is what is known."""
 
@@ -42,7 +44,7 @@ class Transfer:
 
     def __post_init__(self) -> None:
         """Refuse numbers that no fit gives."""
-        if not (0 <= float(self.trust) <= _MOST_TRUST and abs(float(self.shift)) <= _MOST_SHIFT):
+        if not (0 <= float(self.trust) <= _LARGEST and abs(float(self.shift)) <= _LARGEST):
             raise ValueError(f"trust {self.trust} or shift {self.shift} is out of range")
 
     def apply(self, mean: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:

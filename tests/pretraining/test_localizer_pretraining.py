@@ -195,7 +195,14 @@ def test_pretraining_writes_weights_and_a_card(tmp_path: Path) -> None:
     card = json.loads(result.card.read_text())
     assert card["scores"] == result.scores and set(card["scores"]) == {"sagittal", "axial"}
     assert {"median_mm", "within_8mm", "false_alarms"} <= set(card["scores"]["sagittal"])
-    assert card["recipe"] == {"patients": 10, "epochs": 1, "steps": 2, "batch": 4, "seed": 0}
+    assert card["recipe"] == {
+        "start": "random",
+        "patients": 10,
+        "epochs": 1,
+        "steps": 2,
+        "batch": 4,
+        "seed": 0,
+    }
     assert len(result.histories["sagittal"].loss) == 1
     assert str(tmp_path) not in result.card.read_text()
     for kind in ("sagittal", "axial"):
