@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -119,9 +120,12 @@ def show(stacked: Stacked) -> None:
     title = "official score on studies not fitted on (lower is better)"
     table(title, [str(name) for name in scores], scores.itertuples(index=False))
     table("weights", [str(name) for name in weights], weights.itertuples(index=False))
-    _say_interval("total", report.interval)
-    _say_interval("stack minus plain mean", report.versus_mean)
-    _say_interval("stack minus best single", report.versus_best_single)
+    if math.isfinite(report.interval.value):
+        _say_interval("total", report.interval)
+        _say_interval("stack minus plain mean", report.versus_mean)
+        _say_interval("stack minus best single", report.versus_best_single)
+    else:
+        say("no total: the official score needs labels of all three families; those that have some are above")
     lacking = {name: count for name, count in report.missing.items() if count}
     if lacking:
         say("labeled rows that members lack: " + ", ".join(f"{k} {v}" for k, v in lacking.items()))
