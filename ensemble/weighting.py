@@ -70,6 +70,7 @@ def reweighted(probabilities: Probabilities, weighting: Weighting) -> Probabilit
 
     Examples
     --------
+    >>> import numpy as np
     >>> reweighted(np.array([1, 2, 4]) / 7, "none").round(3).tolist()
     [0.333, 0.333, 0.333]
     >>> reweighted(np.array([0.5, 0.3, 0.2]), "competition").tolist()

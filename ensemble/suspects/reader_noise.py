@@ -50,7 +50,7 @@ class ReaderNoise:
     >>> noise = ReaderNoise(1.0, (0.0, 0.0, 0.0), np.array([[0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.0, 0.1, 0.9]]))
     >>> sure_of_mild = np.array([[0.98, 0.01, 0.01]])
     >>> noise.posterior(sure_of_mild, np.array([1])).round(2).tolist()
-    [[0.95, 0.04, 0.0]]
+    [[0.96, 0.04, 0.0]]
     """
 
     sharpness: float

@@ -185,8 +185,10 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
 def test_signals_end_the_command_and_its_workers(program: Path, number: signal.Signals, code: int) -> None:
     workers = program.parent / "workers"
     process = subprocess.Popen(
-        [sys.executable, program, "wait"], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        [sys.executable, program, "wait"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A suite that a shell started in the background inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     assert until(lambda: len(list(workers.iterdir())) == 2)
     if number is signal.SIGINT:
         os.killpg(process.pid, number)  # as the terminal does: parent and workers
