@@ -32,13 +32,13 @@ def auto_members(n_studies: int, options: Options | None = None) -> list[str]:
     Examples
     --------
     >>> auto_members(45)
-    ['forest', 'logistic', 'xgboost']
+    ['forest', 'logistic', 'mlp']
     >>> auto_members(400)[-1]
     'crop_cnn'
     """
-    heads = ["forest", "logistic", "xgboost"]
+    heads = ["forest", "logistic", "mlp"]
     if n_studies >= _SMALL_COHORT:
-        heads += ["lightgbm", "mlp"]
+        heads += ["lightgbm", "xgboost"]
     quick = options is not None and options.effort == "quick"
     return heads if quick or n_studies < _DEEP_COHORT else [*heads, "crop_cnn"]
 
@@ -63,7 +63,7 @@ def expand_auto(members: Sequence[Any], n_studies: int, options: Options | None 
     Examples
     --------
     >>> expand_auto(["auto", "crop_cnn", "forest"], 45)
-    ['forest', 'logistic', 'xgboost', 'crop_cnn']
+    ['forest', 'logistic', 'mlp', 'crop_cnn']
     """
     if not isinstance(members, list | tuple) or not any(
         isinstance(item, str) and item == AUTO for item in members
