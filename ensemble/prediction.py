@@ -136,12 +136,10 @@ def predict(
     writer = _Writer(predictions, order, weighting)
     rows = writer.write(out, opened.stacker)
     written = () if baselines is None else _write_baselines(opened, writer, Path(baselines))
-    n = len(studies) + len(extra) if order is None else len({parse_row_id(row)[0] for row in order})
+    asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
+    n = len(asked)
     about = About.of(opened, weighting)
-    written_studies = set(studies) if order is None else {parse_row_id(row)[0] for row in order}
-    doubts = level_doubts(
-        features.rows[mask & features.rows["study_id"].isin(written_studies).to_numpy(bool)]
-    )
+    doubts = level_doubts(features.rows[mask & features.rows["study_id"].isin(asked).to_numpy(bool)])
     beside = about.write(out, studies=n, rows=rows, level_doubt=doubts)
     say(f"{out}: {rows} rows; {beside.name} beside it says:")
     for sentence in about.statement:

@@ -136,14 +136,14 @@ def _axial_rows(study: Study, annotations: Annotations) -> Iterator[_Row]:
     for k, series in enumerate(study.series):
         if series.view is not View.AXIAL_T2:
             continue
-        square = SquareImages.axial(series)
+        square, patient = SquareImages.axial(series), annotations.on(study, k)
         for pair in pairs:
             marked = {int(row) - annotations.first_row[k] for row in annotations.rows[list(pair)] if row >= 0}
             for number in marked:
                 if not 0 <= number < len(series.slices):
                     continue
                 plane = series.slices[number].plane
-                points, state = _recess_points(square, number, plane, annotations.on(study, k)[list(pair)])
+                points, state = _recess_points(square, number, plane, patient[list(pair)])
                 yield square.cut(number), points, state
 
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
+from lsdc.models.heads.array_head import ArrayHead, Arrays
 from lsdc.models.heads.head import Features, Labels, Probabilities
 from lsdc.models.search_space import Range, Settings, Space
-from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import write_tensors
 
 _LEAF = -1
 _MOST_ROWS = 3000
 """Rows that a tree sees: more cost time, and the trees become more alike."""
 
 
-class ForestHead:
+class ForestHead(ArrayHead):
     """The mean of many trees, each grown on drawn rows and columns; rows weigh 1, 2, 4 by grade.
 
     It needs no rows to stop on and little of the data, so it is hard to beat where there are few studies. An unknown
@@ -47,33 +43,6 @@ class ForestHead:
         "columns": Range(0.03, 0.6, log=True),
     }
     defaults: ClassVar[Settings] = {"trees": 100, "min_rows": 3, "columns": 0.2}
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = {**self.defaults, **(settings or {})}
-        self.arrays: dict[str, NDArray[Any]] = {}
-
-    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Grow the trees.
-
-        Parameters
-        ----------
-        X : (n, d) float32
-            Features; NaN where unknown.
-        y : (n,) int64
-            Grades 0, 1, 2.
-        stop_X : (m, d) float32
-            Not used: a forest does not stop.
-        stop_y : (m,) int64
-            Not used.
-        seed : int
-            Decides which rows and columns each tree sees.
-
-        Returns
-        -------
-        ForestHead
-            Itself.
-        """
-        return self.refit(X, y, seed)
 
     def refit(self, X: Features, y: Labels, seed: int) -> Self:
         """Grow new trees on more rows.
@@ -131,43 +100,26 @@ class ForestHead:
             total += arrays["value"][node]
         return total / total.sum(axis=1, keepdims=True)
 
-    def save(self, path: Path) -> None:
-        """Write the arrays as safetensors.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        """
-        write_tensors(path, self.arrays)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the arrays, and check that every row will come to a leaf.
-
-        Parameters
-        ----------
-        path : Path
-            What `save` wrote.
-
-        Returns
-        -------
-        ForestHead
-            The fitted head.
-
-        Raises
-        ------
-        ArtifactError
-            When the file is damaged.
-        """
-        head = cls()
-        try:
-            with safe_open(path, "numpy") as stream:
-                head.arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            _check(head.arrays)
-        except Exception as error:  # safetensors' errors have no common base with others
-            raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
-        return head
+    @staticmethod
+    def _check(arrays: Arrays) -> None:
+        """Refuse arrays that do not make trees."""
+        feature, nodes = arrays["feature"], len(arrays["feature"])
+        inner, index = feature != _LEAF, np.arange(nodes)
+        whole = all(arrays[name].shape == (nodes,) for name in ("threshold", "left", "right"))
+        if not whole or arrays["value"].shape != (nodes, len(Grade)) or arrays["median"].ndim != 1:
+            raise ValueError("arrays of different lengths")
+        if any(arrays[name].dtype != np.int32 for name in ("root", "feature", "left", "right")):
+            raise ValueError("indices that are no whole numbers")
+        if len(arrays["root"]) == 0 or not ((arrays["root"] >= 0) & (arrays["root"] < nodes)).all():
+            raise ValueError("roots that are no nodes")
+        if not ((feature >= _LEAF) & (feature < len(arrays["median"]))).all():
+            raise ValueError("features that do not exist")
+        for name in ("left", "right"):
+            child = arrays[name][inner]
+            if not ((child > index[inner]) & (child < nodes)).all():
+                raise ValueError("children that are no later nodes")
+        if not (arrays["value"] >= 0).all() or not np.allclose(arrays["value"].sum(axis=1), 1, atol=1e-3):
+            raise ValueError("leaves without probabilities")
 
 
 def _filled(X: Features, median: NDArray[np.float32]) -> Features:
@@ -194,24 +146,3 @@ def _flattened(trees: list[Any], grades: NDArray[np.int64]) -> dict[str, NDArray
         **{name: np.where(leaf, 0, found).astype(np.int32) for name, found in children.items()},
         "value": value / np.maximum(value.sum(axis=1, keepdims=True), 1e-12),
     }
-
-
-def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse arrays that do not make trees."""
-    feature, nodes = arrays["feature"], len(arrays["feature"])
-    inner, index = feature != _LEAF, np.arange(nodes)
-    whole = all(arrays[name].shape == (nodes,) for name in ("threshold", "left", "right"))
-    if not whole or arrays["value"].shape != (nodes, len(Grade)) or arrays["median"].ndim != 1:
-        raise ValueError("arrays of different lengths")
-    if any(arrays[name].dtype != np.int32 for name in ("root", "feature", "left", "right")):
-        raise ValueError("indices that are no whole numbers")
-    if len(arrays["root"]) == 0 or not ((arrays["root"] >= 0) & (arrays["root"] < nodes)).all():
-        raise ValueError("roots that are no nodes")
-    if not ((feature >= _LEAF) & (feature < len(arrays["median"]))).all():
-        raise ValueError("features that do not exist")
-    for name in ("left", "right"):
-        child = arrays[name][inner]
-        if not ((child > index[inner]) & (child < nodes)).all():
-            raise ValueError("children that are no later nodes")
-    if not (arrays["value"] >= 0).all() or not np.allclose(arrays["value"].sum(axis=1), 1, atol=1e-3):
-        raise ValueError("leaves without probabilities")

@@ -21,6 +21,28 @@ Probabilities = NDArray[np.float64]
 """Probabilities of the three grades, (n, 3)."""
 
 
+def known_moments(X: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute the mean and the spread of each feature over the rows where it is known.
+
+    Parameters
+    ----------
+    X : (n, d) float32
+        Features; NaN where unknown.
+
+    Returns
+    -------
+    mean : (d,) float32
+        0 for a feature that is never known.
+    scale : (d,) float32
+        Standard deviation; 1 where it is about 0 or unknown.
+    """
+    mean, scale = np.zeros(X.shape[1], np.float32), np.ones(X.shape[1], np.float32)
+    known = np.isfinite(X).any(axis=0)
+    with np.errstate(invalid="ignore"):
+        mean[known], scale[known] = np.nanmean(X[:, known], axis=0), np.nanstd(X[:, known], axis=0)
+    return mean, np.where(scale > 1e-6, scale, np.float32(1))
+
+
 class Head(Protocol):
     """A classifier of three grades, which minimizes the log loss with rows weighted 1, 2, 4 by grade.
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
-from lsdc.models.heads.head import Features, Labels, Probabilities
+from lsdc.models.heads.array_head import ArrayHead, Arrays
+from lsdc.models.heads.head import Features, Labels, Probabilities, known_moments
 from lsdc.models.search_space import Range, Settings, Space
-from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import write_tensors
 
 _FARTHEST = 5.0
 _NEVER = -30.0
 
 
-class LogisticHead:
+class LogisticHead(ArrayHead):
     """Multinomial logistic regression on standardized features; rows weigh 1, 2, 4 by grade.
 
     An unknown feature counts as the mean of the known ones.
@@ -40,33 +36,6 @@ class LogisticHead:
     suffix: ClassVar[str] = "logistic.safetensors"
     space: ClassVar[Space] = {"C": Range(1e-4, 1.0, log=True)}
     defaults: ClassVar[Settings] = {"C": 0.01}
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = {**self.defaults, **(settings or {})}
-        self.arrays: dict[str, NDArray[np.float64]] = {}
-
-    def fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, seed: int) -> Self:
-        """Fit the coefficients.
-
-        Parameters
-        ----------
-        X : (n, d) float32
-            Features; NaN where unknown.
-        y : (n,) int64
-            Grades 0, 1, 2.
-        stop_X : (m, d) float32
-            Not used.
-        stop_y : (m,) int64
-            Not used.
-        seed : int
-            Not used: nothing is random.
-
-        Returns
-        -------
-        LogisticHead
-            Itself.
-        """
-        return self.refit(X, y, seed)
 
     def refit(self, X: Features, y: Labels, seed: int) -> Self:
         """Fit the coefficients on more rows.
@@ -87,10 +56,8 @@ class LogisticHead:
         """
         from sklearn.linear_model import LogisticRegression
 
-        known = np.isfinite(X).any(axis=0)
-        mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-        mean[known], scale[known] = np.nanmean(X[:, known], axis=0), np.nanstd(X[:, known], axis=0)
-        self.arrays = {"mean": mean, "scale": np.where(scale > 1e-6, scale, 1.0)}
+        mean, scale = known_moments(X)
+        self.arrays = {"mean": mean.astype(float), "scale": scale.astype(float)}
         model = LogisticRegression(C=float(self.settings["C"]), max_iter=500)
         model.fit(self._standard(X), y, sample_weight=GRADE_WEIGHTS[y])
         coefficients, intercept = np.zeros((len(Grade), X.shape[1])), np.full(len(Grade), _NEVER)
@@ -124,49 +91,15 @@ class LogisticHead:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
-    def save(self, path: Path) -> None:
-        """Write the coefficients as safetensors.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        """
-        write_tensors(path, self.arrays)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the coefficients.
-
-        Parameters
-        ----------
-        path : Path
-            What `save` wrote.
-
-        Returns
-        -------
-        LogisticHead
-            The fitted head.
-
-        Raises
-        ------
-        ArtifactError
-            When the file is damaged.
-        """
-        head = cls()
-        try:
-            head.arrays = load_file(path)
-            _check(head.arrays)
-        except Exception as error:  # safetensors' errors have no common base with others
-            raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
-        return head
-
-
-def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse arrays that are no coefficients."""
-    width = len(arrays["mean"])
-    shapes = [arrays[name].shape for name in ("mean", "scale", "coefficients", "intercept")]
-    if shapes != [(width,), (width,), (len(Grade), width), (len(Grade),)]:
-        raise ValueError("arrays of different lengths")
-    if not all(np.isfinite(values).all() for values in arrays.values()) or not (arrays["scale"] > 0).all():
-        raise ValueError("coefficients that are no numbers")
+    @staticmethod
+    def _check(arrays: Arrays) -> None:
+        """Refuse arrays that are no coefficients."""
+        width = len(arrays["mean"])
+        shapes = [arrays[name].shape for name in ("mean", "scale", "coefficients", "intercept")]
+        if shapes != [(width,), (width,), (len(Grade), width), (len(Grade),)]:
+            raise ValueError("arrays of different lengths")
+        if (
+            not all(np.isfinite(values).all() for values in arrays.values())
+            or not (arrays["scale"] > 0).all()
+        ):
+            raise ValueError("coefficients that are no numbers")

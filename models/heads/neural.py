@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
-from lsdc.models.heads.head import Features, Labels, Probabilities
+from lsdc.models.heads.head import Features, Labels, Probabilities, known_moments
 from lsdc.models.search_space import Range, Settings, Space
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import write_tensors
@@ -124,12 +124,9 @@ class NeuralHead:
     def _train(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, epochs: int, seed: int) -> int:
         torch.manual_seed(seed)
         self.network = _Network(X.shape[1], self.settings["dropout"])
-        with np.errstate(invalid="ignore"):
-            known = np.isfinite(X).any(axis=0)
-            mean, scale = np.zeros(X.shape[1], np.float32), np.ones(X.shape[1], np.float32)
-            mean[known], scale[known] = np.nanmean(X[:, known], axis=0), np.nanstd(X[:, known], axis=0)
+        mean, scale = known_moments(X)
         self.network.mean.copy_(torch.from_numpy(mean))
-        self.network.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0).astype(np.float32)))
+        self.network.scale.copy_(torch.from_numpy(scale))
         features, labels = torch.from_numpy(X), torch.from_numpy(y)
         weights = torch.from_numpy(GRADE_WEIGHTS[: len(Grade)]).float()
         steps = max(1, len(y) // _BATCH)
