@@ -62,8 +62,15 @@ class Series:
     flags : frozenset of str
         What was missing and replaced (`lsdc.cohort.dicom.image_planes` says by what): `no_orientation`,
         `no_pixel_spacing`, `no_thickness`, `no_spacing_between`, `no_position`; `mended` where single slices
-        took such values from the others; `duplicates_dropped`; `split` where one series became several;
+        took such values from the others; `odd_header` where they were written in a way the standard does not allow;
+        `duplicates_dropped`; `split` where one series became several; `joined` where several became one;
         `view_guessed` where no table describes it. Empty by default.
+    traits : frozenset of str
+        What makes it suit its view better or worse than another series: `contrast_agent`, `fat_saturated`,
+        `inversion`, `water`, `in_phase`, `derived`, and `lumbar` where the header names the region. Empty by default.
+    passed_over : str
+        Why it is no view to grade, in words, such as `localizer`; empty for what is used, and where plane or contrast
+        cannot be recognized.
     """
 
     series_id: str
@@ -71,10 +78,14 @@ class Series:
     slices: tuple[Slice, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
     flags: frozenset[str] = frozenset()
+    traits: frozenset[str] = frozenset()
+    passed_over: str = ""
 
     def __repr__(self) -> str:
         """Give id, view and number of slices in one line."""
-        return f"Series({self.series_id!r}, {self.view or 'no view'} x {len(self.slices)})"
+        return (
+            f"Series({self.series_id!r}, {self.view or self.passed_over or 'no view'} x {len(self.slices)})"
+        )
 
     @property
     def placed(self) -> bool:

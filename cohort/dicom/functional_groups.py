@@ -8,8 +8,10 @@ from lsdc.cohort.dicom.headers import ACQUISITION_ATTRIBUTES
 from lsdc.cohort.dicom.safe_attributes import items, value
 
 _OF_ALL_FRAMES = (
-    "Rows", "Columns", "SeriesDescription", "PatientAge", "PatientSex", "MagneticFieldStrength", "ImageType",
-    "ScanningSequence", "EchoPulseSequence", "RescaleSlope", "RescaleIntercept",
+    "Rows", "Columns", "SeriesDescription", "ProtocolName", "BodyPartExamined", "PatientAge", "PatientSex",
+    "MagneticFieldStrength", "ImageType", "ScanningSequence", "SequenceName", "ScanOptions", "EchoPulseSequence",
+    "AcquisitionContrast", "ComplexImageComponent", "ContrastBolusAgent", "ContrastBolusAgentSequence", "SOPClassUID",
+    "SeriesNumber", "RescaleSlope", "RescaleIntercept",
 )  # fmt: skip
 _PLANE = ("ImageOrientationPatient", "PixelSpacing", "ReconstructionDiameter")
 _ENHANCED_NAMES = {
@@ -52,10 +54,13 @@ def frame_datasets(dataset: Dataset, count: int) -> list[Dataset]:
 
 
 def _flat(dataset: Dataset, groups: list[Dataset]) -> Dataset:
-    """Spread the attributes nested in functional groups over one data set; later groups win."""
+    """Spread the attributes nested in functional groups over one data set; later groups win.
+
+    Private groups are left out: Philips' (2005,140F) repeats public attributes with other values.
+    """
     flat = _picked(dataset, _OF_ALL_FRAMES)
     for group in groups:
-        for tag in list(group.keys()):
+        for tag in [tag for tag in list(group.keys()) if not tag.is_private]:
             for macro in items(group, tag)[:1]:
                 flat.update(macro)
     for enhanced, name in _ENHANCED_NAMES.items():

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from lsdc.cohort.dicom.safe_attributes import number, numbers, positive, text, value
+from lsdc.cohort.dicom.lenient_numbers import lenient_number, lenient_numbers
+from lsdc.cohort.dicom.safe_attributes import items, number, positive, text, value
 from lsdc.cohort.geometry import Axes, Vector
 
 ACQUISITION_ATTRIBUTES = {
@@ -29,7 +30,8 @@ ACQUISITION_ATTRIBUTES = {
 """The numbers of a header that are kept in `Series.metadata`, by their name there."""
 _PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _FARTHEST_MM = 1e4
-_SPACING_MM = (0.01, 50.0)
+_SPACING_MM = (0.05, 10.0)
+"""No MR image has a finer or coarser grid; anything else is a mistake, and would cost memory."""
 _OLDEST = 90.0
 
 
@@ -88,16 +90,30 @@ class Header:
         SliceLocation: where on an axis of the scanner's choice.
     spacing : (2,) float or None
         mm between rows, mm between columns.
+    odd : bool
+        Whether orientation, position or spacing were written in a way that the standard does not allow.
     field_of_view_mm : float
         ReconstructionDiameter.
     acquisition : dict of str to float
         The allowlisted values of `Series.metadata`: no name, date, id or free text.
-    description : str
-        SeriesDescription; used to recognize the view and kept nowhere.
-    sequence, image_type : str
-        ScanningSequence and ImageType, backslash between values.
+    description, protocol, body_part : str
+        SeriesDescription, ProtocolName and BodyPartExamined; used to recognize what the image is, and kept nowhere.
+    sequence, sequence_name, scan_options : str
+        ScanningSequence, SequenceName and ScanOptions, backslash between values.
+    image_type : str
+        ImageType, or FrameType of one frame of several; backslash between values.
+    acquisition_contrast, component : str
+        AcquisitionContrast and ComplexImageComponent of enhanced images.
+    contrast_agent : str
+        ContrastBolusAgent.
+    sop_class : str
+        SOPClassUID.
+    series_number : str
+        SeriesNumber; it tells series apart that have one UID.
     inversion_ms : float
         InversionTime.
+    b_value : float
+        DiffusionBValue, s/mm².
     rescale : (2,) float
         RescaleSlope and RescaleIntercept: what a stored value is multiplied by, and what is then added to it; 1 and
         0 where they are absent or make no sense.
@@ -107,12 +123,23 @@ class Header:
     position: Vector | None
     location_mm: float
     spacing: tuple[float, float] | None
+    odd: bool
     field_of_view_mm: float
     acquisition: dict[str, float]
     description: str
+    protocol: str
+    body_part: str
     sequence: str
+    sequence_name: str
+    scan_options: str
     image_type: str
+    acquisition_contrast: str
+    component: str
+    contrast_agent: str
+    sop_class: str
+    series_number: str
     inversion_ms: float
+    b_value: float
     rescale: tuple[float, float]
 
 
@@ -161,23 +188,35 @@ def read_header(dataset: Dataset) -> Header:
     Header
         Attributes that are absent, cannot be parsed or make no sense are None or NaN.
     """
-    position = numbers(dataset, "ImagePositionPatient", 3)
+    position, odd_position = lenient_numbers(dataset, "ImagePositionPatient", 3)
     if position is not None and max(map(abs, position)) > _FARTHEST_MM:
         position = None
-    spacing = numbers(dataset, "PixelSpacing", 2)
+    orientation, odd_orientation = lenient_numbers(dataset, "ImageOrientationPatient", 6)
+    spacing, odd_spacing = _spacing(dataset)
     if spacing is not None and not (min(spacing) > _SPACING_MM[0] and max(spacing) < _SPACING_MM[1]):
         spacing = None
     return Header(
-        orientation=_orientation(dataset),
+        orientation=_axes(orientation),
         position=None if position is None else (position[0], position[1], position[2]),
         location_mm=number(dataset, "SliceLocation"),
         spacing=None if spacing is None else (spacing[0], spacing[1]),
+        odd=odd_position or odd_orientation or odd_spacing,
         field_of_view_mm=positive(dataset, "ReconstructionDiameter"),
         acquisition=_acquisition(dataset, spacing),
         description=text(dataset, "SeriesDescription"),
+        protocol=text(dataset, "ProtocolName"),
+        body_part=text(dataset, "BodyPartExamined"),
         sequence=text(dataset, "ScanningSequence"),
-        image_type=text(dataset, "ImageType"),
-        inversion_ms=positive(dataset, "InversionTime"),
+        sequence_name=text(dataset, "SequenceName"),
+        scan_options=text(dataset, "ScanOptions"),
+        image_type=text(dataset, "FrameType") or text(dataset, "ImageType"),
+        acquisition_contrast=text(dataset, "AcquisitionContrast"),
+        component=text(dataset, "ComplexImageComponent"),
+        contrast_agent=_contrast_agent(dataset),
+        sop_class=text(dataset, "SOPClassUID"),
+        series_number=text(dataset, "SeriesNumber"),
+        inversion_ms=_positive(lenient_number(dataset, "InversionTime")),
+        b_value=number(dataset, "DiffusionBValue"),
         rescale=_rescale(dataset),
     )
 
@@ -188,7 +227,7 @@ def other_modality(modality: str) -> str:
     Parameters
     ----------
     modality : str
-        The Modality of a file.
+        The Modality of a file, in any case.
 
     Returns
     -------
@@ -198,9 +237,10 @@ def other_modality(modality: str) -> str:
 
     Examples
     --------
-    >>> other_modality("CT"), other_modality("MR"), other_modality("Doe^Jane")
+    >>> other_modality("CT"), other_modality("mr"), other_modality("Doe^Jane")
     ('CT', '', 'unknown')
     """
+    modality = modality.upper()
     if modality in ("", "MR"):
         return ""
     return modality if re.fullmatch("[A-Z]{2,16}", modality) else "unknown"
@@ -213,9 +253,23 @@ def _encoding_of(dataset: Dataset) -> str:
     return str(ImplicitVRLittleEndian if implicit else explicit)
 
 
-def _orientation(dataset: Dataset) -> Axes | None:
-    """Read the axes of an image, unless they are far from unit vectors or from perpendicular."""
-    values = numbers(dataset, "ImageOrientationPatient", 6)
+def _spacing(dataset: Dataset) -> tuple[tuple[float, ...] | None, bool]:
+    """Read PixelSpacing; one number alone stands for both directions, which is odd."""
+    spacing, odd = lenient_numbers(dataset, "PixelSpacing", 2)
+    if spacing is None:
+        single, _ = lenient_numbers(dataset, "PixelSpacing", 1)
+        return (None, False) if single is None else (single * 2, True)
+    return spacing, odd
+
+
+def _contrast_agent(dataset: Dataset) -> str:
+    """Read what agent was given; an enhanced file names it in a sequence."""
+    given = items(dataset, "ContrastBolusAgentSequence")
+    return text(dataset, "ContrastBolusAgent") or ("given" if given else "")
+
+
+def _axes(values: tuple[float, ...] | None) -> Axes | None:
+    """Make the axes of an image, unless they are far from unit vectors or from perpendicular."""
     if values is None:
         return None
     row, column = np.array(values[:3]), np.array(values[3:])
@@ -238,11 +292,15 @@ def _rescale(dataset: Dataset) -> tuple[float, float]:
 
 
 def _acquisition(dataset: Dataset, spacing: tuple[float, ...] | None) -> dict[str, float]:
-    result = {key: positive(dataset, name) for key, name in ACQUISITION_ATTRIBUTES.items()}
+    result = {key: _positive(lenient_number(dataset, name)) for key, name in ACQUISITION_ATTRIBUTES.items()}
     result["row_spacing_mm"], result["column_spacing_mm"] = spacing or (math.nan, math.nan)
     result["age_years"] = _age(text(dataset, "PatientAge"))
     result["sex_male"] = {"M": 1.0, "F": 0.0}.get(text(dataset, "PatientSex").upper(), math.nan)
     return result
+
+
+def _positive(found: float) -> float:
+    return found if found > 0 else math.nan
 
 
 def _age(age: str) -> float:

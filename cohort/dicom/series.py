@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,17 @@ from lsdc.cohort.dicom.files import natural_key
 from lsdc.cohort.dicom.frames import Frame, read_file
 from lsdc.cohort.dicom.headers import Header
 from lsdc.cohort.dicom.image_planes import Oriented, Placed, known_spacings, orient, place
+from lsdc.cohort.dicom.kinds import shown_by, traits_of
 from lsdc.cohort.dicom.opening import UnreadableError
-from lsdc.cohort.dicom.stacks import SAME_ECHO_MS, in_order, positions, split_orientations, untangle
+from lsdc.cohort.dicom.stacks import (
+    SAME_ECHO_MS,
+    in_order,
+    is_scout,
+    positions,
+    repeats,
+    split_orientations,
+    untangle,
+)
 from lsdc.cohort.dicom.views import describe_view, guess_view
 from lsdc.cohort.geometry import plane_of
 from lsdc.cohort.study import Series
@@ -28,13 +38,14 @@ class _Stack:
     """Parallel slices that become one `Series`."""
 
     view: View | None
+    passed_over: str
     slices: list[Placed]
 
 
 def read_series(
     series_id: str, files: Sequence[Path], description: str | None
 ) -> tuple[list[Series], list[Problem]]:
-    """Read a series; several stacks, orientations or echoes in it become several `Series` of the same id.
+    """Read a series; several stacks, orientations, echoes or kinds in it become several `Series` of the same id.
 
     Parameters
     ----------
@@ -58,7 +69,7 @@ def read_series(
     if not frames:
         return [], problems
     described = describe_view(description)
-    stacks = _split(frames, described)
+    stacks = _described(frames, described) if described else _by_headers(frames)
     flags: frozenset[str] = frozenset()
     if not described:
         flags |= {"view_guessed"}
@@ -82,34 +93,43 @@ def _read_images(files: Sequence[Path]) -> tuple[list[Frame], list[Problem]]:
 
 
 def _without_copies(images: list[Frame]) -> list[Frame]:
-    """Drop images that were stored before: same place, same pixels."""
-    kept: list[Frame] = []
-    by_place: dict[object, list[Frame]] = {}
-    for image in images:
-        same_place = by_place.setdefault((image.header.position, image.header.orientation), [])
-        if image.header.position is None or not any(
-            np.array_equal(image.pixels, other.pixels) for other in same_place
-        ):
-            kept.append(image)
-            same_place.append(image)
-    return kept
-
-
-def _split(frames: list[Frame], described: View | None) -> list[_Stack]:
-    """Split images into stacks by orientation, then by what they show at the same positions."""
-    frames = sorted(
-        frames, key=lambda frame: math.inf if frame.instance_number is None else frame.instance_number
+    """Drop images that were stored before: same place, same pixels; in the order of their instance numbers."""
+    kept: dict[object, Frame] = {}
+    for number, image in enumerate(images):
+        header, digest = image.header, hashlib.sha256(np.ascontiguousarray(image.pixels)).digest()
+        placed = (header.position, header.orientation, image.pixels.shape, digest)
+        kept.setdefault(number if header.position is None else placed, image)
+    return sorted(
+        kept.values(), key=lambda frame: math.inf if frame.instance_number is None else frame.instance_number
     )
-    groups = split_orientations(orient(frames, described.plane if described else None))
+
+
+def _described(frames: list[Frame], view: View) -> list[_Stack]:
+    """Split the images of a series that a table describes; the table is trusted."""
+    groups = split_orientations(orient(frames, view.plane))
     spacings = known_spacings(frames)
     stacks: list[_Stack] = []
     for group in groups:
         parts = untangle(place(group, spacings))
-        view = _described_view(described, group, groups) if described else _guessed_view(group)
-        best = _of_weighting(view, parts)
-        for part in parts:
-            has_view = part is best or not _other_echo(part, best)
-            stacks.append(_Stack(view if has_view else None, part))
+        stacks += _best_echo([_Stack(_described_view(view, group, groups), "", part) for part in parts])
+    return stacks
+
+
+def _by_headers(frames: list[Frame]) -> list[_Stack]:
+    """Split the images of a series by what they show and how they lie; the headers decide on each part's view."""
+    spacings = known_spacings(frames)
+    stacks: list[_Stack] = []
+    for kind, images in shown_by([(frame.header, frame) for frame in frames]):
+        for group in split_orientations(orient(images, None)):
+            parts = [(part, repeats(part)) for part in untangle(place(group, spacings))]
+            stacks += _best_echo(
+                [
+                    _Stack(None if kind or again else _guessed_view(part), kind or again, part)
+                    for part, again in parts
+                ]
+            )
+    if is_scout([(stack.slices[0].slice.plane.normal, len(stack.slices)) for stack in stacks]):
+        return [replace(stack, view=None, passed_over=stack.passed_over or "localizer") for stack in stacks]
     return stacks
 
 
@@ -119,11 +139,16 @@ def _described_view(described: View, group: list[Oriented], groups: list[list[Or
     return described if plane_of(group[0].normal) == described.plane or not any(in_plane) else None
 
 
-def _guessed_view(group: list[Oriented]) -> View | None:
-    """Guess the view that most images of a group have by their headers."""
+def _guessed_view(part: list[Placed]) -> View | None:
+    """Guess the view that most images of a stack have by their headers."""
     views = Counter(
-        guess_view(image.frame.header, None if "no_orientation" in image.flags else image.axes)
-        for image in group
+        guess_view(
+            item.header,
+            None
+            if "no_orientation" in item.flags
+            else (item.slice.plane.row_direction, item.slice.plane.column_direction),
+        )
+        for item in part
     )
     return views.most_common(1)[0][0]
 
@@ -135,14 +160,20 @@ def _echo(part: list[Placed]) -> float:
     return float(np.median(finite)) if finite else math.nan
 
 
-def _of_weighting(view: View | None, parts: list[list[Placed]]) -> list[Placed]:
-    """Choose, of several echoes at the same positions, that which fits the view best."""
-    sign = -1 if view is View.SAGITTAL_T1 else 1
-    return max(parts, key=lambda part: sign * _echo(part) if math.isfinite(_echo(part)) else -math.inf)
-
-
-def _other_echo(part: list[Placed], best: list[Placed]) -> bool:
-    return abs(_echo(part) - _echo(best)) > SAME_ECHO_MS
+def _best_echo(stacks: list[_Stack]) -> list[_Stack]:
+    """Leave the view, of several echoes at the same positions, to that which fits it best."""
+    result = []
+    for stack in stacks:
+        rivals = [other.slices for other in stacks if stack.view and other.view is stack.view]
+        sign = -1 if stack.view is View.SAGITTAL_T1 else 1
+        best = max(
+            rivals,
+            key=lambda part, sign=sign: sign * _echo(part) if math.isfinite(_echo(part)) else -math.inf,
+            default=stack.slices,
+        )
+        other = abs(_echo(stack.slices) - _echo(best)) > SAME_ECHO_MS
+        result.append(replace(stack, view=None, passed_over="another echo") if other else stack)
+    return result
 
 
 def _assemble(series_id: str, stack: _Stack, flags: frozenset[str]) -> Series:
@@ -151,6 +182,8 @@ def _assemble(series_id: str, stack: _Stack, flags: frozenset[str]) -> Series:
     if len(ordered) < len(stack.slices):
         flags |= {"duplicates_dropped"}
     flags = flags.union(*(item.flags for item in ordered))
+    if any(item.header.odd for item in ordered):
+        flags |= {"odd_header"}
     metadata = _metadata([item.header for item in ordered])
     if math.isnan(metadata["slice_thickness_mm"]):
         flags |= {"no_thickness"}
@@ -158,7 +191,8 @@ def _assemble(series_id: str, stack: _Stack, flags: frozenset[str]) -> Series:
         flags |= {"no_spacing_between"}
         if len(ordered) > 1:
             metadata["spacing_between_slices_mm"] = float(np.median(np.diff(positions(ordered))))
-    return Series(series_id, stack.view, tuple(item.slice for item in ordered), metadata, flags)
+    slices, traits = tuple(item.slice for item in ordered), traits_of(ordered[0].header)
+    return Series(series_id, stack.view, slices, metadata, flags, traits, stack.passed_over)
 
 
 def _metadata(headers: list[Header]) -> dict[str, float]:

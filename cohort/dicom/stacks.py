@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.dicom.image_planes import SAME_PLACE_MM, Oriented, Placed
-from lsdc.cohort.geometry import anatomical_normal
+from lsdc.cohort.geometry import anatomical_normal, plane_of
 
 SAME_ORIENTATION_DEG = 5.0
 """Slices whose normals differ by less belong to one stack."""
 SAME_ECHO_MS = 10.0
 """Images whose echo times differ by more show different contrasts."""
 _BESIDE_MM = 30.0
+_OFTEN = 3
+_MOST_SCOUT_SLICES = 7
 
 
 def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
@@ -118,6 +120,47 @@ def positions(stack: Sequence[Placed]) -> NDArray[np.float64]:
     plane = stack[0].slice.plane
     normal = anatomical_normal((plane.row_direction, plane.column_direction))
     return np.array([float(normal @ np.asarray(item.slice.plane.origin)) for item in stack])
+
+
+def repeats(stack: Sequence[Placed]) -> str:
+    """Say whether images at the same positions were taken again and again, as in a dynamic acquisition.
+
+    Parameters
+    ----------
+    stack : sequence of Placed
+        Parallel slices of one echo, at least one.
+
+    Returns
+    -------
+    str
+        Words for it; empty where there are not three times as many images as positions.
+    """
+    if len(stack) < _OFTEN:
+        return ""
+    if any("no_position" in item.flags for item in stack):
+        stated = {item.header.position for item in stack}
+        return "all images at one place" if len(stated) == 1 and None not in stated else ""
+    places = 1 + int((np.diff(np.sort(positions(stack))) >= SAME_PLACE_MM).sum())
+    return "repeated images" if len(stack) >= _OFTEN * places else ""
+
+
+def is_scout(stacks: Sequence[tuple[NDArray[np.float64], int]]) -> bool:
+    """Recognize a localizer by its planes: a few slices each of all three.
+
+    Parameters
+    ----------
+    stacks : sequence of ((3,) float64, int)
+        Normal and number of slices of each stack of a series.
+
+    Returns
+    -------
+    bool
+        True where there are sagittal, axial and coronal slices, and of no plane more than 7.
+    """
+    counts: Counter[str] = Counter()
+    for normal, slices in stacks:
+        counts[plane_of(normal)] += slices
+    return len(counts) == 3 and max(counts.values()) <= _MOST_SCOUT_SLICES
 
 
 def _alike(one: Placed, other: Placed) -> bool:

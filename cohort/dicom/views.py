@@ -8,6 +8,8 @@ import re
 import numpy as np
 
 from lsdc.cohort.dicom.headers import Header
+from lsdc.cohort.dicom.kinds import kind_of
+from lsdc.cohort.dicom.words import plain_words
 from lsdc.cohort.geometry import Axes, plane_of
 from lsdc.cohort.vocabulary import View
 
@@ -26,9 +28,8 @@ _CONTRAST_WORDS = {
     "t1": _AFTER_PLANE + r"t1(?![0-9])",
     "t2": _AFTER_PLANE + r"t2(?![0-9])|stir|tirm",
 }
-_ASIDE = re.compile(
-    r"locali[sz]er|scout|survey|\b(?:loc|3 ?pl(?:ane)?|myelo\w*|smart ?brain|adc|trace|b[0-9]{2,4})\b"
-)
+_STATED_CONTRAST = {"T1": "t1", "T2": "t2", "STIR": "t2"}
+"""AcquisitionContrast of enhanced images; others, such as PROTON_DENSITY and T2_STAR, fit no view."""
 _T1_ECHO_MS, _T2_ECHO_MS, _LONGEST_ECHO_MS = 40.0, 50.0, 400.0
 _T1_REPETITION_MS = 1300.0
 _FAT_INVERSION_MS, _T1_INVERSION_MS = 400.0, 1500.0
@@ -59,8 +60,8 @@ def guess_view(header: Header, axes: Axes | None) -> View | None:
     """Guess the view of an image that no table describes.
 
     The plane comes from the orientation, else from the description; the contrast from the description, else
-    from echo, repetition and inversion time. Localizers, gradient echoes without a word about their contrast,
-    diffusion, myelograms, proton density and coronal images have no view.
+    from what enhanced files state, else from echo, repetition and inversion time. What `kind_of` names, gradient
+    echoes without a word about their contrast, proton density and coronal images have no view.
 
     Parameters
     ----------
@@ -74,26 +75,27 @@ def guess_view(header: Header, axes: Axes | None) -> View | None:
     View or None
         None where plane or contrast cannot be recognized, or together are none of the three views.
     """
-    if _ASIDE.search(_words(header.description)) or "LOCALIZER" in header.image_type.upper():
+    if kind_of(header):
         return None
     plane = _named(_PLANE_WORDS, header.description) if axes is None else plane_of(np.cross(*axes))
-    contrast = _named(_CONTRAST_WORDS, header.description) or _measured_contrast(header)
+    contrast = (
+        _named(_CONTRAST_WORDS, header.description)
+        or _named(_CONTRAST_WORDS, header.protocol)
+        or _measured_contrast(header)
+    )
     return _VIEWS.get((plane, contrast))
-
-
-def _words(description: str | None) -> str:
-    """Put a description in lower case, with single spaces for all that is no letter or digit."""
-    return re.sub(r"[^a-z0-9]+", " ", (description or "").casefold())
 
 
 def _named(words: dict[str, str], description: str | None) -> str:
     """Find the one name whose words occur; empty where none or several do."""
-    found = [name for name, pattern in words.items() if re.search(pattern, _words(description))]
+    found = [name for name, pattern in words.items() if re.search(pattern, plain_words(description))]
     return found[0] if len(found) == 1 else ""
 
 
 def _measured_contrast(header: Header) -> str:
     """Judge `t1` or `t2` by the times of the sequence; empty where they fit neither or are absent."""
+    if (stated := header.acquisition_contrast.upper()) not in ("", "UNKNOWN"):
+        return _STATED_CONTRAST.get(stated, "")
     sequence = header.sequence.upper().split("\\")
     if "EP" in sequence or (("GR" in sequence or "GRADIENT" in sequence) and "SE" not in sequence):
         return ""

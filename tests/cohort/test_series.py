@@ -206,6 +206,9 @@ def test_what_is_missing_or_makes_no_sense_is_replaced_and_flagged(
         for k, place in enumerate([0, 4, 8], start=1):
             paths.append(save(tmp_path / f"{k}", garble(make_slice(place=place, number=k), name, value)))
     series = read_one(paths)
+    if (name, value) == ("PixelSpacing", "1.5"):  # one number stands for both directions
+        flag = "odd_header"
+        assert series.slices[0].plane.spacing == (1.5, 1.5)
     assert series.flags == {flag} and series.view is T2 and len(series.slices) == 3
     assert np.isfinite([item.plane.origin for item in series.slices]).all()
     steps = np.diff(series.positions)

@@ -1,0 +1,195 @@
+"""What an image is besides its plane and contrast: whether it can be a view at all, and how well it suits one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from lsdc.cohort.dicom.headers import Header
+from lsdc.cohort.dicom.words import (
+    OTHER_REGION,
+    aside_of,
+    dixon_part,
+    has_contrast_agent,
+    is_fat_saturated,
+    is_inversion,
+    plain_words,
+    region_of,
+)
+
+OTHER_PART = "another region"
+"""The kind of what shows another part of the body than the lumbar spine."""
+FAT_ONLY, OPPOSED = "fat image", "opposed-phase image"
+"""Kinds of Dixon images in which no grade can be read."""
+
+_SPREADING = frozenset({"localizer", "diffusion", "perfusion", "map", "mosaic", "angiogram", "calibration"})
+"""Kinds of a whole acquisition: its other images, such as those without diffusion weighting, are of it as well."""
+
+_SPLITTING = frozenset({"contrast_agent", "water", "in_phase"})
+"""Traits by which images of one acquisition are told apart."""
+
+T = TypeVar("T")
+
+_TYPES = {
+    "LOCALIZER": "localizer", "SCOUT": "localizer", "POSDISP": "localizer",
+    "MOSAIC": "mosaic",
+    "DIFFUSION": "diffusion", "TRACEW": "diffusion", "DWI": "diffusion", "TRACE": "diffusion", "TENSOR": "diffusion",
+    "CALC_BVALUE": "diffusion", "CALCULATED_BVALUE": "diffusion", "ISO": "diffusion", "AVERAGE DC": "map",
+    "ADC": "map", "FA": "map", "EADC": "map", "T1 MAP": "map", "T2 MAP": "map", "T2_STAR MAP": "map", "R2 MAP": "map",
+    "T2*MAP": "map", "METABOLITE_MAP": "map", "FAT_FRACTION": "map", "FIELD_MAP": "map", "B0 MAP": "map",
+    "B1 MAP": "map",
+    "RELCBF": "map", "RELCBV": "map", "MTT": "map", "TTP": "map", "PDFF": "map", "PARALLEL": "map",
+    "PERFUSION": "perfusion", "DYNAMIC": "perfusion", "TIME RESOLVED": "perfusion",
+    "MIP": "projection", "PROJECTION IMAGE": "projection", "PJN": "projection", "VOLREN": "projection",
+    "MIN_IP": "projection", "MINIP": "projection",
+    "SUB": "subtraction", "SUBTRACTION": "subtraction",
+    "SCREEN SAVE": "screen capture", "SCREENSAVE": "screen capture", "CSA REPORT": "screen capture",
+    "P": "phase image", "PHASE": "phase image", "PHASE MAP": "phase image", "PHASE_MAP": "phase image",
+    "VELOCITY": "flow image", "PCA": "flow image", "FLOW_ENCODED": "flow image",
+    "ANGIO": "angiogram", "TOF": "angiogram", "MAGNITUDE_PC": "flow image",
+}  # fmt: skip
+"""Values of ImageType, FrameType and AcquisitionContrast that make an image no view."""
+_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.4.2": "spectroscopy",
+    "1.2.840.10008.5.1.4.1.1.66": "raw data",
+    "1.2.840.10008.5.1.4.1.1.4.4": "color image",
+}
+_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
+_NO_AGENT = ("", "no", "none", "n", "0", "without", "not given", "false")
+_DIFFUSION_SEQUENCE = re.compile(r"ep\w* ?b ?[0-9]+|dwi|diff")
+
+
+def kind_of(header: Header) -> str:
+    """Say what makes an image no view to grade.
+
+    Parameters
+    ----------
+    header : Header
+        What the image says about itself.
+
+    Returns
+    -------
+    str
+        Such as `localizer`, `diffusion`, `map`, `screen capture`, `mosaic`, `another region`, `fat image`; empty for
+        an image that may be a view.
+    """
+    if kind := object_kind(header.sop_class, header.position is not None):
+        return kind
+    types = {item.strip().upper() for item in header.image_type.split("\\")}
+    types |= {header.acquisition_contrast.upper()}
+    for item in sorted(types):
+        if item in _TYPES:
+            return _TYPES[item]
+    if header.b_value > 0 or _DIFFUSION_SEQUENCE.search(plain_words(header.sequence_name)):
+        return "diffusion"
+    if header.component.upper() in ("PHASE", "REAL", "IMAGINARY"):
+        return "phase image"
+    if kind := aside_of(header.description, header.protocol):
+        return kind
+    part = dixon_part(header.description, header.image_type)
+    if part in ("fat", "opposed-phase"):
+        return FAT_ONLY if part == "fat" else OPPOSED
+    if region_of(header.body_part, header.description, header.protocol) == OTHER_REGION:
+        return OTHER_PART
+    return ""
+
+
+def object_kind(sop_class: str, placed: bool) -> str:
+    """Say what a DICOM object is that is no image of a scanner.
+
+    Parameters
+    ----------
+    sop_class : str
+        SOPClassUID.
+    placed : bool
+        Whether it has a place in the patient; a secondary capture with one is an image that was stored anew.
+
+    Returns
+    -------
+    str
+        `spectroscopy`, `raw data`, `color image`, `screen capture`, or empty.
+
+    Examples
+    --------
+    >>> object_kind("1.2.840.10008.5.1.4.1.1.4.2", placed=False)
+    'spectroscopy'
+    """
+    if sop_class.startswith(_CAPTURES) and not placed:
+        return "screen capture"
+    return _CLASSES.get(sop_class, "")
+
+
+def traits_of(header: Header) -> frozenset[str]:
+    """Tell what makes an image suit a view better or worse than another one.
+
+    Parameters
+    ----------
+    header : Header
+        What the image says about itself.
+
+    Returns
+    -------
+    frozenset of str
+        Of `contrast_agent`, `fat_saturated`, `inversion`, `water` and `in_phase` (of Dixon images), `derived`
+        (made from other images), `lumbar` (the header names the region).
+    """
+    words = header.description, header.protocol
+    part = dixon_part(header.description, header.image_type)
+    agent = plain_words(header.contrast_agent) not in _NO_AGENT
+    options = {item.strip().upper() for item in header.scan_options.split("\\")}
+    region = region_of(header.body_part, header.description, header.protocol)
+    found = {
+        "contrast_agent": agent or has_contrast_agent(*words),
+        "fat_saturated": is_fat_saturated(*words) or bool(options & {"FS", "SFS", "FAT SAT", "FATSAT"}),
+        "inversion": is_inversion(*words) or header.inversion_ms < 400,
+        "water": part == "water",
+        "in_phase": part == "in-phase",
+        "derived": header.image_type.upper().startswith("DERIVED") and not part,
+        "lumbar": region == "lumbar",
+    }
+    return frozenset(name for name, present in found.items() if present)
+
+
+def shown_by(images: Sequence[tuple[Header, T]]) -> list[tuple[str, list[T]]]:
+    """Group the images of one series UID by what they show, as some exports give one UID to all series.
+
+    Parameters
+    ----------
+    images : sequence of (Header, object)
+        What each image says about itself, and anything that stands for it.
+
+    Returns
+    -------
+    list of (str, list)
+        The kind of each group, as `kind_of` says it, and the group in the order given.
+    """
+    kinds = [kind_of(header) for header, _ in images]
+    splitting = [traits_of(header) & _SPLITTING for header, _ in images]
+    groups: list[tuple[str, list[T]]] = []
+    for members in _acquisitions([header for header, _ in images]):
+        whole = next((kinds[k] for k in members if kinds[k] in _SPREADING), "")
+        parts: dict[tuple[str, frozenset[str]], list[T]] = {}
+        for k in members:
+            part = (whole, frozenset[str]()) if whole else (kinds[k], splitting[k])
+            parts.setdefault(part, []).append(images[k][1])
+        groups += [(kind, part) for (kind, _), part in parts.items()]
+    return groups
+
+
+def _acquisitions(headers: Sequence[Header]) -> list[list[int]]:
+    """Group images by number and description of their series; where one lacks either, the other decides."""
+    named: dict[tuple[str, str], list[int]] = {}
+    for k, header in enumerate(headers):
+        named.setdefault((header.series_number, header.description), []).append(k)
+    if len(named) > len(headers) / 2:  # names that are new in every image say nothing
+        return [list(range(len(headers)))]
+    by_size = sorted(named, key=lambda key: -len(named[key]))
+    for key in [key for key in by_size if not all(key)]:
+        like = (
+            other for other in by_size if other != key and all(not a or a == b for a, b in zip(key, other))
+        )
+        if (largest := next(like, None)) is not None:
+            named[largest] = sorted(named[largest] + named.pop(key))
+            by_size.remove(key)
+    return list(named.values())
