@@ -94,14 +94,25 @@ def _read_images(files: Sequence[Path]) -> tuple[list[Frame], list[Problem]]:
 
 def _without_copies(images: list[Frame]) -> list[Frame]:
     """Drop images that were stored before: same place, same pixels; in the order of their instance numbers."""
-    kept: dict[object, Frame] = {}
-    for number, image in enumerate(images):
-        header, digest = image.header, hashlib.sha256(np.ascontiguousarray(image.pixels)).digest()
-        placed = (header.position, header.orientation, image.pixels.shape, digest)
-        kept.setdefault(number if header.position is None else placed, image)
+    places: dict[object, list[int]] = {}
+    for k, image in enumerate(images):
+        header = image.header
+        place = (header.position, header.orientation, image.pixels.shape)
+        places.setdefault(k if header.position is None else place, []).append(k)
+    kept: list[int] = []
+    for together in places.values():
+        first = (
+            {_digest(images[k]): k for k in reversed(together)} if len(together) > 1 else {b"": together[0]}
+        )
+        kept += first.values()
     return sorted(
-        kept.values(), key=lambda frame: math.inf if frame.instance_number is None else frame.instance_number
+        (images[k] for k in sorted(kept)),
+        key=lambda frame: math.inf if frame.instance_number is None else frame.instance_number,
     )
+
+
+def _digest(image: Frame) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(image.pixels)).digest()
 
 
 def _described(frames: list[Frame], view: View) -> list[_Stack]:

@@ -7,27 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage
 
 from lsdc.cohort.dicom.files import PassedOver, list_files, looks_like_dicom, path_text
-from lsdc.cohort.dicom.headers import other_modality
 from lsdc.cohort.dicom.opening import opening_failed
-from lsdc.cohort.dicom.safe_attributes import number, text, tolerant
+from lsdc.cohort.dicom.safe_attributes import tolerant
+from lsdc.cohort.discovery.file_records import HEADER_TAGS, FileRecord, reason_against, record_of
+from lsdc.cohort.discovery.grouping import group_records, series_name
 from lsdc.cohort.discovery.sources import (
     Cohort,
     DiscoveryError,
     SeriesSource,
     StudySource,
     unique_ids,
-    usable_id,
 )
 from lsdc.runtime import Problem
 
-HEADER_TAGS = [
-    "SOPClassUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "ImagePositionPatient",
-]  # fmt: skip
-"""The attributes that are read of every file to find its series."""
 _IMAGE_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".img", ".mr"})
 
 
@@ -89,10 +83,10 @@ def discover_tree(root: Path) -> Cohort:
 
 
 def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
-    """Read the headers of files and group them by StudyInstanceUID and SeriesInstanceUID.
+    """Read the headers of files and group them by study and series.
 
-    Files without the first belong to the study of their top folder under `root`, files without the second to
-    the series of their own folder. Objects that are no MR image are counted, unreadable files recorded.
+    `group_records` says how; files without a SeriesInstanceUID belong to the series of their own folder. Objects that
+    are no MR image are counted, unreadable files recorded.
 
     Parameters
     ----------
@@ -106,10 +100,18 @@ def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
     Grouping
         Files by study and series, and what was left out.
     """
-    grouping = Grouping()
+    grouping, records = Grouping(), []
     with tolerant():
         for path in files:
-            _sort_in(path, root, grouping)
+            record = _record(path, root, grouping)
+            if record is not None:
+                records.append(record)
+    studies, problems = group_records(records, root.name or "study")
+    for study, members in studies.items():
+        series = grouping.groups.setdefault(study, {})
+        for record in members:
+            series.setdefault(series_name(record), []).append(record.path)
+    grouping.problems += problems
     return grouping
 
 
@@ -133,27 +135,24 @@ def as_series(groups: dict[str, list[Path]]) -> tuple[SeriesSource, ...]:
     )
 
 
-def _sort_in(path: Path, root: Path, grouping: Grouping) -> None:
-    """Put a file into its series, or record why it is left out."""
+def _record(path: Path, root: Path, grouping: Grouping) -> FileRecord | None:
+    """Read to which study and series a file belongs; record why one that is left out is."""
     try:
         with path.open("rb") as stream:
             head = stream.read(132)
             if not looks_like_dicom(head):
                 _no_dicom(path, head, grouping)
-                return
+                return None
             stream.seek(0)
             header = dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+        reason = reason_against(header)
+        if not reason:
+            return record_of(path, root, header)
     except Exception as error:  # noqa: BLE001 - a damaged file can make the parser fail in any way
         grouping.problems.append(opening_failed(error).problem(path))
-        return
-    reason = _no_image(header)
-    if reason:
-        grouping.passed_over.add(path, reason)
-        return
-    inside = path.relative_to(root).parts
-    study = text(header, "StudyInstanceUID") or (inside[0] if len(inside) > 1 else root.resolve().name)
-    series = text(header, "SeriesInstanceUID") or "-".join(map(usable_id, inside[:-1])) or "unnamed"
-    grouping.groups.setdefault(study, {}).setdefault(series, []).append(path)
+        return None
+    grouping.passed_over.add(path, reason)
+    return None
 
 
 def _no_dicom(path: Path, head: bytes, grouping: Grouping) -> None:
@@ -168,13 +167,3 @@ def _no_dicom(path: Path, head: bytes, grouping: Grouping) -> None:
         grouping.problems.append(Problem(path_text(path), "not a DICOM file", remedy))
     else:
         grouping.passed_over.add(path, "not a DICOM file")
-
-
-def _no_image(header: Dataset) -> str:
-    """Say why a file is left out; empty for MR images."""
-    if other := other_modality(text(header, "Modality")):
-        return f"no MR image (modality {other})"
-    if not number(header, "Rows") > 0:
-        return "a DICOM object without an image"
-    captured = text(header, "SOPClassUID") == SecondaryCaptureImageStorage
-    return "a screen capture" if captured and not text(header, "ImagePositionPatient") else ""

@@ -8,6 +8,8 @@ from lsdc.cohort.dicom.series import read_series
 from lsdc.cohort.discovery.dicom_tree import discover_tree
 from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of, study_in_layout
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource
+from lsdc.cohort.joined_series import join_series
+from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
 from lsdc.runtime import Problem
 from lsdc.runtime.paths import PathLike
@@ -91,7 +93,9 @@ def read_study(source: StudySource | PathLike) -> Study:
         found, unread = read_series(item.series_id, item.files, item.description)
         series += found
         problems += unread
-    return Study(source.study_id, tuple(series), tuple(problems))
+    if not any(item.description for item in source.series):
+        series = join_series(series)
+    return Study(source.study_id, tuple(choose_series(series)), tuple(problems))
 
 
 def _only_study(folder: Path) -> tuple[StudySource, list[Problem]]:

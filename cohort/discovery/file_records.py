@@ -1,0 +1,193 @@
+"""What decides to which study and series a file belongs, read of its header and kept in memory only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from lsdc.cohort.dicom.headers import other_modality
+from lsdc.cohort.dicom.kinds import object_kind
+from lsdc.cohort.dicom.lenient_numbers import lenient_number, lenient_numbers
+from lsdc.cohort.dicom.safe_attributes import number, text
+from lsdc.cohort.geometry import plane_of
+
+HEADER_TAGS = [
+    "SOPClassUID", "SOPInstanceUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "Rows", "EchoTime",
+    "ImagePositionPatient", "ImageOrientationPatient",
+]  # fmt: skip
+"""The attributes that are read of every file to find its series."""
+_T2_ECHO_MS = 50.0
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+
+
+@dataclass(frozen=True)
+class Person:
+    """What a header says of who was examined; empty where it is silent.
+
+    Parameters
+    ----------
+    patient_id, name, birth_date, sex : str
+        In lower case, letters and digits alone.
+    """
+
+    patient_id: str
+    name: str
+    birth_date: str
+    sex: str
+
+    @property
+    def values(self) -> tuple[str, str, str, str]:
+        """All that is known, in a fixed order."""
+        return self.patient_id, self.name, self.birth_date, self.sex
+
+    def contradicts(self, other: Person) -> bool:
+        """Tell whether the two cannot be the same person.
+
+        Parameters
+        ----------
+        other : Person
+            Of another file.
+
+        Returns
+        -------
+        bool
+            True where something is known of both, and differs; a name may be the beginning of the other.
+        """
+        if self.patient_id and other.patient_id and self.patient_id != other.patient_id:
+            return True
+        return any(
+            mine and others and not (mine.startswith(others) or others.startswith(mine))
+            for mine, others in zip(self.values[1:], other.values[1:])
+        )
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file, before it is grouped.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    folders : tuple of str
+        The folders between the root and the file.
+    study, series, frame_of_reference, image : str
+        StudyInstanceUID, SeriesInstanceUID, FrameOfReferenceUID and SOPInstanceUID; empty where absent.
+    person : Person
+        Who was examined.
+    date : str
+        StudyDate.
+    shows : str
+        Plane and weighting, roughly: two files that show the same are alike.
+    place : tuple of float
+        ImagePositionPatient, to a tenth of a millimeter; empty where absent.
+    """
+
+    path: Path
+    folders: tuple[str, ...]
+    study: str
+    series: str
+    frame_of_reference: str
+    image: str
+    person: Person
+    date: str
+    shows: str
+    place: tuple[float, ...]
+
+
+def is_uid(value: str) -> bool:
+    """Tell whether a value can be a UID, and not a word that an anonymizer wrote.
+
+    Parameters
+    ----------
+    value : str
+        What a header holds.
+
+    Returns
+    -------
+    bool
+        True for numbers with dots between them.
+
+    Examples
+    --------
+    >>> is_uid("1.2.840.10008.1"), is_uid("ANONYMIZED")
+    (True, False)
+    """
+    return _UID.fullmatch(value) is not None
+
+
+def record_of(path: Path, root: Path, header: Dataset) -> FileRecord:
+    """Take from a header what decides where its file belongs.
+
+    Parameters
+    ----------
+    path : Path
+        A file below `root`.
+    root : Path
+        The folder that is searched.
+    header : Dataset
+        Holds at least those of `HEADER_TAGS` that the file has.
+
+    Returns
+    -------
+    FileRecord
+        Nothing of it is written anywhere but the UIDs that stand for study and series.
+    """
+    person = Person(*(
+        _plain(text(header, name)) for name in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+    ))  # fmt: skip
+    place, _ = lenient_numbers(header, "ImagePositionPatient", 3)
+    return FileRecord(
+        path,
+        path.relative_to(root).parts[:-1],
+        text(header, "StudyInstanceUID"),
+        text(header, "SeriesInstanceUID"),
+        text(header, "FrameOfReferenceUID"),
+        text(header, "SOPInstanceUID"),
+        person,
+        text(header, "StudyDate"),
+        _shown(header),
+        tuple(round(value, 1) for value in place or ()),
+    )
+
+
+def reason_against(header: Dataset) -> str:
+    """Say why a file is no MR image.
+
+    Parameters
+    ----------
+    header : Dataset
+        Holds at least those of `HEADER_TAGS` that the file has.
+
+    Returns
+    -------
+    str
+        Empty for MR images.
+    """
+    if other := other_modality(text(header, "Modality")):
+        return f"no MR image (modality {other})"
+    kind = object_kind(text(header, "SOPClassUID"), bool(text(header, "ImagePositionPatient")))
+    if kind == "screen capture":
+        return "a screen capture"
+    if kind:
+        return f"no MR image ({kind})"
+    return "" if number(header, "Rows") > 0 else "a DICOM object without an image"
+
+
+def _plain(value: str) -> str:
+    return "".join(character for character in value.casefold() if character.isalnum())
+
+
+def _shown(header: Dataset) -> str:
+    """Name plane and weighting."""
+    axes, _ = lenient_numbers(header, "ImageOrientationPatient", 6)
+    if axes is None:
+        return ""
+    normal = np.cross(axes[:3], axes[3:])
+    plane = plane_of(normal / max(float(np.linalg.norm(normal)), 1e-9))
+    return f"{plane} {'t2' if lenient_number(header, 'EchoTime') >= _T2_ECHO_MS else 't1'}"
