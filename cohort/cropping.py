@@ -15,6 +15,8 @@ from lsdc.cohort.vocabulary import View
 
 Crop = NDArray[np.uint8]
 """A gray image (rows, columns) of 0 to 255."""
+_LEAST_RELATIVE_WIDTH = 1e-6
+_MOST_PX = 4096
 
 
 class Reorientation(NamedTuple):
@@ -137,8 +139,8 @@ def window_of(series: Series, most: int = 24) -> tuple[float, float]:
         np.linspace(0, len(series.slices) - 1, min(most, len(series.slices))).round().astype(int)
     )
     sample = np.concatenate([series.slices[index].pixels[::4, ::4].ravel() for index in chosen])
-    low, high = np.percentile(sample, (1, 99))
-    return float(low), float(high) if high > low else float(low) + 1.0
+    low, high = map(float, np.percentile(sample, (1, 99)))
+    return low, high if high > low else low + max(1.0, abs(low) * _LEAST_RELATIVE_WIDTH)
 
 
 @dataclass
@@ -251,16 +253,33 @@ class Cutter:
 def _patch(
     item: Slice, point: tuple[float, float], mm: float
 ) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
-    """Copy the pixels around a point, minus infinity outside; give the square's edges in them in Pillow's terms."""
+    """Copy the pixels around a point, minus infinity outside; give the square's edges in them in Pillow's terms.
+
+    Where a header claims pixels so small that there would be more than `_MOST_PX` along an edge, only each so-manieth
+    is copied, so that memory stays bounded.
+    """
     rows, columns = item.pixels.shape
     half = (mm / item.plane.spacing[1] / 2, mm / item.plane.spacing[0] / 2)
     edges = [(point[k] + 0.5 - half[k], point[k] + 0.5 + half[k]) for k in range(2)]
     starts = [int(np.floor(low)) - 2 for low, _ in edges]
     stops = [int(np.ceil(high)) + 2 for _, high in edges]
-    patch = np.full((stops[1] - starts[1], stops[0] - starts[0]), -np.inf, np.float32)
-    x0, x1 = max(starts[0], 0), min(stops[0], columns)
-    y0, y1 = max(starts[1], 0), min(stops[1], rows)
-    if x0 < x1 and y0 < y1:
-        patch[y0 - starts[1] : y1 - starts[1], x0 - starts[0] : x1 - starts[0]] = item.pixels[y0:y1, x0:x1]
-    (left, right), (top, bottom) = edges
-    return patch, (left - starts[0], top - starts[1], right - starts[0], bottom - starts[1])
+    steps = [max(1, -(-(stop - start) // _MOST_PX)) for start, stop in zip(starts, stops)]
+    sizes = [-(-(stop - start) // step) for start, stop, step in zip(starts, stops, steps)]
+    patch = np.full((sizes[1], sizes[0]), -np.inf, np.float32)
+    inside = [_inside(starts[k], sizes[k], steps[k], (columns, rows)[k]) for k in range(2)]
+    (to_x, from_x), (to_y, from_y) = inside
+    patch[to_y, to_x] = item.pixels[from_y, from_x]
+    (left, right), (top, bottom) = (
+        ((low - start) / step, (high - start) / step)
+        for (low, high), start, step in zip(edges, starts, steps)
+    )
+    return patch, (left, top, right, bottom)
+
+
+def _inside(start: int, size: int, step: int, length: int) -> tuple[slice, slice]:
+    """Say which of the places `start`, `start + step` … lie in 0 to `length`, and which pixels these are."""
+    first = max(0, -(start // step)) if start < 0 else 0
+    last = min(size, -(-(length - start) // step)) if length > start else 0
+    if first >= last:
+        return slice(0, 0), slice(0, 0)
+    return slice(first, last), slice(start + first * step, start + (last - 1) * step + 1, step)

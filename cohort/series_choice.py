@@ -25,6 +25,8 @@ from lsdc.cohort.vocabulary import View
 ELSEWHERE = "lies elsewhere than the other views"
 _SAME_PART = 0.5
 """Series that share this much of the shorter one's extent cover the same part of the patient."""
+_SHORTEST_MM = 80.0
+"""A sagittal field lower than this shows no spine from which one could tell where it lies."""
 _NEAR_MM = 30.0
 """An axial stack that ends this near to a part of the patient may belong to it."""
 _TALLEST_MM = 420.0
@@ -59,8 +61,8 @@ def choose_series(series: Sequence[Series]) -> list[Series]:
 
 def _elsewhere(series: Sequence[Series]) -> dict[int, str]:
     """Find series that cover another part of the patient than the lumbar spine that most views cover."""
-    known = [k for k, item in enumerate(series) if item.view is not None and item.placed]
-    extents = {k: extent_of(series[k]) for k in known}
+    extents = {k: extent_of(item) for k, item in enumerate(series) if item.view is not None and item.placed}
+    known = [k for k in extents if series[k].view is View.AXIAL_T2 or extents[k].length >= _SHORTEST_MM]
     parts: list[list[int]] = []
     # Short extents first, so that an image of the whole spine joins what it shares with others, and parts stay apart.
     for k in sorted(known, key=lambda k: extents[k].length):

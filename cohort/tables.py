@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from lsdc.cohort.text_tables import read_text_table
 from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, RowIdError, parse_row_id
 from lsdc.runtime import TableError
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.safe_text import shown
 
 UNLABELED = -1
 """Code of a blank label."""
-
-
-def read_text_table(path: PathLike, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV table as text; blank cells become empty strings.
-
-    Parameters
-    ----------
-    path : path
-        A CSV table in UTF-8, with or without a byte order mark.
-    columns : sequence of str
-        Columns that must be there; others are dropped.
-
-    Returns
-    -------
-    DataFrame of str
-        The columns asked for, cells without spaces around them, rows that are not all blank; the index is the line
-        number in the file (the header is line 1).
-
-    Raises
-    ------
-    TableError
-        When the file is absent, not a table, or lacks a column.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path,
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-                skip_blank_lines=False,
-                index_col=False,
-            ).fillna("")
-    except FileNotFoundError:
-        raise TableError(f"{path}: no such file") from None
-    except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())
-        raise TableError(f"{path}: cannot be read as a CSV table in UTF-8 ({reason})") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise TableError(f"{path}: column {twice[0]!r} comes twice")
-    missing = [name for name in columns if name not in table]
-    if missing:
-        found = ", ".join(list(table.columns)[:8])
-        raise TableError(
-            f"{path}: no column {missing[0]!r}; found {found}{' …' if len(table.columns) > 8 else ''}"
-        )
-    table.index = pd.RangeIndex(2, len(table) + 2)
-    table = table[list(columns)].apply(lambda column: column.str.strip())
-    return table[(table != "").any(axis=1)]
+_LONGEST_ID = 100
 
 
 def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
@@ -81,9 +30,12 @@ def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     rounded = ids.index[ids.str.fullmatch(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")]
     if len(rounded):
         raise TableError(
-            f"{path}: row {rounded[0]}: {ids[rounded[0]]!r} in column {column!r} is no id; "
+            f"{path}: row {rounded[0]}: {shown(ids[rounded[0]])} in column {column!r} is no id; "
             "a spreadsheet has rounded it, use the original table"
         )
+    odd = [row for row, name in ids.items() if len(name) > _LONGEST_ID or not name.isprintable()]
+    if odd:
+        raise TableError(f"{path}: row {odd[0]}: {shown(ids[odd[0]])} in column {column!r} is no id")
     return ids
 
 
@@ -93,7 +45,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     bad = values.index[~np.isfinite(values)]
     if len(bad):
         raise TableError(
-            f"{path}: row {bad[0]}: {table[column][bad[0]]!r} in column {column!r} is not a finite number"
+            f"{path}: row {bad[0]}: {shown(table[column][bad[0]])} in column {column!r} is not a finite number"
         )
     return values
 
@@ -104,7 +56,7 @@ def _whole_numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
     bad = values.index[(values % 1 != 0) | (values.abs() >= 2**31)]
     if len(bad):
         raise TableError(
-            f"{path}: row {bad[0]}: {table[column][bad[0]]!r} in column {column!r} is not a whole number"
+            f"{path}: row {bad[0]}: {shown(table[column][bad[0]])} in column {column!r} is not a whole number"
         )
     return values.astype(np.int64)
 
@@ -114,7 +66,7 @@ def _unique(path: Path, ids: pd.Series, what: str) -> None:
     twice = ids.index[ids.duplicated()]
     if len(twice):
         first = ids.index[ids == ids[twice[0]]][0]
-        raise TableError(f"{path}: row {twice[0]}: {what} {ids[twice[0]]!r} was already in row {first}")
+        raise TableError(f"{path}: row {twice[0]}: {what} {shown(ids[twice[0]])} was already in row {first}")
 
 
 def read_labels(path: PathLike) -> pd.DataFrame:
@@ -150,7 +102,7 @@ def read_labels(path: PathLike) -> pd.DataFrame:
         if len(bad):
             names = ", ".join(grade.title for grade in Grade)
             raise TableError(
-                f"{path}: row {bad[0]}: unknown grade {table[slug][bad[0]]!r} in column {slug!r}; "
+                f"{path}: row {bad[0]}: unknown grade {shown(table[slug][bad[0]])} in column {slug!r}; "
                 f"expected one of {names} or an empty cell"
             )
         labels[slug] = values.to_numpy(np.int8)
@@ -188,7 +140,7 @@ def read_coordinates(path: PathLike) -> pd.DataFrame:
         values = table[name].str.casefold().map(known)
         bad = values.index[values.isna()]
         if len(bad):
-            raise TableError(f"{path}: row {bad[0]}: unknown {name} {table[name][bad[0]]!r}")
+            raise TableError(f"{path}: row {bad[0]}: unknown {name} {shown(table[name][bad[0]])}")
         result[name] = values
     for name in ("x", "y"):
         result[name] = _numbers(path, table, name).astype(float)

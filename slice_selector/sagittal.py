@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target, View
+from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target
 from lsdc.slice_selector.descriptors import describe
 from lsdc.slice_selector.heatmap_decoding import level_doubt, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
+from lsdc.slice_selector.search_window import find_window
 from lsdc.slice_selector.second_look import SecondLook
-from lsdc.slice_selector.square_images import N_LEVELS, SAGITTAL_MM, SAGITTAL_PX, SquareImages
+from lsdc.slice_selector.square_images import N_LEVELS, SAGITTAL_MM, SAGITTAL_PX
 from lsdc.slice_selector.training_example import series_geometry
 
 _CANDIDATES = 3
@@ -63,33 +64,6 @@ class LevelLocations:
     doubt: float = float("nan")
 
 
-def fullest(study: Study, *views: View) -> int | None:
-    """Choose the series on which to locate: of the first view that the study has, the best one.
-
-    Parameters
-    ----------
-    study : Study
-        Any number of series.
-    *views : View
-        In order of preference.
-
-    Returns
-    -------
-    int or None
-        Index of a series. One whose place in the patient is known is preferred, then one with more slices, then one
-        with larger images. None where the study has none of the views.
-    """
-    for view in views:
-        found = [k for k, series in enumerate(study.series) if series.view is view]
-        if found:
-            return max(found, key=lambda k: _rank(study.series[k]))
-    return None
-
-
-def _rank(series: Series) -> tuple[bool, int, int]:
-    return series.placed, len(series.slices), series.slices[0].pixels.size
-
-
 class SagittalSearch:
     """Locates conditions on one sagittal series; descriptors and heatmaps are computed once for all of them.
 
@@ -106,7 +80,7 @@ class SagittalSearch:
     def __init__(self, study: Study, index: int, localizer: Localizer | None) -> None:
         self.series: Series = study.series[index]
         self.index, self.localizer = index, localizer
-        self.square = SquareImages.sagittal(self.series)
+        self.square = find_window(study, index, localizer)
         offset, fraction = series_geometry(self.series)
         descriptors = np.array([describe(item.pixels, item.plane) for item in self.series.slices])
         self.slices = CandidateSlices(descriptors, offset, fraction, np.full(len(offset), np.nan))

@@ -17,7 +17,8 @@ from lsdc.slice_selector.axial import AxialSearch, RecessPair
 from lsdc.slice_selector.localizer import CHANNELS, Localizer
 from lsdc.slice_selector.locations import CanalFindings, RecessFindings, to_locations
 from lsdc.slice_selector.ranking import SliceRanking
-from lsdc.slice_selector.sagittal import LevelLocations, SagittalSearch, fullest
+from lsdc.slice_selector.sagittal import LevelLocations, SagittalSearch
+from lsdc.slice_selector.sagittal_series import sagittal_series
 from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS
 
@@ -91,9 +92,9 @@ class SliceSelector:
             In the order of `TARGETS`. A target whose view is absent or does not reach it has no slice, a flag that
             says so, and its place in the patient where another view shows the level.
         """
-        t2 = fullest(study, View.SAGITTAL_T2, View.SAGITTAL_T1)
-        t1 = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
         localizer = self.localizers.get("sagittal")
+        t2 = sagittal_series(study, localizer, View.SAGITTAL_T2, View.SAGITTAL_T1)
+        t1 = sagittal_series(study, localizer, View.SAGITTAL_T1, View.SAGITTAL_T2)
         searches = {k: SagittalSearch(study, k, localizer) for k in (t2, t1) if k is not None}
         t2_search, t1_search = (None if k is None else searches[k] for k in (t2, t1))
         canal = self._locate_canal(t2_search, t1_search)

@@ -54,6 +54,8 @@ class SquareImages:
         Side of an image in the patient.
     px : int
         Side of an image; a multiple of 32.
+    up : float, default 0
+        mm towards the patient's head by which images are cut above the middles of the slices.
 
     Attributes
     ----------
@@ -61,25 +63,27 @@ class SquareImages:
         Cuts other crops of the series in the same gray window.
     """
 
-    def __init__(self, series: Series, view: View, mm: float, px: int) -> None:
-        self.series, self.mm, self.px = series, mm, px
+    def __init__(self, series: Series, view: View, mm: float, px: int, up: float = 0.0) -> None:
+        self.series, self.mm, self.px, self.up = series, mm, px, up
         self.cutter = Cutter(series, view)
 
     @classmethod
-    def sagittal(cls, series: Series) -> Self:
+    def sagittal(cls, series: Series, up: float = 0.0) -> Self:
         """Cut as the sagittal localizer wants it: 192 px over 300 mm, anterior at the left, head up.
 
         Parameters
         ----------
         series : Series
             A sagittal one.
+        up : float, default 0
+            mm towards the head by which images are cut above the middles of the slices.
 
         Returns
         -------
         SquareImages
             Of that series.
         """
-        return cls(series, series.view or View.SAGITTAL_T2, SAGITTAL_MM, SAGITTAL_PX)
+        return cls(series, series.view or View.SAGITTAL_T2, SAGITTAL_MM, SAGITTAL_PX, up)
 
     @classmethod
     def axial(cls, series: Series) -> Self:
@@ -97,6 +101,26 @@ class SquareImages:
         """
         return cls(series, View.AXIAL_T2, AXIAL_MM, AXIAL_PX)
 
+    def center(self, index: int) -> tuple[float, float]:
+        """Find around which point of a slice its image is cut.
+
+        Parameters
+        ----------
+        index : int
+            Which slice of the series.
+
+        Returns
+        -------
+        (column, row) : float
+            In px of the slice.
+        """
+        middle = image_center(self.series, index)
+        if not self.up:
+            return middle
+        plane = self.series.slices[index].plane
+        column, row = plane.to_pixel(plane.to_patient([middle])[0] + (0.0, 0.0, self.up))[0]
+        return float(column), float(row)
+
     def cut(self, index: int) -> NDArray[np.uint8]:
         """Cut the image of a slice.
 
@@ -110,7 +134,7 @@ class SquareImages:
         (px, px) uint8
             Upright; 0 outside the slice.
         """
-        return self.cutter.cut(index, image_center(self.series, index), self.mm, self.px)
+        return self.cutter.cut(index, self.center(index), self.mm, self.px)
 
     def to_image(self, index: int, point: NDArray[np.float64]) -> tuple[float, float]:
         """Map a point of a slice to its image.
@@ -127,7 +151,7 @@ class SquareImages:
         (column, row) : float
             In the image, px; outside 0 to px - 1 where the image does not show the point.
         """
-        center = image_center(self.series, index)
+        center = self.center(index)
         return self.cutter.place(index, center, (point[0], point[1]), self.mm, self.px)
 
     def to_slice(self, index: int, point: NDArray[np.float64]) -> tuple[float, float]:
@@ -145,7 +169,7 @@ class SquareImages:
         (column, row) : float
             In the slice, px.
         """
-        center = image_center(self.series, index)
+        center = self.center(index)
         return self.cutter.unplace(index, center, (point[0], point[1]), self.mm, self.px)
 
     def closeness(self, index: int, point: NDArray[np.float64], spread_mm: float) -> NDArray[np.float64]:

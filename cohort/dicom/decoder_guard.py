@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
-_JP2_BOX = b"jP  "
+_JP2_BOX, _ONE_COMPONENT = b"jP  ", b"\x00\x01"
 _FRAME_STARTS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xDA))
 
@@ -19,7 +19,7 @@ def size_of(frame: bytes) -> tuple[int, int] | None:
     Returns
     -------
     (int, int) or None
-        Rows and columns; None where the frame gives none or is in another format.
+        Rows and columns; None where the frame gives none, has several components, or is in another format.
 
     References
     ----------
@@ -32,8 +32,8 @@ def size_of(frame: bytes) -> tuple[int, int] | None:
     """
     if frame[:2] == _JPEG:
         return _size_in_jpeg(frame)
-    start = frame.find(_JPEG_2000) if frame[4:8] == _JP2_BOX else 0
-    if start >= 0 and frame[start : start + 4] == _JPEG_2000 and len(frame) >= start + 24:
+    start = _codestream_in_jp2(frame) if frame[4:8] == _JP2_BOX else 0
+    if frame[start : start + 4] == _JPEG_2000 and frame[start + 40 : start + 42] == _ONE_COMPONENT:
         right, bottom, left, top = (
             int.from_bytes(frame[start + k : start + k + 4], "big") for k in (8, 12, 16, 20)
         )
@@ -41,12 +41,30 @@ def size_of(frame: bytes) -> tuple[int, int] | None:
     return None
 
 
+def _codestream_in_jp2(frame: bytes) -> int:
+    """Walk over the boxes of a JP2 file to the code stream, as a decoder does; the file's end where there is none."""
+    offset = 0
+    while offset + 8 <= len(frame):
+        length, kind = int.from_bytes(frame[offset : offset + 4], "big"), frame[offset + 4 : offset + 8]
+        start = offset + 8
+        if length == 1:
+            length, start = int.from_bytes(frame[start : start + 8], "big"), start + 8
+        if kind == b"jp2c":
+            return start
+        if length < 8:
+            break
+        offset += length
+    return len(frame)
+
+
 def _size_in_jpeg(frame: bytes) -> tuple[int, int] | None:
     """Walk over the marker segments to the first that starts a frame, which holds the size."""
     offset = 2
-    while offset + 9 <= len(frame) and frame[offset] == 0xFF:
+    while offset + 10 <= len(frame) and frame[offset] == 0xFF:
         marker = frame[offset + 1]
         if marker in _FRAME_STARTS:
+            if frame[offset + 9] != 1:
+                return None
             rows, columns = frame[offset + 5 : offset + 7], frame[offset + 7 : offset + 9]
             return int.from_bytes(rows, "big"), int.from_bytes(columns, "big")
         if marker == 0xFF:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsdc.runtime import Problem
+from lsdc.runtime.safe_text import printable
 
 _VALUE_REPRESENTATIONS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OF OW PN SH SL SQ SS ST TM UI UL UN UT US".split()
 )
 _FIRST_ELEMENTS = {0x0002: (0x00, 0x01, 0x02, 0x10), 0x0008: (0x00, 0x01, 0x05, 0x08, 0x16, 0x18, 0x60)}
 _IMPLAUSIBLE_LENGTH = 128
+_LONGEST_PATH = 4096
 
 
 def natural_key(path: Path) -> tuple[str | int, ...]:
@@ -52,9 +54,9 @@ def path_text(path: Path) -> str:
     Returns
     -------
     str
-        The path; bytes that are no UTF-8 are written as escapes.
+        The path; bytes that are no UTF-8, and characters that cannot be printed, are written as escapes.
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return printable(os.fsencode(path).decode("utf-8", "backslashreplace"), _LONGEST_PATH, keep="")
 
 
 def list_files(root: Path) -> tuple[list[Path], list[Problem]]:

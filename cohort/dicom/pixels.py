@@ -6,20 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder, pixel_array
+from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
 from lsdc.cohort.dicom.decoder_guard import size_of
+from lsdc.cohort.dicom.frame_decoding import OWN_SYNTAXES, decode_frames
 from lsdc.cohort.dicom.headers import FileHeader
 from lsdc.cohort.dicom.opening import COPY_AGAIN, UnreadableError
 
 MAX_SIDE = 8192
 """Images whose header claims more rows or columns than this are refused."""
-MAX_PIXELS = 2**28
-"""Files whose header claims more pixels than this, over all frames, are refused."""
+MAX_PIXELS = 2**27
+"""Files whose header claims more pixels than this, over all frames, are refused: 512 images of 512 x 512."""
+LARGEST_VALUE = 1e15
+"""Rescaled values are kept within plus and minus this, so that no sum or square of them overflows."""
 _MOST_COMPRESSED = 4096
+_COLOR = "a color image", "nothing to do; only grayscale MR can be graded"
 
 
 def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
@@ -31,7 +35,7 @@ def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
     Parameters
     ----------
     dataset : Dataset
-        What was read of the file; completed by a transfer syntax where it has no meta header.
+        What was read of the file.
     header : FileHeader
         What `read_file_header` parsed of it.
 
@@ -46,22 +50,22 @@ def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
         When there are no pixels, they are in color, a decoder is missing, or the data are damaged.
     """
     _check_size(header)
+    if header.samples_per_pixel not in ("", "1"):
+        raise UnreadableError(*_COLOR)
     syntax = _decodable_syntax(header)
-    if not header.has_meta_header:
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = syntax
     if syntax.is_encapsulated and syntax != RLELossless:
         _check_frames(dataset, header)
     try:
-        stored = pixel_array(dataset)
+        stored = decode_frames(dataset, header, syntax)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # decoders fail in many ways; panics of that for RLE are no Exception
         reason = f"pixel data cannot be decoded from {syntax.name} ({_brief(error)})"
         raise UnreadableError(reason, COPY_AGAIN) from error
-    if header.samples_per_pixel not in ("", "1") or not 2 <= stored.ndim <= 3:
-        raise UnreadableError("a color image", "nothing to do; only grayscale MR can be graded")
-    frames = stored.astype(np.float32)
+    if not 2 <= stored.ndim <= 3:
+        raise UnreadableError(*_COLOR)
+    with np.errstate(over="ignore"):
+        frames = stored.astype(np.float32)
     if header.photometric_interpretation == "MONOCHROME1":
         frames = _inverted(frames, header.bits_stored, stored.dtype)
     return frames[None] if frames.ndim == 2 else frames
@@ -82,12 +86,14 @@ def rescale(
     Returns
     -------
     (frames, rows, columns) float32
-        Stored values times slope plus intercept; values that are not finite become the smallest finite one.
+        Stored values times slope plus intercept, within `LARGEST_VALUE`; values that are no number or infinite become
+        the smallest of the others.
     """
     pairs = np.array(slopes_and_intercepts, np.float32)
     slopes, intercepts = pairs[:, 0], pairs[:, 1]
     if (slopes != 1).any() or (intercepts != 0).any():
-        frames = frames * slopes[:, None, None] + intercepts[:, None, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            frames = frames * slopes[:, None, None] + intercepts[:, None, None]
     return _finite(frames)
 
 
@@ -113,13 +119,15 @@ def _check_frames(dataset: Dataset, header: FileHeader) -> None:
     except Exception as error:  # damaged fragments fail in any way
         raise UnreadableError(f"compressed frames cannot be found ({_brief(error)})", COPY_AGAIN) from error
     if sizes != {(header.rows, header.columns)}:
-        reason = "a compressed frame is damaged, or of another size than the header says"
+        reason = "a compressed frame is damaged, colored, or of another size than the header says"
         raise UnreadableError(reason, COPY_AGAIN)
 
 
 def _decodable_syntax(header: FileHeader) -> UID:
     """Check that there is a decoder for the file's transfer syntax."""
     syntax = UID(header.transfer_syntax)
+    if syntax in OWN_SYNTAXES:
+        return syntax
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
@@ -127,9 +135,8 @@ def _decodable_syntax(header: FileHeader) -> UID:
         remedy = "export the series without compression"
         raise UnreadableError(f"pixel data in an unknown encoding ({name})", remedy) from None
     if not decoder.is_available:
-        plugins = "; or ".join(decoder.missing_dependencies)
-        remedy = f"install a plugin ({plugins}), or export the series without compression"
-        raise UnreadableError(f"no decoder for {syntax.name}", remedy)
+        # Of the plugins that pydicom names, some decode wrongly; what it can decode is installed with this package.
+        raise UnreadableError(f"no decoder for {syntax.name}", "export the series without compression")
     return syntax
 
 
@@ -140,9 +147,10 @@ def _inverted(frames: NDArray[np.float32], bits_stored: float, stored: np.dtype)
 
 
 def _finite(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    good = np.isfinite(frames)
-    if good.all():
+    if frames.min() >= -LARGEST_VALUE and frames.max() <= LARGEST_VALUE:  # not where any is no number
         return frames
+    good = np.isfinite(frames)
+    frames = frames.clip(-LARGEST_VALUE, LARGEST_VALUE)
     return np.where(good, frames, frames[good].min() if good.any() else 0).astype(np.float32)
 
 

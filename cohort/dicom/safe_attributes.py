@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from pydicom import config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+
+from lsdc.cohort.dicom.structure import Walk, allowed_elements
 
 _ABSURD = 1e9
+_LONGEST_VALUE, _LONGEST_UNKNOWN, _LONGEST_TEXT = 2**16, 2**12, 1024
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+_LOGGER = logging.getLogger("pydicom")
 
 
 @contextmanager
 def tolerant() -> Iterator[None]:
-    """Let pydicom take invalid values as they are, without warnings, for the length of a `with` block.
+    """Let pydicom take invalid values as they are, without a word, for the length of a `with` block.
 
     Yields
     ------
     None
         Within the block the settings of pydicom are changed; afterwards they are as before.
     """
-    wrong_length = config.convert_wrong_length_to_UN
+    wrong_length, silent = config.convert_wrong_length_to_UN, _LOGGER.disabled
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")
-        config.convert_wrong_length_to_UN = True
+        config.convert_wrong_length_to_UN = _LOGGER.disabled = True
         try:
             yield
         finally:
-            config.convert_wrong_length_to_UN = wrong_length
+            config.convert_wrong_length_to_UN, _LOGGER.disabled = wrong_length, silent
 
 
 def value(dataset: Dataset, name: str) -> Any:
@@ -47,13 +59,41 @@ def value(dataset: Dataset, name: str) -> Any:
     Returns
     -------
     object or None
-        The value as pydicom parses it; None where it is absent, empty or cannot be parsed.
+        The value as pydicom parses it; None where it is absent, empty, cannot be parsed, or is larger than such a
+        value can be: 64 KiB for what is no sequence and no pixel data.
     """
     try:
-        found = dataset.get(name)
+        tag = _tag(name)
+        element = dataset.get_item(tag)
+        if isinstance(element, RawDataElement):
+            if not _may_be_parsed(element):
+                return None
+            element = dataset[tag]
+        found = element.value
         return None if found is None or found == "" else found
     except Exception:  # noqa: BLE001 - pydicom parses on access, and damaged bytes fail in any way
         return None
+
+
+def _may_be_parsed(element: RawDataElement) -> bool:
+    """Judge before pydicom makes objects of the bytes of an attribute whether there will be too many.
+
+    A sequence that is damaged raises the error of its structure.
+    """
+    if not element.value:
+        return True
+    size, kind = len(element.value), element.VR
+    if kind in _BYTES:
+        return True
+    if kind in (None, "UN"):
+        kind = _usual_kind(element.tag)
+        if kind in _BYTES:
+            return True
+    if kind == "SQ" or (kind == "" and element.value[:4] in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")):
+        walk = Walk(io.BytesIO(element.value), allowed_elements(size), element.is_little_endian)
+        walk.items(element.is_implicit_VR, size)
+        return True
+    return size <= (_LONGEST_VALUE if kind else _LONGEST_UNKNOWN)
 
 
 def text(dataset: Dataset, name: str) -> str:
@@ -69,12 +109,19 @@ def text(dataset: Dataset, name: str) -> str:
     Returns
     -------
     str
-        Without spaces around it, several values joined by backslashes; empty where there is none.
+        Without spaces around it, several values joined by backslashes, at most 1,024 characters; empty where there is
+        none, or something that is no text, such as a sequence.
     """
     found = value(dataset, name)
-    if isinstance(found, MultiValue):
-        return "\\".join(map(str, found))
-    return "" if found is None or isinstance(found, bytes) else str(found).strip().strip("\0")
+    if found is None or isinstance(found, bytes | Sequence | Dataset):
+        return ""
+    try:
+        words = (
+            "\\".join(map(str, found)) if isinstance(found, MultiValue) else str(found).strip().strip("\0")
+        )
+    except Exception:  # noqa: BLE001 - names in a damaged character set are decoded as late as here
+        return ""
+    return words[:_LONGEST_TEXT]
 
 
 def items(dataset: Dataset, name: str) -> list[Dataset]:
@@ -93,10 +140,7 @@ def items(dataset: Dataset, name: str) -> list[Dataset]:
         Empty where the attribute is absent or no sequence.
     """
     found = value(dataset, name)
-    try:
-        return [item for item in found or () if isinstance(item, Dataset)]
-    except TypeError:
-        return []
+    return [item for item in found if isinstance(item, Dataset)] if isinstance(found, Sequence) else []
 
 
 def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
@@ -125,11 +169,11 @@ def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None
     ((0.5, 0.6), None)
     """
     found = value(dataset, name)
-    if found is None or isinstance(found, bytes):
+    if found is None or isinstance(found, bytes | Sequence | Dataset):
         return None
     try:
         result = tuple(float(item) for item in (found if isinstance(found, MultiValue | list) else [found]))
-    except (TypeError, ValueError, ArithmeticError):
+    except Exception:  # noqa: BLE001 - whatever stands there is no number
         return None
     if len(result) != count or not all(abs(item) < _ABSURD for item in result):
         return None
@@ -172,3 +216,17 @@ def positive(dataset: Dataset, name: str) -> float:
     """
     found = number(dataset, name)
     return found if found > 0 else math.nan
+
+
+@lru_cache(maxsize=4096)
+def _tag(name: str) -> BaseTag:
+    return Tag(name)
+
+
+@lru_cache(maxsize=4096)
+def _usual_kind(tag: BaseTag) -> str:
+    """Look up of which type an attribute usually is; empty for private ones."""
+    try:
+        return str(dictionary_VR(tag)).split(" ")[0]
+    except KeyError:
+        return ""
