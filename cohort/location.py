@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from lsdc.cohort.vocabulary import Target, View
+
+
+class Status(StrEnum):
+    """Whether a target was looked at, and how much its place can be trusted."""
+
+    SEEN = "seen"
+    """Located in the view where it is graded."""
+    UNSURE = "unsure"
+    """Located there, but something speaks against the place; a reason says what."""
+    NOT_SEEN = "not seen"
+    """Its view is absent, does not reach it, or shows no lumbar spine."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,10 @@ class Location:
     level_doubt : float
         How much speaks for all levels of the condition being one too high or too low, from 0 (nothing) to 1; one half
         where as much as for the levels given. NaN where nothing tells.
+    status : Status
+        Whether it was seen; by default that it was.
+    reason : str
+        Why it is unsure or not seen, in words; empty for what is seen.
     """
 
     target: Target
@@ -45,3 +61,5 @@ class Location:
     located_by: str
     flags: frozenset[str] = frozenset()
     level_doubt: float = float("nan")
+    status: Status = Status.SEEN
+    reason: str = ""

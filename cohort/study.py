@@ -63,8 +63,9 @@ class Series:
         What was missing and replaced (`lsdc.cohort.dicom.image_planes` says by what): `no_orientation`,
         `no_pixel_spacing`, `no_thickness`, `no_spacing_between`, `no_position`; `mended` where single slices
         took such values from the others; `odd_header` where they were written in a way the standard does not allow;
-        `duplicates_dropped`; `split` where one series became several; `joined` where several became one;
-        `view_guessed` where no table describes it. Empty by default.
+        `unrelated` where nothing says how it lies to other series; `duplicates_dropped`; `split` where one series
+        became several; `joined` where several became one; `view_guessed` where no table describes it. Empty by
+        default.
     traits : frozenset of str
         What makes it suit its view better or worse than another series: `contrast_agent`, `fat_saturated`,
         `inversion`, `water`, `in_phase`, `derived`, and `lumbar` where the header names the region. Empty by default.
@@ -90,7 +91,7 @@ class Series:
     @property
     def placed(self) -> bool:
         """Whether its place in the patient is known, so that points of other series can be found on it."""
-        return not self.flags & {"no_position", "no_orientation"}
+        return not self.flags & {"no_position", "no_orientation", "unrelated"}
 
     @property
     def positions(self) -> NDArray[np.float64]:
@@ -181,7 +182,7 @@ class Study:
         -------
         Study
             One series per view, slices in anatomical order, numbered from 1 as given, with the flag `no_thickness`.
-            Several series also carry the flag `no_position`, as nothing says how they lie to each other: no point is
+            Several series also carry the flag `unrelated`, as nothing says how they lie to each other: no point is
             projected from one to another.
 
         Raises
@@ -197,7 +198,7 @@ class Study:
         Study('images', Sagittal T2/STIR x 15; problems: 0)
         """
         stacks = stack_images(images, view, spacing, slice_distance, order)
-        flags = frozenset({"no_thickness"} | ({"no_position"} if len(stacks) > 1 else set()))
+        flags = frozenset({"no_thickness"} | ({"unrelated"} if len(stacks) > 1 else set()))
         series = (
             Series(
                 str(number),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +12,21 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.ensemble.about import About, about_path
 from lsdc.ensemble.model import Model
+from lsdc.ensemble.prediction_writer import PredictionWriter, write_baselines
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stackers.contract import Stacker
+from lsdc.ensemble.sight import Refusal, Sight
 from lsdc.ensemble.studies_asked import asked_for, fitted_on, wanted_rows
-from lsdc.ensemble.weighting import Weighting, check_weighting, reweighted
+from lsdc.ensemble.unseen import graded_unseen, known_grades
+from lsdc.ensemble.weighting import Weighting, check_weighting
 from lsdc.features.store import FeatureStore
-from lsdc.metrics.prediction_tables import COLUMNS, write_submission
+from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
 from lsdc.runtime.artifact import check_output_file
 from lsdc.runtime.console import say, warn
+from lsdc.runtime.errors import ConfigError
 from lsdc.runtime.paths import PathLike
-
-DOUBTFUL = 0.3
-"""From this `level_doubt` on, a study is named: one half is as much evidence for the next level as for this one."""
+from lsdc.slice_selector.status import DOUBTFUL
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,20 @@ class Predicted:
     Parameters
     ----------
     submission : Path
-        CSV with row_id, normal_mild, moderate, severe; with the weighting `none` also a column that says so.
+        CSV with row_id, normal_mild, moderate, severe, status and reason; without the last two where a sample
+        submission decides on its form. With the weighting `none` also a column that says so.
     studies, rows : int
         Number of studies and of rows in it.
     out_of_fold : int
         Number of studies that the model was fitted on; each was predicted by the members that had not seen it.
     without_features : int
         Number of studies of the sample submission that the store does not have; they got the weighted prior.
+    status : dict of str to int
+        Number of rows that are `seen`, `unsure` and `not seen`; the last are predicted without sight of them.
+    summary : tuple of str
+        What was not seen and what is unsure, in how many studies, and why.
+    refused : int
+        Number of rows that were refused: they have the weighted prior, or are left out.
     about : Path
         JSON beside the submission that says what its numbers are and what the model is worth.
     weighting : `competition` or `none`
@@ -61,6 +68,9 @@ class Predicted:
     rows: int
     out_of_fold: int
     without_features: int
+    status: dict[str, int]
+    summary: tuple[str, ...]
+    refused: int
     about: Path
     weighting: Weighting
     statement: tuple[str, ...]
@@ -76,9 +86,14 @@ def predict(
     sample: PathLike | None = None,
     baselines: PathLike | None = None,
     weighting: Weighting = "competition",
+    refuse: Refusal = "none",
+    leave_out: bool = False,
     device: str = "auto",
 ) -> Predicted:
     """Predict the test or new studies of a store; all of them where it has none.
+
+    Targets that were not seen get what is known without seeing them: what patients have there whose other targets are
+    alike (`lsdc.ensemble.unseen`). Every row says whether it was seen, in the columns `status` and `reason`.
 
     Studies that the model was fitted on, known by id and features, get their out-of-fold predictions, so that
     scores on them stay honest. What the numbers are, and what the model's card says of it, is printed on stderr and
@@ -101,6 +116,11 @@ def predict(
         `competition` gives what the official score asks for. `none` takes its weights out of the probabilities: how
         probable the grades are, for a reader or a clinic; see `lsdc.ensemble.weighting.reweighted`. The baselines are
         weighted alike.
+    refuse : `none`, `not-seen` or `unsure`
+        Rows that are refused: none; those that were not seen; or also those whose place is unsure. Refused rows get
+        the weighted prior.
+    leave_out : bool, default False
+        Leave refused rows out of the table instead.
     device : str
         Where deep members run: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
 
@@ -112,7 +132,7 @@ def predict(
     Raises
     ------
     ConfigError
-        When there is no such weighting.
+        When there is no such weighting or refusal, or rows are to be left out that a sample submission asks for.
     ArtifactError
         When model or store is absent or damaged, their features differ, or a member's class is not installed.
     TableError
@@ -120,6 +140,10 @@ def predict(
     """
     out = check_output_file(out)
     check_weighting(weighting)
+    if leave_out and sample is not None:
+        raise ConfigError(
+            "leave_out and sample exclude each other: a sample submission asks for all of its rows"
+        )
     about_path(out)  # Refused now rather than after the work.
     opened, features = Model.open(model), FeatureStore.open(Path(store))
     opened.check_store(features)
@@ -133,25 +157,36 @@ def predict(
         say(f"{len(extra)} studies of {sample} are not in {store}; they get the weighted prior")
     tables = member_tables(opened, features, mask, known, device)
     predictions = Predictions.from_tables(tables, [*studies, *extra])
-    writer = _Writer(predictions, order, weighting)
-    rows = writer.write(out, opened.stacker)
-    written = () if baselines is None else _write_baselines(opened, writer, Path(baselines))
+    sight = Sight.of(features.rows[mask], predictions.studies)
+    refused = sight.refused(refuse)
+    labels, labeled = known_grades(opened.nested)
+    prior = opened.baselines["weighted_prior"].predict(predictions)
+    cube = opened.stacker.predict(predictions)
+    cube = graded_unseen(cube, sight.seen(), prior, labels, predictions.studies, labeled)
+    cube[refused] = prior[refused]
+    writer = PredictionWriter(predictions.studies, order, weighting)
+    rows = writer.write(out, cube, sight, refused if leave_out else None)
+    written = () if baselines is None else write_baselines(opened, predictions, writer, Path(baselines))
     asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
     n = len(asked)
     about = About.of(opened, weighting)
     doubts = level_doubts(features.rows[mask & features.rows["study_id"].isin(asked).to_numpy(bool)])
-    beside = about.write(out, studies=n, rows=rows, level_doubt=doubts)
+    said = {"status": sight.counts(), "summary": sight.summary(), "refused": int(refused.sum())}
+    beside = about.write(out, studies=n, rows=rows, level_doubt=doubts, **said)
     say(f"{out}: {rows} rows; {beside.name} beside it says:")
     for sentence in about.statement:
         say(f"  {sentence}")
+    for sentence in sight.summary():
+        warn(sentence)
     if doubts:
         first = ", ".join(list(doubts)[:5])
         warn(
             f"{len(doubts)} of {n} studies may have all levels one too high or too low; look at them: {first}"
         )
     return Predicted(
-        out, n, rows, len(known), len(extra), beside, weighting, about.statement, doubts, written
-    )
+        out, n, rows, len(known), len(extra), sight.counts(), sight.summary(), int(refused.sum()),
+        beside, weighting, about.statement, doubts, written,
+    )  # fmt: skip
 
 
 def level_doubts(rows: pd.DataFrame) -> dict[str, float]:
@@ -177,34 +212,6 @@ def level_doubts(rows: pd.DataFrame) -> dict[str, float]:
     doubts = rows.groupby("study_id")["level_doubt"].max().astype(float).round(3)
     doubtful = doubts[doubts >= DOUBTFUL].sort_values(ascending=False)
     return {str(study): float(value) for study, value in doubtful.items()}
-
-
-@dataclass(frozen=True)
-class _Writer:
-    """Writes what stackers make of members' predictions, in one order of rows and one weighting."""
-
-    predictions: Predictions
-    order: Sequence[str] | None
-    weighting: Weighting
-
-    def write(self, path: Path, stacker: Stacker, members: Sequence[str] | None = None) -> int:
-        """Write a table of what a stacker makes of some members (by default all), and return its number of rows."""
-        given = self.predictions if members is None else self.predictions.of(members)
-        cube = reweighted(stacker.predict(given), self.weighting)
-        notes = {} if self.weighting == "competition" else {"weighting": self.weighting}
-        return write_submission(path, cube, self.predictions.studies, self.order, notes)
-
-
-def _write_baselines(model: Model, writer: _Writer, folder: Path) -> tuple[Path, ...]:
-    """Write a submission for each baseline and for each member alone."""
-    paths = []
-    for name, stacker in model.baselines.items():
-        paths.append(folder / f"{name}.csv")
-        writer.write(paths[-1], stacker)
-    for name in model.members:
-        paths.append(folder / f"{name}.csv")
-        writer.write(paths[-1], model.baselines["plain_mean"], [name])
-    return tuple(paths)
 
 
 def member_tables(
@@ -245,7 +252,7 @@ def member_tables(
         old = model.out_of_fold.query("member == @name")
         parts = [old.loc[old["row_id"].isin(ids), names]]
         if len(examples):
-            folder = model.path / "members" / name
+            folder = model.member_folder(name)
             parts.append(predict_folds(folder, member, examples, device=device)[names])
         tables[name] = pd.concat(parts, ignore_index=True)
     return tables

@@ -29,6 +29,8 @@ ROW_TYPES: dict[str, tuple[pa.DataType, Any]] = {
     "confidence": (pa.float32(), 0.0),
     "level_doubt": (pa.float32(), np.nan),
     "located_by": (pa.string(), "absent"),
+    "status": (pa.string(), "seen"),
+    "reason": (pa.string(), ""),
     "volume_slice": (pa.int16(), -1),
     "volume_x": (pa.float32(), np.nan),
     "volume_y": (pa.float32(), np.nan),

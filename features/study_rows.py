@@ -60,6 +60,8 @@ def _location(study: Study, location: Location) -> dict[str, object]:
         "confidence": location.confidence,
         "level_doubt": location.level_doubt,
         "located_by": location.located_by,
+        "status": location.status.value,
+        "reason": location.reason,
     }
 
 

@@ -239,7 +239,7 @@ def write_submission(
     probabilities: Probabilities,
     studies: Sequence[str],
     order: Sequence[str] | None = None,
-    notes: Mapping[str, str] | None = None,
+    notes: Mapping[str, str | Sequence[str]] | None = None,
 ) -> int:
     """Write a submission.csv, whole or not at all.
 
@@ -253,8 +253,8 @@ def write_submission(
         The n study ids.
     order : sequence of str, optional
         The row ids to write, as in sample_submission.csv. By default all 25 of each study, in the order of `TARGETS`.
-    notes : mapping of str to str, optional
-        Columns to add behind the competition's, each with the same text in all rows.
+    notes : mapping of str to str or sequence of str, optional
+        Columns to add behind the competition's: one text for all rows, or one for each of the 25 of each study.
 
     Returns
     -------
@@ -267,7 +267,7 @@ def write_submission(
         When `order` asks for a row that is not there.
     """
     path = Path(path)
-    table = table_of(row_ids(studies), probabilities.reshape(-1, len(COLUMNS)))
+    table = table_of(row_ids(studies), probabilities.reshape(-1, len(COLUMNS))).assign(**(notes or {}))
     if order is not None:
         here = set(table["row_id"])
         unknown = [row_id for row_id in order if row_id not in here]
@@ -275,5 +275,5 @@ def write_submission(
             raise TableError(f"{path}: not written: nothing is known of row_id {unknown[0]!r}")
         table = table.set_index("row_id").loc[list(order)].reset_index()
     with atomic(path) as temporary:
-        table.assign(**(notes or {})).to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False)
     return len(table)

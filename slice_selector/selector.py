@@ -11,7 +11,8 @@ from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, View
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import MANIFEST, read_manifest, write_manifest
+from lsdc.runtime.artifact import MANIFEST, list_files, read_manifest, write_manifest
+from lsdc.runtime.file_list import FileList
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.axial import AxialSearch, RecessPair
 from lsdc.slice_selector.localizer import CHANNELS, Localizer
@@ -21,6 +22,7 @@ from lsdc.slice_selector.sagittal import LevelLocations, SagittalSearch
 from lsdc.slice_selector.sagittal_series import sagittal_series
 from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS
+from lsdc.slice_selector.status import with_status
 
 _KIND, _SCHEMA, _MADE_BY = "selector", 2, "lsdc-features extract"
 _SECOND_LOOK = "second_look.safetensors"
@@ -89,8 +91,8 @@ class SliceSelector:
         Returns
         -------
         list of Location
-            In the order of `TARGETS`. A target whose view is absent or does not reach it has no slice, a flag that
-            says so, and its place in the patient where another view shows the level.
+            In the order of `TARGETS`, each with its status and why. A target whose view is absent or does not reach it
+            has no slice, a flag that says so, and its place in the patient where another view shows the level.
         """
         localizer = self.localizers.get("sagittal")
         t2 = sagittal_series(study, localizer, View.SAGITTAL_T2, View.SAGITTAL_T1)
@@ -100,7 +102,7 @@ class SliceSelector:
         canal = self._locate_canal(t2_search, t1_search)
         foramina = self._locate_foramina(t1_search, canal)
         recesses = self._locate_recesses(AxialSearch(study, self.localizers.get("axial")), canal)
-        return to_locations(study, canal, foramina, recesses)
+        return with_status(study, to_locations(study, canal, foramina, recesses))
 
     def _locate_canal(self, t2: SagittalSearch | None, t1: SagittalSearch | None) -> CanalFindings:
         """Locate the canal on the T2 series, and on a series that is placed in the patient where T2 is not."""
@@ -165,7 +167,9 @@ class SliceSelector:
             self.second_look.save(folder / _SECOND_LOOK)
         else:
             (folder / _SECOND_LOOK).unlink(missing_ok=True)
-        write_manifest(folder, _KIND, _SCHEMA, localizers=sorted(self.localizers))
+        write_manifest(
+            folder, _KIND, _SCHEMA, localizers=sorted(self.localizers), files=list_files(folder)
+        )
 
     @classmethod
     def load(cls, folder: PathLike) -> Self:
@@ -188,6 +192,10 @@ class SliceSelector:
         """
         folder = Path(folder)
         manifest = read_manifest(folder, _KIND, _SCHEMA, _MADE_BY)
+        listed = FileList.of(folder, manifest, lambda what: _damage(folder, what))
+        listed.check_sizes()
+        for name in listed.entries or ():
+            listed.path(name)
         kinds = manifest.get("localizers")
         if not isinstance(kinds, list) or not set(map(str, kinds)) <= set(CHANNELS):
             raise ArtifactError(
@@ -196,7 +204,12 @@ class SliceSelector:
         localizers = {kind: Localizer.load(folder / f"{kind}.safetensors", kind) for kind in kinds}
         rankings = {family: SliceRanking.load(folder, family) for family in Family}
         second_look = folder / _SECOND_LOOK
-        return cls(rankings, localizers, SecondLook.load(second_look) if second_look.is_file() else None)
+        return cls(rankings, localizers, SecondLook.load(second_look) if listed.has(_SECOND_LOOK) else None)
+
+
+def _damage(folder: Path, what: str) -> ArtifactError:
+    """Make the error for a damaged selector."""
+    return ArtifactError(f"{folder}: damaged selector, {what}; make it again with `{_MADE_BY}`")
 
 
 def is_finished(folder: PathLike) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 from lsdc.runtime import Problem
 from lsdc.runtime.safe_text import printable
 
+UNPACKED_PREFIX = "lsdc-unpacked-"
+"""How folders begin into which archives are unpacked; text about what lies in them begins below them."""
 _VALUE_REPRESENTATIONS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OF OW PN SH SL SQ SS ST TM UI UL UN UT US".split()
 )
@@ -54,8 +56,13 @@ def path_text(path: Path) -> str:
     Returns
     -------
     str
-        The path; bytes that are no UTF-8, and characters that cannot be printed, are written as escapes.
+        The path; bytes that are no UTF-8, and characters that cannot be printed, are written as escapes. Of a file in
+        an archive, the archive's name and the place in it.
     """
+    for k, part in enumerate(path.parts):
+        if part.startswith(UNPACKED_PREFIX):
+            path = Path(*path.parts[k + 1 :])
+            break
     return printable(os.fsencode(path).decode("utf-8", "backslashreplace"), _LONGEST_PATH, keep="")
 
 

@@ -13,7 +13,8 @@ from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.dicom.functional_groups import frame_datasets
 from lsdc.cohort.dicom.headers import Header, other_modality, read_file_header, read_header
 from lsdc.cohort.dicom.opening import UnreadableError, open_dataset, opening_failed
-from lsdc.cohort.dicom.pixels import decode, rescale
+from lsdc.cohort.dicom.pixel_budget import PixelBudget
+from lsdc.cohort.dicom.pixels import check_size, decode, rescale
 from lsdc.cohort.dicom.safe_attributes import tolerant
 
 _LARGEST_NUMBER = 2**31
@@ -42,13 +43,16 @@ class Frame:
     source: str
 
 
-def read_file(path: Path) -> list[Frame]:
+def read_file(path: Path, budget: PixelBudget | None = None) -> list[Frame]:
     """Read all images of a file.
 
     Parameters
     ----------
     path : Path
         Any file.
+    budget : PixelBudget, optional
+        From which the file's pixels are taken before they are decoded; by default the file's own size is the only
+        limit.
 
     Returns
     -------
@@ -58,22 +62,25 @@ def read_file(path: Path) -> list[Frame]:
     Raises
     ------
     UnreadableError
-        When the file gives no image, for whatever reason.
+        When the file gives no image, for whatever reason; a `TooManyPixelsError` where the budget is spent.
     """
     try:
         with tolerant():
-            return _read(path)
+            return _read(path, budget)
     except UnreadableError:
         raise
     except Exception as error:  # whatever a hostile file can still do must cost that file only
         raise opening_failed(error) from error
 
 
-def _read(path: Path) -> list[Frame]:
+def _read(path: Path, budget: PixelBudget | None) -> list[Frame]:
     dataset = open_dataset(path)
     header = read_file_header(dataset)
     if other := other_modality(header.modality):
         raise UnreadableError(f"no MR image (modality {other})", "nothing to do; it is left out")
+    check_size(header)
+    if budget is not None:
+        budget.take(int(header.rows * header.columns * header.frames))
     stored = decode(dataset, header)
     images = [read_header(item) for item in frame_datasets(dataset, len(stored))]
     pixels = rescale(stored, [image.rescale for image in images])

@@ -20,6 +20,8 @@ MAX_SIDE = 8192
 """Images whose header claims more rows or columns than this are refused."""
 MAX_PIXELS = 2**27
 """Files whose header claims more pixels than this, over all frames, are refused: 512 images of 512 x 512."""
+MAX_FRAMES = 2**14
+"""Files whose header claims more frames than this are refused."""
 LARGEST_VALUE = 1e15
 """Rescaled values are kept within plus and minus this, so that no sum or square of them overflows."""
 _MOST_COMPRESSED = 4096
@@ -49,7 +51,7 @@ def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
     UnreadableError
         When there are no pixels, they are in color, a decoder is missing, or the data are damaged.
     """
-    _check_size(header)
+    check_size(header)
     if header.samples_per_pixel not in ("", "1"):
         raise UnreadableError(*_COLOR)
     syntax = _decodable_syntax(header)
@@ -97,8 +99,19 @@ def rescale(
     return _finite(frames)
 
 
-def _check_size(header: FileHeader) -> None:
-    """Refuse files that claim more pixels than they can hold, before memory is allocated for them."""
+def check_size(header: FileHeader) -> None:
+    """Refuse files that claim more pixels than they can hold, before memory is allocated for them.
+
+    Parameters
+    ----------
+    header : FileHeader
+        What `read_file_header` parsed of the file.
+
+    Raises
+    ------
+    UnreadableError
+        When its sizes make no sense, are larger than `MAX_SIDE`, `MAX_FRAMES` or `MAX_PIXELS`, or there are no pixel data.
+    """
     rows, columns, frames, size = header.rows, header.columns, header.frames, header.pixel_bytes
     if not rows >= 1 or not columns >= 1 or not frames >= 1:
         reason = "the header does not say how many rows, columns or frames the image has"
@@ -106,7 +119,8 @@ def _check_size(header: FileHeader) -> None:
     if size is None:
         raise UnreadableError("holds no pixel data", "it may be cut short; copy it again")
     pixels = rows * columns * frames
-    if max(rows, columns) > MAX_SIDE or pixels > MAX_PIXELS or pixels > size * _MOST_COMPRESSED:
+    too_many = frames > MAX_FRAMES or pixels > min(MAX_PIXELS, size * _MOST_COMPRESSED)
+    if max(rows, columns) > MAX_SIDE or too_many:
         reason = f"claims {frames:.0f} x {rows:.0f} x {columns:.0f} pixels, but holds {size} bytes of them"
         raise UnreadableError(reason, "its header is damaged; export the series again")
 

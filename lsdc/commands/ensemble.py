@@ -104,6 +104,7 @@ class Predict:
         lsdc-ensemble predict model/ store/ --out submission.csv
         lsdc-ensemble predict model/ store/ --out submission.csv --sample sample_submission.csv
         lsdc-ensemble predict bundled store/ --out grades.csv --weighting none
+        lsdc-ensemble predict model/ store/ --out grades.csv --refuse unsure --leave-out
     """
 
     model: Positional[Path]
@@ -118,6 +119,10 @@ class Predict:
     """folder for the submissions of weighted prior, plain mean, best single and each member"""
     weighting: Literal["competition", "none"] = "competition"
     """competition: probabilities for the official score; none: without its weights, how probable the grades are"""
+    refuse: Literal["none", "not-seen", "unsure"] = "none"
+    """rows that get the weighted prior: none, those that were not seen, or also those whose place is unsure"""
+    leave_out: bool = False
+    """leave refused rows out of the table instead"""
     device: str = "auto"
     """where deep members run: auto, cpu, cuda, cuda:1 or mps"""
     reporting: Reporting = Reporting()
@@ -139,6 +144,8 @@ class Predict:
             sample=self.sample,
             baselines=self.baselines,
             weighting=self.weighting,
+            refuse=self.refuse,
+            leave_out=self.leave_out,
             device=self.device,
         )
 

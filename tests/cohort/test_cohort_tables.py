@@ -62,8 +62,28 @@ def test_unknown_grade_names_file_row_and_column(tmp_path: Path) -> None:
         labels(study=" 4003253 ").encode(),
         labels().replace("study_id", " study_id").encode(),
         labels()[:-1].encode(),
+        labels().replace(",", ";").encode(),
+        ("sep=;\r\n" + labels().replace(",", ";").replace("\n", "\r\n")).encode("utf-8-sig"),
+        labels().replace(",", "\t").encode("utf-16"),
+        labels().encode("utf-16-le"),
+        labels().replace("\n", ",,\n").encode(),
+        (labels() + "," * 25 + "\n").encode(),
     ],
-    ids=["byte order mark", "CRLF", "blank lines", "float id", "spaces", "spaced header", "no last newline"],
+    ids=[
+        "byte order mark",
+        "CRLF",
+        "blank lines",
+        "float id",
+        "spaces",
+        "spaced header",
+        "no last newline",
+        "semicolons",
+        "separator named",
+        "UTF-16",
+        "UTF-16 without mark",
+        "blank columns",
+        "blank cells",
+    ],
 )
 def test_habits_of_spreadsheets_do_no_harm(tmp_path: Path, text: str | bytes) -> None:
     table = read_labels(write(tmp_path, text))
@@ -74,19 +94,25 @@ def test_habits_of_spreadsheets_do_no_harm(tmp_path: Path, text: str | bytes) ->
     ("text", "message"),
     [
         (b"", "cannot be read as a CSV table"),
-        (b"\xff\xfea\x00,\x00b\x00", "cannot be read as a CSV table in UTF-8"),
-        (labels(["Severe"] * 26), "cannot be read as a CSV table"),
+        (b"study_id,\xe9\xff\n", "cannot be read as a CSV table in UTF-8 \\(byte 9 is none\\); save it as"),
+        (b"PK\x03\x04" + bytes(40), "it is a spreadsheet or a ZIP archive\\); save it as CSV in UTF-8"),
+        (labels(["Severe"] * 26), "row 2: has 27 cells, but the header names 26 columns"),
+        (labels(["Severe"] * 24), "row 2: has 25 cells, but the header names 26 columns; add or remove"),
         (labels(header=["study_id", *SLUGS[1:], "other"]), f"no column '{SLUGS[0]}'; found study_id, "),
-        (labels(header=["study_id", SLUGS[0], *SLUGS[:-1]]), "no column"),
+        (labels(header=["study_id", SLUGS[0], *SLUGS[:-1]]), "comes twice"),
         (labels(header=["study_id", " " + SLUGS[0], *SLUGS[:-1]]), "comes twice"),
         (labels() + "4003253," + "," * 24 + "\n", "row 3: study '4003253' was already in row 2"),
         (labels(study=""), "row 2: empty cell in column 'study_id'"),
         (labels(study="4.0e+06"), "'4.0e\\+06' in column 'study_id' is no id; a spreadsheet has rounded it"),
-        (labels().replace(",", ";"), "no column 'study_id'; found study_id;"),
         (labels() + '"4', "cannot be read as a CSV table"),
+        (labels(study="7\x1b[31m"), "row 2: '7\\\\x1b\\[31m' in column 'study_id' is no id"),
+        (labels(study="9" * 500), f"row 2: '{'9' * 60}…' in column 'study_id' is no id"),
+        (labels(["x" * 10_000] + [""] * 24), f"unknown grade '{'x' * 60}…' in column"),
+        (labels() + "9" * 200_000, "cannot be read as a CSV table \\(field larger than"),
     ],
-    ids=["empty", "UTF-16", "too many cells", "missing column", "doubled column", "doubled after strip",
-         "doubled study", "no id", "rounded id", "semicolons", "open quote"],
+    ids=["empty", "Latin-1", "xlsx", "too many cells", "too few cells", "missing column", "doubled column",
+         "doubled after strip", "doubled study", "no id", "rounded id", "open quote", "control characters", "long id",
+         "long grade", "huge cell"],
 )  # fmt: skip
 def test_malformed_tables_say_what_is_wrong(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(TableError, match=f"table.csv: .*{message}"):
@@ -104,9 +130,17 @@ def test_bytes_give_a_table_or_a_table_error(tmp_path_factory: pytest.TempPathFa
             assert str(error).startswith(f"{path}: ")
 
 
-def test_a_short_row_has_blank_labels(tmp_path: Path) -> None:
-    table = read_labels(write(tmp_path, labels(["Severe"])))
-    assert table.iloc[0].tolist() == [2] + [-1] * 24
+def test_a_row_with_a_cell_too_few_is_named_even_when_its_grades_would_fit(tmp_path: Path) -> None:
+    good, short = labels(["Severe"] * 25), labels(["Moderate"] * 24, study="77").splitlines()[1]
+    with pytest.raises(TableError, match=r"table.csv: row 3: has 25 cells, but the header names 26 columns"):
+        read_labels(write(tmp_path, good + short + "\n"))
+
+
+def test_decimal_commas_where_commas_do_not_separate(tmp_path: Path) -> None:
+    row = "4003253,702807833,8,Spinal Canal Stenosis,L1/L2,322.8,227.9\n"
+    text = (COORDINATES + row).replace(",", ";").replace(".", ",")
+    (mark,) = read_coordinates(write(tmp_path, text)).to_dict("records")
+    assert (mark["x"], mark["y"]) == (322.8, 227.9)
 
 
 def test_a_table_of_no_study_is_empty(tmp_path: Path) -> None:

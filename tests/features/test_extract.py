@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.annotated import annotated_locations
+from support.processes import work_here
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
@@ -18,8 +19,7 @@ from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
 from lsdc.cohort.tables import read_coordinates
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.features import extract_worker, study_selectors
-from lsdc.features import extraction as extraction_module
+from lsdc.features import extract_worker, study_failures, study_selectors
 from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction import Extraction, extract
 from lsdc.features.store import FeatureStore
@@ -50,6 +50,7 @@ class Knowing:
 
 
 def know(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_here(monkeypatch)
     selector = Knowing(read_coordinates(data / "train_label_coordinates.csv"))
     monkeypatch.setattr(extract_worker, "_selector", lambda folder: selector)
     monkeypatch.setattr(study_selectors, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))
@@ -129,15 +130,15 @@ def test_a_killed_run_resumes(
             raise KeyboardInterrupt
         counts(task)
 
-    monkeypatch.setattr(extraction_module, "extract_study", stops)
+    monkeypatch.setattr(study_failures, "extract_study", stops)
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "killed")
     with pytest.raises(ArtifactError, match="not a finished store"):
         FeatureStore.open(tmp_path / "killed")
-    monkeypatch.setattr(extraction_module, "extract_study", counts)
+    monkeypatch.setattr(study_failures, "extract_study", counts)
     run(data, tmp_path / "killed")
     assert sorted(done) == list(range(5))
-    monkeypatch.setattr(extraction_module, "extract_study", real)
+    monkeypatch.setattr(study_failures, "extract_study", real)
     run(data, tmp_path / "whole")
     one, two = FeatureStore.open(tmp_path / "killed"), FeatureStore.open(tmp_path / "whole")
     pd.testing.assert_frame_equal(one.rows, two.rows)
@@ -203,7 +204,7 @@ def test_without_labels_the_bundled_selector_is_announced_and_kept(
     np.testing.assert_array_equal(again.rows[["x", "y"]], store.rows[["x", "y"]])
     assert set(again.studies.selector) == {"bundled"}
     shutil.rmtree(store.path / "selector")
-    with pytest.raises(ArtifactError, match="selector: no such folder; a store of an older version"):
+    with pytest.raises(ArtifactError, match=r"damaged store, selector/bundled/.* is missing"):
         run(only, tmp_path / "third", like=store.path)
 
 
@@ -219,14 +220,16 @@ def test_an_unreadable_study_is_a_problem_not_a_crash(
 
     def fails(source: StudySource) -> Study:
         if source.study_id == bad:
-            raise OSError("disk on fire")
+            raise OSError(5, "disk on fire", "/home/someone/secret")
         return real(source)
 
     monkeypatch.setattr(extract_worker, "read_study", fails)
     result = run(data, tmp_path / "store")
     store = FeatureStore.open(tmp_path / "store")
     assert result.problems >= 1 and "problems.csv" in messages.text
-    assert pd.read_csv(store.path / "problems.csv").reason.str.contains("disk on fire").any()
+    reasons = pd.read_csv(store.path / "problems.csv").reason
+    assert reasons.str.contains("study failed: OSError: disk on fire in .*, line").any()
+    assert not reasons.str.contains("someone").any()
     assert store.rows[store.rows.study_id == bad].flag_own_view_absent.all()
 
 
@@ -245,7 +248,7 @@ def test_no_header_text_enters_the_store(made: FeatureStore) -> None:
     text = b"".join(p.read_bytes() for p in made.path.rglob("*") if p.suffix in (".parquet", ".json", ".csv"))
     assert b"PatientName" not in text and b"StudyDate" not in text
     assert set(made.rows.select_dtypes("str").columns) == {
-        "row_id", "study_id", "split", "condition", "level", "view", "series_id", "located_by",
+        "row_id", "study_id", "split", "condition", "level", "view", "series_id", "located_by", "status", "reason",
     }  # fmt: skip
 
 

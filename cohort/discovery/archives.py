@@ -1,0 +1,198 @@
+"""ZIP archives of studies: checked as a whole, then unpacked to a folder that ends with the process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from lsdc.cohort.dicom.files import UNPACKED_PREFIX, path_text
+from lsdc.cohort.discovery.sources import DiscoveryError
+
+MAX_MEMBERS = 200_000
+"""Archives of more files are refused."""
+MAX_UNPACKED_BYTES = 2**36
+"""Archives of more bytes are refused, as are those that promise 200 times their size and 64 MiB: bombs."""
+_FREE_BYTES, _MOST_COMPRESSED = 2**26, 200
+_MOST_PARTS, _LONGEST_PART = 40, 200
+_ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_CHUNK = 2**20
+_LAYOUT = ("train_images", "test_images")
+_unpacked: dict[tuple[str, int, int], Path] = {}
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a path is a ZIP archive that `unpack` can try.
+
+    Parameters
+    ----------
+    path : Path
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for a regular file that begins as a ZIP archive.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def unpack(archive: Path) -> Path:
+    """Unpack a ZIP archive for the life of this process, unless that has been done.
+
+    All members are checked before the first is written. Records of problems name what lies in the folder by
+    `path_text`, which begins with the archive's name instead of the folder's.
+
+    Parameters
+    ----------
+    archive : Path
+        A ZIP archive.
+
+    Returns
+    -------
+    Path
+        A folder of the archive's name, in the system's folder for temporary files (`TMPDIR`); only its owner can read
+        it. It is removed when the process ends; what a killed process has left is removed by the next call.
+
+    Raises
+    ------
+    DiscoveryError
+        When the archive is damaged, encrypted, too large, or holds a link or a name that leads out of it.
+    OSError
+        When the disk is full.
+    """
+    name = path_text(archive)
+    status = archive.stat()
+    key = str(archive.resolve()), status.st_mtime_ns, status.st_size
+    if key in _unpacked and _unpacked[key].is_dir():
+        return _unpacked[key]
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = _checked(content.infolist(), status.st_size, name)
+            _remove_leftovers()
+            place = Path(tempfile.mkdtemp(prefix=f"{UNPACKED_PREFIX}{os.getpid()}-"))
+            atexit.register(shutil.rmtree, place, ignore_errors=True)
+            _check_room(place, sum(member.file_size for member in members), name)
+            folder = place / _part(archive.name)
+            folder.mkdir()
+            for member in members:
+                _write(content, member, folder)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise DiscoveryError(
+            f"{name}: a damaged ZIP archive ({type(error).__name__}); copy it again"
+        ) from error
+    except RuntimeError as error:  # what zipfile raises for passwords, and decompressors for damage
+        raise DiscoveryError(f"{name}: a ZIP archive that cannot be unpacked; unpack it yourself") from error
+    inner = list(folder.iterdir())
+    if len(inner) == 1 and any((inner[0] / name).is_dir() for name in _LAYOUT):
+        folder = inner[0]  # the competition's layout, packed with its own folder
+    _unpacked[key] = folder
+    return folder
+
+
+def _checked(found: list[zipfile.ZipInfo], size: int, name: str) -> list[zipfile.ZipInfo]:
+    """Refuse an archive of which any member is not what an export holds; leave out folders and Apple's extras."""
+    if len(found) > MAX_MEMBERS:
+        raise DiscoveryError(f"{name}: holds {len(found)} files, more than {MAX_MEMBERS}; unpack it yourself")
+    members, total, seen = [], 0, set()
+    for member in found:
+        _check_name(member, name)
+        if member.is_dir() or member.filename.startswith("__MACOSX/"):
+            continue
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise DiscoveryError(f"{name}: holds a link or a device; unpack it yourself")
+        if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
+            raise DiscoveryError(f"{name}: is encrypted or packed in a rare way; unpack it yourself")
+        place = tuple(map(_part, PurePosixPath(member.filename).parts))
+        if place in seen:
+            raise DiscoveryError(f"{name}: holds two files of one name; unpack it yourself")
+        seen.add(place)
+        total += member.file_size
+        members.append(member)
+    most = min(MAX_UNPACKED_BYTES, _FREE_BYTES + _MOST_COMPRESSED * size)
+    if total > most:
+        raise DiscoveryError(
+            f"{name}: would unpack to {total} bytes, which no export of images of {size} bytes does; "
+            "it is not unpacked"
+        )
+    return members
+
+
+def _check_name(member: zipfile.ZipInfo, name: str) -> None:
+    inside = member.filename
+    parts = PurePosixPath(inside.replace("\\", "/")).parts
+    if (
+        inside.startswith(("/", "\\"))
+        or ".." in parts
+        or re.match("[A-Za-z]:", inside)
+        or "\\" in inside
+        or not parts
+    ):
+        raise DiscoveryError(f"{name}: holds a file whose name leads out of the archive; it is not unpacked")
+    if len(parts) > _MOST_PARTS:
+        raise DiscoveryError(
+            f"{name}: its folders are nested more than {_MOST_PARTS} deep; it is not unpacked"
+        )
+
+
+def _part(name: str) -> str:
+    """Make a name that any file system takes."""
+    kept = "".join(letter if letter.isprintable() and letter not in '<>:"|?*' else "_" for letter in name)
+    while len(os.fsencode(kept)) > _LONGEST_PART:
+        kept = kept[: len(kept) // 2] + kept[len(kept) // 2 + 1 :]
+    return kept
+
+
+def _check_room(place: Path, total: int, name: str) -> None:
+    free = shutil.disk_usage(place).free
+    if total > free:
+        raise DiscoveryError(
+            f"{name}: unpacks to {total >> 20} MiB, but {place.parent} has {free >> 20} MiB left; make room, or set "
+            "TMPDIR to a larger disk"
+        )
+
+
+def _write(content: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
+    """Write a member, however much it turns out to hold no more than it promised."""
+    target = folder.joinpath(*map(_part, PurePosixPath(member.filename).parts))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = member.file_size
+    with content.open(member) as source, target.open("xb") as out:
+        while left > 0 and (chunk := source.read(min(left, _CHUNK))):
+            out.write(chunk)
+            left -= len(chunk)
+
+
+def _remove_leftovers() -> None:
+    """Remove what killed processes of this user have left."""
+    for place in Path(tempfile.gettempdir()).glob(f"{UNPACKED_PREFIX}*-*"):
+        owner = re.fullmatch(rf"{UNPACKED_PREFIX}([0-9]+)-.*", place.name)
+        with contextlib.suppress(OSError):
+            if (
+                owner
+                and not place.is_symlink()
+                and place.stat().st_uid == os.getuid()
+                and not _lives(int(owner[1]))
+            ):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,94 @@
+"""The table of what was read of each study: which series are its views, and why others were passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.coverage import extent_of
+from lsdc.cohort.geometry import plane_of
+from lsdc.cohort.study import Series
+from lsdc.features.located_study import LocatedStudy
+from lsdc.runtime.artifact import atomic
+from lsdc.runtime.safe_text import safe_cell
+
+COLUMNS = (
+    "study_id", "series_id", "part", "plane", "view", "chosen", "targets", "slices", "rows", "columns",
+    "row_spacing_mm", "column_spacing_mm", "slice_distance_mm", "foot_mm", "head_mm", "passed_over", "traits", "flags",
+)  # fmt: skip
+"""Columns of series.csv."""
+
+
+def series_of(located: LocatedStudy) -> list[dict[str, Any]]:
+    """Describe every series of a study, whether used or not.
+
+    Parameters
+    ----------
+    located : LocatedStudy
+        The study with its located targets.
+
+    Returns
+    -------
+    list of dict
+        One per series, as JSON holds it, with the keys of `COLUMNS`: `part` counts the stacks of one series id;
+        `chosen` tells whether it is one of the study's views, `targets` how many targets were located on it;
+        `passed_over` why it is no view.
+    """
+    study = located.study
+    on = [item.series for item in located.locations]
+    parts: dict[str, int] = {}
+    result = []
+    for k, series in enumerate(study.series):
+        parts[series.series_id] = parts.get(series.series_id, 0) + 1
+        result.append(
+            {
+                "study_id": study.study_id,
+                "series_id": safe_cell(series.series_id),
+                "part": parts[series.series_id],
+            }
+            | _described(series)
+            | {"targets": on.count(k)}
+        )
+    return [{name: row[name] for name in COLUMNS} for row in result]
+
+
+def write_series(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the table of a store's series.
+
+    Parameters
+    ----------
+    path : Path
+        CSV to write.
+    rows : iterable of mapping
+        What `series_of` gave for each study.
+    """
+    with atomic(path) as temporary:
+        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False)
+
+
+def _described(series: Series) -> dict[str, Any]:
+    """Describe what a series is, and how it lies."""
+    first, extent = series.slices[0], extent_of(series)
+    steps = np.abs(np.diff(series.positions))
+    view = "" if series.view is None else series.view.value
+    reason = series.passed_over or ("" if view else "plane or contrast is none of the three views")
+    return {
+        "plane": plane_of(first.plane.normal),
+        "view": view,
+        "chosen": bool(view),
+        "slices": len(series.slices),
+        "rows": first.pixels.shape[0],
+        "columns": first.pixels.shape[1],
+        "row_spacing_mm": round(first.plane.spacing[0], 4),
+        "column_spacing_mm": round(first.plane.spacing[1], 4),
+        "slice_distance_mm": round(float(np.median(steps)), 3) if len(steps) else None,
+        "foot_mm": round(extent.foot, 1) if np.isfinite(extent.foot) else None,
+        "head_mm": round(extent.head, 1) if np.isfinite(extent.head) else None,
+        "passed_over": reason,
+        "traits": " ".join(sorted(series.traits)),
+        "flags": " ".join(sorted(series.flags)),
+    }

@@ -1,0 +1,131 @@
+"""ZIP archives: read like folders, and checked as a whole before anything is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.dicom import write_series
+
+from lsdc.cohort.dicom.containers import container_of
+from lsdc.cohort.dicom.files import path_text
+from lsdc.cohort.dicom.opening import UnreadableError, open_dataset, open_header
+from lsdc.cohort.discovery.archives import is_archive, unpack
+from lsdc.cohort.discovery.sources import DiscoveryError
+
+
+@pytest.fixture(autouse=True)
+def _own_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+
+def packed(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_folder_of_files_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    files = write_series(tmp_path / "in", [0, 4, 8])
+    path = packed(
+        tmp_path / "export.zip",
+        ("a/", b""),
+        *((f"a/b/{file.name}", file.read_bytes()) for file in files),
+        ("__MACOSX/._1.dcm", b"x"),
+    )
+    assert is_archive(path) and not is_archive(files[0]) and not is_archive(tmp_path)
+    folder = unpack(path)
+    found = sorted(item for item in folder.rglob("*") if item.is_file())
+    assert [item.read_bytes() for item in found] == [file.read_bytes() for file in files]
+    assert path_text(found[0]) == "export.zip/a/b/1.dcm"
+    assert unpack(path) == folder
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+
+
+def link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("a/link")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("../evil.dcm", b"x")], "leads out of the archive"),
+        ([("a/../../evil.dcm", b"x")], "leads out of the archive"),
+        ([("/etc/evil", b"x")], "leads out of the archive"),
+        ([("C:\\evil.dcm", b"x")], "leads out of the archive"),
+        ([("a\\..\\..\\evil", b"x")], "leads out of the archive"),
+        ([("/".join("a" * 60), b"x")], "nested more than 40 deep"),
+        ([(link(), b"/etc/passwd")], "holds a link"),
+        ([("good.dcm", b"x"), ("bomb", bytes(80 << 20))], "would unpack to 83886081 bytes"),
+    ],
+    ids=["parent", "parent inside", "absolute", "drive", "backslashes", "deep", "link", "bomb"],
+)
+def test_nothing_of_a_bad_archive_is_written(
+    tmp_path: Path, members: list[tuple[str | zipfile.ZipInfo, bytes]], message: str
+) -> None:
+    path = packed(tmp_path / "bad.zip", *members)
+    with pytest.raises(DiscoveryError, match=rf"bad.zip: .*{message}"):
+        unpack(path)
+    assert not [item for item in tmp_path.rglob("*") if item != path and item.name != "temporary"]
+
+
+def test_encrypted_doubled_and_damaged_archives_are_named(tmp_path: Path) -> None:
+    path = packed(tmp_path / "x.zip", ("a.dcm", b"secret" * 50))
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + offset] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DiscoveryError, match="is encrypted"):
+        unpack(path)
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        packed(path, ("a.dcm", b"1"), ("a.dcm", b"2"))
+    with pytest.raises(DiscoveryError, match="two files of one name"):
+        unpack(path)
+    path.write_bytes(packed(path, ("a.dcm", os.urandom(5000))).read_bytes()[:3000])
+    with pytest.raises(DiscoveryError, match="a damaged ZIP archive"):
+        unpack(path)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    stale = tmp_path / "temporary" / f"lsdc-unpacked-{int(child.stdout)}-abc"
+    mine = tmp_path / "temporary" / f"lsdc-unpacked-{os.getpid()}-abc"
+    for place in (stale, mine):
+        (place / "x.zip").mkdir(parents=True)
+    unpack(packed(tmp_path / "x.zip", ("a.dcm", b"1")))
+    assert mine.is_dir() and not stale.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04" + bytes(600), "a ZIP archive"),
+        (b"\x1f\x8b\x08" + bytes(600), "a gzip file"),
+        (bytes(257) + b"ustar" + bytes(300), "a tar archive"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(600), "a 7-Zip archive"),
+    ],
+)
+def test_containers_met_in_a_tree_are_named_with_what_to_do(
+    tmp_path: Path, content: bytes, kind: str
+) -> None:
+    (tmp_path / "x.dcm").write_bytes(content)
+    for read in (open_dataset, lambda path: open_header(path, ["Modality"])):
+        with pytest.raises(UnreadableError) as caught:
+            read(tmp_path / "x.dcm")
+        assert (caught.value.reason, caught.value.remedy) == (f"{kind}, not a DICOM file", "unpack it")
+
+
+def test_a_spreadsheet_is_no_archive() -> None:
+    assert container_of(b"PK\x03\x04\x14\x00\x06\x00" + bytes(22) + b"[Content_Types].xml") == ""
