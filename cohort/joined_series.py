@@ -62,7 +62,7 @@ def _without_copies(series: Sequence[Series]) -> list[Series]:
             and (j < k or places[k] < other)
             and _pictures(series[k]) <= _pictures(series[j])
             for j, other in enumerate(places)
-            if j != k and series[j].placed
+            if j != k and series[j].placed and _signature(series[j])[-2] == _signature(series[k])[-2]
         )
 
     return [
@@ -84,7 +84,7 @@ def _pictures(series: Series) -> set[bytes]:
 
 
 def _signature(series: Series) -> tuple[object, ...]:
-    """Collect what parts of one acquisition have in common."""
+    """Collect what parts of one acquisition have in common; the last but one is the echo time."""
     first, known = series.slices[0], series.metadata
     echo, repetition = known.get("echo_time_ms", np.nan), known.get("repetition_time_ms", np.nan)
     return (

@@ -14,10 +14,10 @@ from lsdc.ensemble.about import About, about_path
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction_writer import PredictionWriter, write_baselines
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.sight import Refusal, Sight
 from lsdc.ensemble.studies_asked import asked_for, fitted_on, wanted_rows
 from lsdc.ensemble.unseen import graded_unseen, known_grades
 from lsdc.ensemble.weighting import Weighting, check_weighting
+from lsdc.features.sight import Refusal, Sight
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.models.crossfit import predict_folds

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.sight import Sight
 from lsdc.ensemble.weighting import Weighting, reweighted
+from lsdc.features.sight import Sight
 from lsdc.metrics.official import Probabilities
 from lsdc.metrics.prediction_tables import row_ids, write_submission
 

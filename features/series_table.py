@@ -16,11 +16,14 @@ from lsdc.features.located_study import LocatedStudy
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.safe_text import safe_cell
 
+SERIES = "series.csv"
+"""The name of the table in a store."""
+_MOST_SAID = 6
 COLUMNS = (
     "study_id", "series_id", "part", "plane", "view", "chosen", "targets", "slices", "rows", "columns",
     "row_spacing_mm", "column_spacing_mm", "slice_distance_mm", "foot_mm", "head_mm", "passed_over", "traits", "flags",
 )  # fmt: skip
-"""Columns of series.csv."""
+"""Columns of the table."""
 
 
 def series_of(located: LocatedStudy) -> list[dict[str, Any]]:
@@ -68,6 +71,31 @@ def write_series(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     with atomic(path) as temporary:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False)
+
+
+def passed_over(store: Path) -> tuple[str, ...]:
+    """Say which series of a store are no view, and why.
+
+    Parameters
+    ----------
+    store : Path
+        A finished store.
+
+    Returns
+    -------
+    tuple of str
+        One sentence; empty where all series are views, and for stores of earlier versions, which have no such table.
+    """
+    path = store / SERIES
+    if not path.is_file():
+        return ()
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    reasons = table.loc[table["chosen"] != "True", "passed_over"].value_counts()
+    if reasons.empty:
+        return ()
+    words = ", ".join(f"{count} {reason}" for reason, count in reasons.head(_MOST_SAID).items())
+    more = ", …" if len(reasons) > _MOST_SAID else ""
+    return (f"series passed over, {reasons.sum()} of {len(table)}: {words}{more}; see {path}",)
 
 
 def _described(series: Series) -> dict[str, Any]:

@@ -6,6 +6,7 @@ _JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
 _JP2_BOX, _ONE_COMPONENT = b"jP  ", b"\x00\x01"
 _FRAME_STARTS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xDA))
+_MOST_SEGMENTS = 15
 
 
 def size_of(frame: bytes) -> tuple[int, int] | None:
@@ -74,3 +75,41 @@ def _size_in_jpeg(frame: bytes) -> tuple[int, int] | None:
         else:
             offset += 2 + int.from_bytes(frame[offset + 2 : offset + 4], "big")
     return None
+
+
+def check_runs(frame: bytes, pixels: int) -> None:
+    """Refuse an RLE frame whose runs give far more than its image needs, before they are written out.
+
+    Parameters
+    ----------
+    frame : bytes
+        RLE data with its header.
+    pixels : int
+        Rows times columns.
+
+    Raises
+    ------
+    ValueError
+        When a segment gives more than twice as many bytes as there are pixels.
+
+    References
+    ----------
+    DICOM PS3.5, annex G.
+
+    Examples
+    --------
+    >>> check_runs(bytes(64) + bytes([129, 0]) * 10, 1280)
+    """
+    count = min(int.from_bytes(frame[:4], "little"), _MOST_SEGMENTS)
+    starts = [int.from_bytes(frame[4 * k : 4 * k + 4], "little") for k in range(1, count + 1)]
+    for start, stop in zip(starts, [*starts[1:], len(frame)]):
+        given, offset = 0, start
+        while offset < min(stop, len(frame)):
+            head = frame[offset]
+            if head > 128:
+                given, offset = given + 257 - head, offset + 2
+            else:
+                length = head + 1 if head < 128 else 0
+                given, offset = given + length, offset + 1 + length
+            if given > 2 * pixels:
+                raise ValueError("runs give more than the image holds")

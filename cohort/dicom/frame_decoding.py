@@ -14,8 +14,10 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
+from lsdc.cohort.dicom.decoder_guard import check_runs
 from lsdc.cohort.dicom.headers import FileHeader
 from lsdc.cohort.dicom.jpeg_lossless import decode_lossless
 from lsdc.cohort.dicom.jpeg_sequential import decode_sequential
@@ -53,11 +55,15 @@ def decode_frames(dataset: Dataset, header: FileHeader, syntax: UID) -> NDArray:
     Raises
     ------
     Exception
-        Whatever a decoder raises for damaged data; panics of that for RLE are no `Exception`.
+        Whatever a decoder raises for damaged data.
     """
     if syntax in OWN_SYNTAXES:
         return _decode_jpeg(dataset, header)
     bare = _bare(dataset, syntax)
+    if syntax == RLELossless:  # the other plugin is faster, but panics at damage and prints that
+        for frame in _frames(dataset, header):
+            check_runs(frame, int(header.rows * header.columns))
+        return pixel_array(bare, decoding_plugin="pydicom")
     try:
         return pixel_array(bare)
     except Exception:

@@ -8,7 +8,7 @@ from lsdc.cohort.dicom.headers import ACQUISITION_ATTRIBUTES
 from lsdc.cohort.dicom.safe_attributes import items, value
 
 _OF_ALL_FRAMES = (
-    "Rows", "Columns", "SeriesDescription", "ProtocolName", "BodyPartExamined", "PatientAge", "PatientSex",
+    "Modality", "Rows", "Columns", "SeriesDescription", "ProtocolName", "BodyPartExamined", "PatientAge", "PatientSex",
     "MagneticFieldStrength", "ImageType", "ScanningSequence", "SequenceName", "ScanOptions", "EchoPulseSequence",
     "AcquisitionContrast", "ComplexImageComponent", "ContrastBolusAgent", "ContrastBolusAgentSequence", "SOPClassUID",
     "SeriesNumber", "RescaleSlope", "RescaleIntercept",

@@ -91,7 +91,7 @@ class Header:
     spacing : (2,) float or None
         mm between rows, mm between columns.
     odd : bool
-        Whether orientation, position or spacing were written in a way that the standard does not allow.
+        Whether orientation, position, spacing or modality were written in a way that the standard does not allow.
     field_of_view_mm : float
         ReconstructionDiameter.
     acquisition : dict of str to float
@@ -200,7 +200,7 @@ def read_header(dataset: Dataset) -> Header:
         position=None if position is None else (position[0], position[1], position[2]),
         location_mm=number(dataset, "SliceLocation"),
         spacing=None if spacing is None else (spacing[0], spacing[1]),
-        odd=odd_position or odd_orientation or odd_spacing,
+        odd=odd_position or odd_orientation or odd_spacing or text(dataset, "Modality").islower(),
         field_of_view_mm=positive(dataset, "ReconstructionDiameter"),
         acquisition=_acquisition(dataset, spacing),
         description=text(dataset, "SeriesDescription"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.cohort.dicom.jpeg_stream import INVALID, Bits, HuffmanTable, JpegError, JpegStream, magnitudes
+from lsdc.cohort.dicom.jpeg_stream import Bits, HuffmanTable, JpegError, JpegStream, magnitudes
 
 _CHUNK_BYTES = 2**16
 _MODULUS = 65536
@@ -140,10 +142,10 @@ def _mean(differences: Bits) -> Bits:
     return _one_by_one(differences, lambda left, above, corner: (left + above) >> 1)
 
 
-def _one_by_one(differences: Bits, predict: object) -> Bits:
-    assert callable(predict)
+def _one_by_one(differences: Bits, predict: Callable[[int, int, int], int]) -> Bits:
     lines = differences.tolist()
     line = lines[0]
+    line[0] %= _MODULUS
     for k in range(1, len(line)):
         line[k] = (line[k] + line[k - 1]) % _MODULUS
     for row in range(1, len(lines)):
@@ -157,4 +159,3 @@ def _one_by_one(differences: Bits, predict: object) -> Bits:
 _PREDICTORS = {
     1: _left, 2: _above, 3: _corner, 4: _plane, 5: _left_and_slope, 6: _above_and_slope, 7: _mean,
 }  # fmt: skip
-assert INVALID > 16

@@ -165,7 +165,7 @@ def _open(path: Path, tags: list[BaseTag] | None) -> Dataset:
 def _parse(stream: BinaryIO, size: int, tags: list[BaseTag] | None) -> Dataset:
     """Walk over the structure of a file, and let pydicom read it where it is sound."""
     allowed = allowed_elements(size)
-    syntax, start = transfer_syntax(stream, allowed)
+    syntax, start = transfer_syntax(stream)
     stream.seek(start)
     deflated = is_deflated(syntax)
     body: BinaryIO = io.BytesIO(_inflated(stream.read(), size)) if deflated else stream

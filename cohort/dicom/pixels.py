@@ -59,9 +59,7 @@ def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
         _check_frames(dataset, header)
     try:
         stored = decode_frames(dataset, header, syntax)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # decoders fail in many ways; panics of that for RLE are no Exception
+    except Exception as error:  # decoders fail in many ways
         reason = f"pixel data cannot be decoded from {syntax.name} ({_brief(error)})"
         raise UnreadableError(reason, COPY_AGAIN) from error
     if not 2 <= stored.ndim <= 3:
@@ -110,7 +108,8 @@ def check_size(header: FileHeader) -> None:
     Raises
     ------
     UnreadableError
-        When its sizes make no sense, are larger than `MAX_SIDE`, `MAX_FRAMES` or `MAX_PIXELS`, or there are no pixel data.
+        When its sizes make no sense or are larger than `MAX_SIDE`, `MAX_FRAMES` or `MAX_PIXELS`, or there are no
+        pixel data.
     """
     rows, columns, frames, size = header.rows, header.columns, header.frames, header.pixel_bytes
     if not rows >= 1 or not columns >= 1 or not frames >= 1:

@@ -25,7 +25,7 @@ MAX_DEPTH = 24
 _FREE_ELEMENTS, _BYTES_PER_ELEMENT = 20_000, 4
 _ITEM_COUNTS_AS = 5
 _LONGEST_CHARACTER_SET = 1024
-_LONGEST_META = 2**20
+_LONGEST_META, _MOST_META = 2**20, 1000
 _MOST_DISORDER = 1000
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
@@ -220,15 +220,13 @@ class Walk:
             raise StructureError("a value has no end")
 
 
-def transfer_syntax(stream: BinaryIO, elements: int) -> tuple[str, int]:
+def transfer_syntax(stream: BinaryIO) -> tuple[str, int]:
     """Find how the data set of a file is encoded, and where it begins.
 
     Parameters
     ----------
     stream : binary file
         A DICOM file, with preamble or without; its position is anywhere afterwards.
-    elements : int
-        How many elements the file may have.
 
     Returns
     -------
@@ -245,7 +243,7 @@ def transfer_syntax(stream: BinaryIO, elements: int) -> tuple[str, int]:
     stream.seek(0)
     start = 132 if stream.read(132)[128:] == b"DICM" else 0
     stream.seek(start)
-    syntax = ""
+    syntax, count = "", 0
     explicit, implicit, length_of = Struct("<HH2sH").unpack, Struct("<HHL").unpack, Struct("<L").unpack
     for meta_group in (2, 0):  # a command set may follow the meta header
         while len(head := stream.read(8)) == 8:
@@ -257,8 +255,8 @@ def transfer_syntax(stream: BinaryIO, elements: int) -> tuple[str, int]:
                 length, size = length_of(stream.read(4).ljust(4, b"\0"))[0], 12
             elif not b"AA" <= kind <= b"ZZ":
                 length = implicit(head)[2]
-            elements -= 1
-            if length > _LONGEST_META or elements < 0:
+            count += 1
+            if length > _LONGEST_META or count > _MOST_META:
                 raise StructureError("a meta header larger than any")
             value = stream.read(length)
             if (group, number) == (2, 0x10):

@@ -31,7 +31,7 @@ hanche* cadera* anca quadril ankle* sprunggelenk* cheville* tobillo* caviglia fo
 handgelenk* poignet* muneca* polso elbow* ellbogen* coude* codo gomito thigh* oberschenkel* femur tibia calf extremit*
 *колен* *плеч* *膝* *肩*
 abdom* liver leber foie higado fegato kidney* niere* renal mrcp pancrea* prostat* bladder uter* rectum rektum breast*
-mamma* brust cardiac heart herz coeur tmj *肝*
+mamma* brust chest cardiac heart herz coeur tmj *肝*
 """
 """Other parts of the spine and of the body."""
 

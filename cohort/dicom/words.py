@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from lsdc.cohort.dicom import word_lists
 
@@ -16,6 +17,8 @@ _BODY_PARTS = {
 }  # fmt: skip
 """Codes of DICOM PS3.16, annex L. ABDOMEN and PELVIS are written for the lumbar spine as well: they tell nothing."""
 _LONGEST_TEXT = 500
+_REMEMBERED = 512
+"""All images of a series have the same words, so answers are kept."""
 
 
 def _any_of(words: str) -> re.Pattern[str]:
@@ -25,10 +28,16 @@ def _any_of(words: str) -> re.Pattern[str]:
 
 def _pattern(word: str) -> str:
     """Compile one word: it begins and ends where no letter stands beside, except at an asterisk."""
-    begin = "" if word.startswith("*") else r"(?<![^\W\d_])"
+    inner = _without_accents(word.strip("*"))
+    begin = "" if word.startswith("*") else r"(?<![^\W_])" if len(inner) == 1 else r"(?<![^\W\d_])"
     end = "" if word.endswith("*") else r"(?![^\W\d_])"
-    inner = re.escape(word.strip("*")).replace("_", " ?").replace(r"\#", "[0-9]+")
-    return begin + inner + end
+    return begin + re.escape(inner).replace("_", " ?").replace(r"\#", "[0-9]+") + end
+
+
+def _without_accents(text: str) -> str:
+    """Put text in lower case without accents."""
+    spread = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in spread if not unicodedata.combining(character))
 
 
 _LUMBAR = _any_of(word_lists.LUMBAR + word_lists.WHOLE_SPINE)
@@ -40,6 +49,7 @@ _DIXON = _any_of(word_lists.DIXON)
 _DIXON_PARTS = {part: _any_of(words) for part, words in word_lists.DIXON_PARTS.items()}
 
 
+@lru_cache(_REMEMBERED)
 def plain_words(text: str | None) -> str:
     """Put text in lower case without accents, with single spaces for all that is neither letter, digit nor plus.
 
@@ -58,10 +68,10 @@ def plain_words(text: str | None) -> str:
     >>> plain_words("T2_TSE-Übersicht")
     't2 tse ubersicht'
     """
-    spread = unicodedata.normalize("NFKD", (text or "")[:_LONGEST_TEXT].casefold())
-    return re.sub(r"[^\w+]+|_+", " ", "".join(c for c in spread if not unicodedata.combining(c))).strip()
+    return re.sub(r"[^\w+]+|_+", " ", _without_accents((text or "")[:_LONGEST_TEXT])).strip()
 
 
+@lru_cache(_REMEMBERED)
 def region_of(body_part: str, *texts: str) -> str:
     """Tell which region a header names.
 
@@ -99,6 +109,7 @@ def region_of(body_part: str, *texts: str) -> str:
     return OTHER_REGION if _OTHER.search(words) else ""
 
 
+@lru_cache(_REMEMBERED)
 def aside_of(*texts: str) -> str:
     """Name what makes an image no view to grade, by words: `localizer`, `diffusion`, `map`, …; empty for others.
 
@@ -121,6 +132,7 @@ def aside_of(*texts: str) -> str:
     return next((kind for kind, pattern in _ASIDE.items() if any(map(pattern.search, words))), "")
 
 
+@lru_cache(_REMEMBERED)
 def has_contrast_agent(*texts: str) -> bool:
     """Tell whether words say that a contrast agent was given before the images.
 
@@ -143,6 +155,7 @@ def has_contrast_agent(*texts: str) -> bool:
     return any(_CONTRAST_AGENT.search(w) and not _NO_CONTRAST_AGENT.search(w) for w in words)
 
 
+@lru_cache(_REMEMBERED)
 def is_fat_saturated(*texts: str) -> bool:
     """Tell whether words name a suppression of the signal of fat; an inversion (STIR) is named by `is_inversion`.
 
@@ -164,6 +177,7 @@ def is_fat_saturated(*texts: str) -> bool:
     return any(_FAT_SATURATED.search(plain_words(text)) for text in texts)
 
 
+@lru_cache(_REMEMBERED)
 def is_inversion(*texts: str) -> bool:
     """Tell whether words name a short inversion recovery (STIR, TIRM).
 
@@ -180,6 +194,7 @@ def is_inversion(*texts: str) -> bool:
     return any(_INVERSION.search(plain_words(text)) for text in texts)
 
 
+@lru_cache(_REMEMBERED)
 def dixon_part(description: str, image_type: str) -> str:
     r"""Tell which of the images of a Dixon sequence one is.
 

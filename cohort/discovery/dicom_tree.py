@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom import dcmread
-
-from lsdc.cohort.dicom.files import PassedOver, list_files, looks_like_dicom, path_text
-from lsdc.cohort.dicom.opening import opening_failed
+from lsdc.cohort.dicom.files import PassedOver, list_files, path_text
+from lsdc.cohort.dicom.opening import NotDicomError, UnreadableError, open_header, opening_failed
 from lsdc.cohort.dicom.safe_attributes import tolerant
 from lsdc.cohort.discovery.file_records import HEADER_TAGS, FileRecord, reason_against, record_of
 from lsdc.cohort.discovery.grouping import group_records, series_name
@@ -20,6 +19,7 @@ from lsdc.cohort.discovery.sources import (
     StudySource,
     unique_ids,
 )
+from lsdc.cohort.discovery.study_ids import NamedBy, hashed, name_studies
 from lsdc.runtime import Problem
 
 _IMAGE_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima", ".img", ".mr"})
@@ -49,13 +49,15 @@ class Grouping:
         return (*self.problems, *self.passed_over.problems())
 
 
-def discover_tree(root: Path) -> Cohort:
+def discover_tree(root: Path, study_id: NamedBy = "uid") -> Cohort:
     """Find the studies in any tree of files.
 
     Parameters
     ----------
     root : Path
         An existing folder.
+    study_id : `uid`, `folder` or `hash`, default `uid`
+        How studies are named; but for `uid`, series are named by a hash of their UID.
 
     Returns
     -------
@@ -75,11 +77,12 @@ def discover_tree(root: Path) -> Cohort:
         reason = next((problem.reason for problem in (*problems, *grouping.all_problems)), "")
         raise DiscoveryError(f"{root}: no MR image among its {len(files)} files; the first: {reason}")
     names = sorted(grouping.groups)
+    folders = [_folder_of(grouping.groups[name], root) for name in names]
     studies = tuple(
-        StudySource(study_id, "new", as_series(grouping.groups[name]))
-        for name, study_id in zip(names, unique_ids(names))
+        StudySource(found, "new", as_series(grouping.groups[name], hide=study_id != "uid"))
+        for name, found in zip(names, name_studies(names, folders, study_id))
     )
-    return Cohort(root, studies, None, None, (*problems, *grouping.all_problems))
+    return Cohort(root, studies, None, None, (*problems, *grouping.all_problems), study_id)
 
 
 def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
@@ -115,13 +118,15 @@ def group_by_headers(files: Iterable[Path], root: Path) -> Grouping:
     return grouping
 
 
-def as_series(groups: dict[str, list[Path]]) -> tuple[SeriesSource, ...]:
+def as_series(groups: dict[str, list[Path]], hide: bool = False) -> tuple[SeriesSource, ...]:
     """Make the series of a study from its grouped files.
 
     Parameters
     ----------
     groups : dict of str to list of Path
         Files by SeriesInstanceUID.
+    hide : bool, default False
+        Name them by a hash of their UID.
 
     Returns
     -------
@@ -131,23 +136,30 @@ def as_series(groups: dict[str, list[Path]]) -> tuple[SeriesSource, ...]:
     names = sorted(groups)
     return tuple(
         SeriesSource(series_id, tuple(groups[name]), None)
-        for name, series_id in zip(names, unique_ids(names))
+        for name, series_id in zip(names, unique_ids(map(hashed, names) if hide else names))
     )
+
+
+def _folder_of(groups: dict[str, list[Path]], root: Path) -> str:
+    """Name the folder of a study, below the root."""
+    folder = os.path.commonpath([path.parent for files in groups.values() for path in files])
+    inside = Path(folder).relative_to(root).parts
+    return "-".join(inside) or root.name or "study"
 
 
 def _record(path: Path, root: Path, grouping: Grouping) -> FileRecord | None:
     """Read to which study and series a file belongs; record why one that is left out is."""
     try:
-        with path.open("rb") as stream:
-            head = stream.read(132)
-            if not looks_like_dicom(head):
-                _no_dicom(path, head, grouping)
-                return None
-            stream.seek(0)
-            header = dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+        header = open_header(path, HEADER_TAGS)
         reason = reason_against(header)
         if not reason:
             return record_of(path, root, header)
+    except NotDicomError as error:
+        _no_dicom(path, error, grouping)
+        return None
+    except UnreadableError as error:
+        grouping.problems.append(error.problem(path))
+        return None
     except Exception as error:  # noqa: BLE001 - a damaged file can make the parser fail in any way
         grouping.problems.append(opening_failed(error).problem(path))
         return None
@@ -155,15 +167,11 @@ def _record(path: Path, root: Path, grouping: Grouping) -> FileRecord | None:
     return None
 
 
-def _no_dicom(path: Path, head: bytes, grouping: Grouping) -> None:
+def _no_dicom(path: Path, error: NotDicomError, grouping: Grouping) -> None:
     """Record a file that is no DICOM file: singly where its name looks like one, else counted."""
     suffix = path.suffix.lower()
-    if not head:
-        grouping.problems.append(
-            Problem(path_text(path), "the file is empty", "copy it again from its source")
-        )
-    elif suffix in _IMAGE_SUFFIXES or suffix[1:].isdigit():
+    if suffix in _IMAGE_SUFFIXES or suffix[1:].isdigit():
         remedy = "nothing to do, unless it should be an MR image; then copy it again"
-        grouping.problems.append(Problem(path_text(path), "not a DICOM file", remedy))
+        grouping.problems.append(Problem(path_text(path), error.reason, remedy))
     else:
-        grouping.passed_over.add(path, "not a DICOM file")
+        grouping.passed_over.add(path, error.reason)

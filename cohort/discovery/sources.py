@@ -79,6 +79,8 @@ class Cohort:
         Annotated points, as `read_coordinates` gives them; None where there is no train_label_coordinates.csv.
     problems : tuple of Problem
         Files that belong to no study, and what tables and folders do not agree on.
+    named_by : str
+        `uid`, `folder` or `hash`: what the ids of its studies are.
     """
 
     root: Path
@@ -86,6 +88,7 @@ class Cohort:
     labels: pd.DataFrame | None
     coordinates: pd.DataFrame | None
     problems: tuple[Problem, ...] = ()
+    named_by: str = "folder"
 
     def __repr__(self) -> str:
         """Name folder and counts in one line."""

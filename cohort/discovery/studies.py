@@ -5,26 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from lsdc.cohort.dicom.series import read_series
+from lsdc.cohort.discovery.archives import is_archive, unpack
 from lsdc.cohort.discovery.dicom_tree import discover_tree
 from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of, study_in_layout
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource
+from lsdc.cohort.discovery.study_ids import NamedBy, check_named_by
 from lsdc.cohort.joined_series import join_series
 from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
-from lsdc.runtime import Problem
+from lsdc.runtime import ConfigError, Problem
 from lsdc.runtime.paths import PathLike
 
 
-def discover(root: PathLike) -> Cohort:
-    """Find the studies below a folder, and read the tables beside them.
+def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
+    """Find the studies below a folder or in a ZIP archive, and read the tables beside them.
 
     A folder with `train_images` or `test_images`, or one of these folders itself, is the competition's
-    layout; any other is a tree of DICOM files, grouped by the UIDs in their headers. No pixels are read.
+    layout; any other is a tree of DICOM files, grouped by the UIDs in their headers. No pixels are read. An archive is
+    unpacked to a temporary folder that lives as long as this process.
 
     Parameters
     ----------
     root : path
-        The folder.
+        The folder, or a ZIP archive.
+    study_id : `uid`, `folder` or `hash`, optional
+        How studies of a tree are named, in all that is made of them: by StudyInstanceUID (the default), by their
+        folder, or by a hash of the UID. Studies of the competition's layout have the names of their folders.
 
     Returns
     -------
@@ -35,7 +41,9 @@ def discover(root: PathLike) -> Cohort:
     Raises
     ------
     DiscoveryError
-        When there is no such folder, or no study in it.
+        When there is no such folder, or no study in it; or an archive cannot be unpacked.
+    ConfigError
+        When there is no such way of naming, or one is given for the competition's layout.
     TableError
         When a table is malformed.
 
@@ -46,13 +54,24 @@ def discover(root: PathLike) -> Cohort:
     '4003253'
     """
     root = Path(root)
+    if study_id is not None:
+        check_named_by(study_id)
     try:
+        if is_archive(root):
+            root = unpack(root)
         if not root.is_dir():
             raise DiscoveryError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
         layout = layout_of(root)
     except OSError as error:
         raise DiscoveryError(f"{root}: cannot be opened ({error.strerror or error})") from error
-    return discover_tree(root) if layout is None else discover_layout(root, *layout)
+    if layout is None:
+        return discover_tree(root, study_id or "uid")
+    if study_id not in (None, "folder"):
+        raise ConfigError(
+            f"{root}: studies of the competition's layout have the names of their folders, by which tables know them; "
+            f"study_id={study_id!r} is for other folders"
+        )
+    return discover_layout(root, *layout)
 
 
 def read_study(source: StudySource | PathLike) -> Study:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
@@ -24,22 +24,27 @@ DESCRIPTION = "Turn lumbar spine studies into features."
 class Extract:
     """Turn studies into a feature store: locate the 25 targets, cut crops, embed them.
 
-    DATA is a folder in the competition's layout, or any tree of DICOM files. The same command run again
-    resumes where it stopped.
+    DATA is a folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either. The same command
+    run again resumes where it stopped.
 
     Examples
     --------
         lsdc-features extract cohort/ --out store/
         lsdc-features extract new_patients/ --out new_store/ --like store/
+        lsdc-features extract export.zip --out store/ --study-id hash --ids whose_is_what.csv
         lsdc-features extract cohort/ --out store/ --backbone convnext_tiny --weights imagenet --device cuda
     """
 
     data: Positional[Path]
-    """folder of studies"""
+    """folder or ZIP archive of studies"""
     out: Path
     """directory of the new store"""
     like: Path | None = None
     """a finished store whose selector, encoder and sizes to use: models fitted on it accept the new one"""
+    study_id: Literal["uid", "folder", "hash"] | None = None
+    """how studies outside of the competition's layout are named: by UID (default), folder, or a hash of the UID"""
+    ids: Path | None = None
+    """CSV to write that tells whose each study is: folder, PatientID, StudyDate"""
     settings: Settings = Settings()
     compute: Compute = Compute()
     reporting: Reporting = Reporting()
@@ -55,7 +60,16 @@ class Extract:
         from lsdc.features.extraction import extract
 
         device, workers = self.compute.device, self.compute.workers
-        return extract(self.data, self.out, self.settings, like=self.like, device=device, workers=workers)
+        return extract(
+            self.data,
+            self.out,
+            self.settings,
+            like=self.like,
+            study_id=self.study_id,
+            ids=self.ids,
+            device=device,
+            workers=workers,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What was seen of the studies that are predicted, and how that is said."""
+"""What was seen of the targets of some studies, and how that is said."""
 
 from __future__ import annotations
 

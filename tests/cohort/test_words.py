@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from lsdc.cohort.dicom.words import (
+    aside_of,
+    dixon_part,
+    has_contrast_agent,
+    is_fat_saturated,
+    is_inversion,
+    plain_words,
+    region_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("region", "texts"),
+    [
+        ("lumbar", "LWS sag t2|T2 SAG L-SPINE|rachis lombaire T2|columna lumbar|腰椎 T2 SAG|Поясничный отдел"),
+        ("lumbar", "T2 SAG L1-S1"),
+        ("lumbar", "SAG T2 T-L SPINE|thoracolumbar|T2 SAG WHOLE SPINE COMPOSED|Ganze Wirbelsäule|kręgosłup lędźwiowy"),
+        ("other", "T2 SAG C-SPINE|Wirbelsäule HWS|columna cervical|rachis cervical|颈椎|경추|BWS t2 sag|T SPINE SAG"),
+        ("other", "MR KNEE|Schädel nativ|kolano T1|шейный отдел|sag thoracic|colonna dorsale|Hüfte cor"),
+        ("", "t2_tse_sag_384_p2|SAG T2 FRFSE|Sagittal T2/STIR|Axial T2|rl t2|hippo|"),
+    ],
+)  # fmt: skip
+def test_regions_in_many_languages(region: str, texts: str) -> None:
+    for text in texts.split("|"):
+        assert region_of("", text) == region, text
+
+
+def test_words_of_the_series_rule_over_the_body_part() -> None:
+    assert region_of("CSPINE", "LWS sag") == "lumbar"
+    assert region_of("LSPINE", "T2 SAG C-SPINE") == "other"
+    assert region_of("CSPINE", "t2 sag") == region_of("KNEE", "") == "other"
+    assert region_of("SPINE", "t2 sag") == region_of("ABDOMEN", "") == ""
+    assert region_of("", "t2 sag", "HWS Routine") == "other"
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("localizer", "Loc|3-PLANE LOC|Localizador|localizer|Repérage|SCOUT|Survey|定位像|Übersicht|AAhead_scout"),
+        ("localizer", "plan scan|SmartBrain|PosDisp: [3] t2|обзорная|T2 sag 3 pl"),
+        ("diffusion", "ep2d_diff_tra_b0_800|DWI b1000|SAG B800|sagittal t2 trace|Diffusion"),
+        ("map", "ADC|t2_map|Metabolite Maps|T2* map"),
+        ("perfusion", "Perfusion|DCE sag"),
+        ("projection", "MIP_t2"),
+        ("myelogram", "T2 myelo|MR Myelographie"),
+        ("subtraction", "T1 SAG SUB|Subtraction"),
+        ("screen capture", "Screen Save|Bildschirmfoto"),
+        ("", "t2_tse_sag|T2W_TSE_TRA|AX T2 OBL|t2_space_sag|t1_tse_sag_isometric|t2_tse_sag p2 S2|T2 SAG (B)|local"),
+    ],
+)  # fmt: skip
+def test_kinds_in_many_languages(kind: str, texts: str) -> None:
+    for text in texts.split("|"):
+        assert aside_of(text) == kind, text
+
+
+@pytest.mark.parametrize(
+    "text", ["T1 SAG FS POST GD", "T1 sag +C", "t1_tse_sag_KM", "Sag T1 post", "t1 fs Gd", "T1 c+"]
+)
+def test_contrast_agents(text: str) -> None:
+    assert has_contrast_agent(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["t1 sag pre gd", "T1 SAG W/O CONTRAST", "T1 ohne KM", "posterior T1", "T1 post op", ""]
+)
+def test_no_contrast_agent(text: str) -> None:
+    assert not has_contrast_agent(text)
+
+
+def test_fat_saturation_and_inversion() -> None:
+    assert (
+        is_fat_saturated("t2_tse_fs_sag") and is_fat_saturated("T2 FatSat") and is_fat_saturated("T2 SPAIR")
+    )
+    assert not is_fat_saturated("t2_tse_sag") and not is_fat_saturated("FSE T2")
+    assert is_inversion("SAG STIR") and is_inversion("t2_tirm_sag") and not is_inversion("t2 sag")
+
+
+@pytest.mark.parametrize(
+    ("part", "description", "image_type"),
+    [
+        ("fat", "t2_tse_dixon_sag_F", ""),
+        ("in-phase", "t2_tse_dixon_sag_in", ""),
+        ("opposed-phase", "t2_tse_dixon_sag_opp", ""),
+        ("water", "Sag T2 IDEAL WATER", ""),
+        ("fat", "FAT: Ax T2 FSE IDEAL", ""),
+        ("water", "t2 sag", "DERIVED\\PRIMARY\\DIXON\\WATER"),
+        ("fat", "t2_tse_dixon_sag_W", "DERIVED\\PRIMARY\\DIXON\\FAT"),
+        ("in-phase", "", "DERIVED\\PRIMARY\\DIXON\\IN_PHASE"),
+        ("", "T2W_mDIXON_TSE SAG", ""),
+        ("", "t2 sag F", ""),
+    ],
+)
+def test_dixon_parts(part: str, description: str, image_type: str) -> None:
+    assert dixon_part(description, image_type) == part
+
+
+def test_only_the_beginning_of_long_text_is_read() -> None:
+    assert plain_words("a" * 10**6) == "a" * 500
+    assert plain_words(None) == ""
