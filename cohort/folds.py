@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.tables import read_text_table
+from lsdc.cohort.text_tables import read_text_table
 from lsdc.cohort.vocabulary import Grade
 from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.paths import PathLike

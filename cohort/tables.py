@@ -33,9 +33,9 @@ def _identifier(path: Path, table: pd.DataFrame, column: str) -> pd.Series:
             f"{path}: row {rounded[0]}: {shown(ids[rounded[0]])} in column {column!r} is no id; "
             "a spreadsheet has rounded it, use the original table"
         )
-    odd = [row for row, name in ids.items() if len(name) > _LONGEST_ID or not name.isprintable()]
-    if odd:
-        raise TableError(f"{path}: row {odd[0]}: {shown(ids[odd[0]])} in column {column!r} is no id")
+    for row, name in ids.items():
+        if len(name) > _LONGEST_ID or not name.isprintable():
+            raise TableError(f"{path}: row {row}: {shown(name)} in column {column!r} is no id")
     return ids
 
 

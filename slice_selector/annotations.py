@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Family, Side
+from lsdc.slice_selector.mark_checks import is_outside
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_annotations(study: Study, coordinates: pd.DataFrame | None) -> Annotati
         As read.
     coordinates : DataFrame or None
         The study's rows of the coordinate table (series_id, instance_number, condition, level, x, y in px). Marks on
-        slices that the study does not have are left out.
+        slices that the study does not have, or outside of their image, are left out; `mark_problems` names them.
 
     Returns
     -------
@@ -93,9 +94,11 @@ def read_annotations(study: Study, coordinates: pd.DataFrame | None) -> Annotati
         if marked is None or target is None:
             continue
         series_index, number = marked
-        plane = study.series[series_index].slices[number].plane
+        item = study.series[series_index].slices[number]
+        if is_outside(float(mark.x), float(mark.y), item.pixels.shape):
+            continue
         rows[target] = first_row[series_index] + number
-        patient[target] = plane.to_patient([[mark.x, mark.y]])[0]
+        patient[target] = item.plane.to_patient([[mark.x, mark.y]])[0]
     return Annotations(first_row, rows, patient)
 
 

@@ -179,13 +179,35 @@ class Localizer:
         presence : (n, channels) float32
             Probability that the point is on the image.
         """
-        self.network.eval().cpu()
-        logits, classes = self.network(normalize(torch.from_numpy(np.array(images))))
-        maps, presence = probabilities(logits.float().numpy())
-        if self.kind == "sagittal":
-            canal = torch.from_numpy(maps[:, :N_LEVELS])
-            maps[:, :N_LEVELS] = weigh_by_disc(canal, classes.float().softmax(1)).numpy()
+        maps, presence, _ = self.look(images)
         return maps, presence
+
+    @torch.inference_mode()
+    def look(self, images: NDArray[np.uint8]) -> tuple[Maps, NDArray[np.float32], NDArray[np.float32] | None]:
+        """Compute where the points are on images, and which vertebrae are seen.
+
+        Parameters
+        ----------
+        images : (n, size, size) uint8
+            As for `predict`.
+
+        Returns
+        -------
+        maps : (n, channels, cells, cells) float32
+            As `predict` gives them.
+        presence : (n, channels) float32
+            As `predict` gives it.
+        classes : (n, N_CLASSES, cells, cells) float32 or None
+            Probability of each class of `vertebra_classes`; None for axial images.
+        """
+        self.network.eval().cpu()
+        logits, regions = self.network(normalize(torch.from_numpy(np.array(images))))
+        maps, presence = probabilities(logits.float().numpy())
+        if self.kind != "sagittal":
+            return maps, presence, None
+        classes = regions.float().softmax(1)
+        maps[:, :N_LEVELS] = weigh_by_disc(torch.from_numpy(maps[:, :N_LEVELS]), classes).numpy()
+        return maps, presence, classes.numpy()
 
     def save(self, path: PathLike) -> None:
         """Write the weights as half-precision safetensors.

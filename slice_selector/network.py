@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lsdc.runtime import ArtifactError
+from lsdc.runtime.tensor_files import read_tensors
 
 STRIDE = 4
 """Pixels of the image per cell of a heatmap, across and down."""
@@ -91,12 +92,13 @@ def load_weights(network: nn.Module, path: Path, name: str) -> None:
         When the file is absent, damaged, or of another network.
     """
     try:
+        wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         state = {key: value.float() if value.is_floating_point() else value
-                 for key, value in load_file(path).items()}  # fmt: skip
+                 for key, value in read_tensors(path, wanted).items()}  # fmt: skip
         network.load_state_dict(state)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file") from None
-    except Exception as error:  # safetensors and torch have no common error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             f"{path}: not weights of {name}, or of another version of lsdc; make them, or extract the store, again "
             f"({error})"

@@ -13,8 +13,10 @@ from sklearn.decomposition import PCA
 
 from lsdc.cohort.mean_positions import slice_fraction
 from lsdc.cohort.vocabulary import TARGETS, Family, Level, Side, Target, View
-from lsdc.runtime.estimators import load_estimator, save_estimator
+from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.paths import PathLike
+from lsdc.slice_selector.fitted_ranker import FittedRanker
+from lsdc.slice_selector.former_ranker import read_former
 from lsdc.slice_selector.ranker import EnsembleRanker
 from lsdc.slice_selector.training_example import SelectorExample
 
@@ -89,16 +91,13 @@ class SliceRanking:
 
     Attributes
     ----------
-    pca : PCA or None
-        The compression of the descriptors; None until fitted.
-    ranker : EnsembleRanker or None
-        None until fitted: then geometry alone ranks.
+    ranker : FittedRanker or None
+        Compression of the descriptors and ranker; None until fitted: then geometry alone ranks.
     """
 
     def __init__(self, family: Family, seed: int = 0) -> None:
         self.family, self.seed = family, seed
-        self.pca: PCA | None = None
-        self.ranker: EnsembleRanker | None = None
+        self.ranker: FittedRanker | None = None
 
     def fit(self, examples: Sequence[SelectorExample]) -> Self:
         """Fit on annotated slices and their neighbors in the same series.
@@ -123,9 +122,10 @@ class SliceRanking:
         descriptors, geometry, relevance, groups = (part[take] for part in parts)
         if len(np.unique(groups)) < 2 or len(take) < 4 * _COMPONENTS:
             return self
-        self.pca = PCA(_COMPONENTS, random_state=self.seed).fit(descriptors)
-        features = np.concatenate([geometry, self.pca.transform(descriptors)], axis=1)
-        self.ranker = EnsembleRanker(random_state=self.seed).fit(features, relevance, groups)
+        pca = PCA(_COMPONENTS, random_state=self.seed).fit(descriptors)
+        features = np.concatenate([geometry, pca.transform(descriptors)], axis=1)
+        ranker = EnsembleRanker(random_state=self.seed).fit(features, relevance, groups)
+        self.ranker = FittedRanker.of(ranker, pca)
         return self
 
     def _training_rows(
@@ -168,25 +168,24 @@ class SliceRanking:
             Relevance; larger is better. Unfitted: minus the distance from the level (axial) or from the mean fraction
             of the target (sagittal).
         """
-        if self.ranker is None or self.pca is None:
+        if self.ranker is None:
             if self.family is Family.SUBARTICULAR:
                 return np.stack([-np.abs(slices.distance) for _ in targets])
             return np.stack([-np.abs(slices.fraction - slice_fraction(target)) for target in targets])
         geometry = np.concatenate([geometric_features(target, slices) for target in targets])
-        compressed = np.tile(self.pca.transform(slices.descriptors), (len(targets), 1))
+        compressed = np.tile(self.ranker.transform(slices.descriptors), (len(targets), 1))
         return self.ranker.predict(np.concatenate([geometry, compressed], axis=1)).reshape(len(targets), -1)
 
     def save(self, folder: PathLike) -> None:
-        """Write ranker and compression as skops files; an unfitted ranking writes nothing.
+        """Write ranker and compression as one file of arrays; an unfitted ranking writes nothing.
 
         Parameters
         ----------
         folder : path
-            Must exist; the files are named after the family.
+            Must exist; the file is named after the family.
         """
         if self.ranker is not None:
-            save_estimator(Path(folder) / f"{self.family}_ranker.skops", self.ranker)
-            save_estimator(Path(folder) / f"{self.family}_pca.skops", self.pca)
+            self.ranker.save(Path(folder) / f"{self.family}_ranker.safetensors")
 
     @classmethod
     def load(cls, folder: PathLike, family: Family) -> Self:
@@ -195,7 +194,7 @@ class SliceRanking:
         Parameters
         ----------
         folder : path
-            Where the files are.
+            Where the file is; versions up to 0.2 wrote two skops files, which are read as arrays.
         family : Family
             Whose ranking.
 
@@ -207,10 +206,18 @@ class SliceRanking:
         Raises
         ------
         ArtifactError
-            When a file is damaged, or holds a type that is not trusted.
+            When a file is damaged.
         """
-        folder, ranking = Path(folder), cls(family)
-        if (folder / f"{family}_ranker.skops").is_file():
-            ranking.ranker = load_estimator(folder / f"{family}_ranker.skops")
-            ranking.pca = load_estimator(folder / f"{family}_pca.skops")
+        ranking, path = cls(family), Path(folder) / f"{family}_ranker.safetensors"
+        former = path.with_suffix(".skops")
+        try:
+            if path.is_file():
+                ranking.ranker = FittedRanker.load(path)
+            elif former.is_file():
+                path = former
+                ranking.ranker = read_former(former, former.with_name(f"{family}_pca.skops"))
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise ArtifactError(
+                f"{path}: damaged ({ascii(str(error))[1:300]}); make the selector again"
+            ) from error
         return ranking

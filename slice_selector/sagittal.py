@@ -19,7 +19,9 @@ from lsdc.slice_selector.search_window import find_window
 from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS, SAGITTAL_MM, SAGITTAL_PX
 from lsdc.slice_selector.training_example import series_geometry
+from lsdc.slice_selector.vertebra_classes import chained_vertebrae
 
+_CELL_MM = SAGITTAL_MM * STRIDE / SAGITTAL_PX
 _CANDIDATES = 3
 """The heatmaps of so many best slices are averaged."""
 _FARTHEST_MIDLINE_MM = 12.0
@@ -85,6 +87,12 @@ class SagittalSearch:
         descriptors = np.array([describe(item.pixels, item.plane) for item in self.series.slices])
         self.slices = CandidateSlices(descriptors, offset, fraction, np.full(len(offset), np.nan))
         self._maps: dict[int, NDArray[np.float32]] = {}
+        self._chained: list[int] = []
+
+    @property
+    def chained(self) -> int:
+        """How many neighboring vertebrae follow each other on the best of the slices that were looked at, 0 to 5."""
+        return max(self._chained, default=0)
 
     def midline(self, canal: LevelLocations | None) -> float:
         """Find where the patient's midline is in this series.
@@ -152,7 +160,7 @@ class SagittalSearch:
         together = maps.mean(axis=0)
         if near is not None:
             together = together * self._neighborhood(near, int(candidates[0]))
-        levels = ordered_levels(together, SAGITTAL_MM * STRIDE / SAGITTAL_PX)
+        levels = ordered_levels(together, _CELL_MM)
         if levels[:, 2].mean() < _LEAST_CONFIDENCE:
             return self._mean_positions(condition.family, chosen, near)
         confidence = np.clip(levels[:, 2], 0, 1)
@@ -201,8 +209,11 @@ class SagittalSearch:
             return np.zeros((0, N_LEVELS, 1, 1), np.float32)
         new = [int(k) for k in slices if int(k) not in self._maps]
         if new:
-            images = np.array([self.square.cut(k) for k in new])
-            self._maps |= dict(zip(new, self.localizer.predict(images)[0]))
+            maps, _, classes = self.localizer.look(np.array([self.square.cut(k) for k in new]))
+            self._maps |= dict(zip(new, maps))
+            self._chained += (
+                [] if classes is None else [chained_vertebrae(item, _CELL_MM) for item in classes]
+            )
         first = N_LEVELS if family is Family.FORAMINAL else 0
         return np.array([self._maps[int(k)][first : first + N_LEVELS] for k in slices])
 

@@ -102,7 +102,8 @@ class SliceSelector:
         canal = self._locate_canal(t2_search, t1_search)
         foramina = self._locate_foramina(t1_search, canal)
         recesses = self._locate_recesses(AxialSearch(study, self.localizers.get("axial")), canal)
-        return with_status(study, to_locations(study, canal, foramina, recesses))
+        chained = max((search.chained for search in searches.values()), default=0)
+        return with_status(study, to_locations(study, canal, foramina, recesses), chained)
 
     def _locate_canal(self, t2: SagittalSearch | None, t1: SagittalSearch | None) -> CanalFindings:
         """Locate the canal on the T2 series, and on a series that is placed in the patient where T2 is not."""
@@ -167,9 +168,7 @@ class SliceSelector:
             self.second_look.save(folder / _SECOND_LOOK)
         else:
             (folder / _SECOND_LOOK).unlink(missing_ok=True)
-        write_manifest(
-            folder, _KIND, _SCHEMA, localizers=sorted(self.localizers), files=list_files(folder)
-        )
+        write_manifest(folder, _KIND, _SCHEMA, localizers=sorted(self.localizers), files=list_files(folder))
 
     @classmethod
     def load(cls, folder: PathLike) -> Self:

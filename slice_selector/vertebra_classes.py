@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,6 +15,10 @@ from lsdc.slice_selector.square_images import N_LEVELS
 N_CLASSES = 24
 """0 for neither; then head to foot from T10 and T10/T11 in turns, vertebrae odd and discs even."""
 _FIRST_LUMBAR_DISC = 3
+_LEAST_CELLS, _MOST_CELLS = 5, 150
+"""Cells of 6 mm that a vertebra covers."""
+_APART_MM = (18.0, 60.0)
+"""Distance of the middles of neighboring vertebrae."""
 _FLOOR = 0.01
 """Support of a point with nothing in front of it."""
 _COLUMNS, _ROWS = 5, 3
@@ -43,6 +48,34 @@ def class_of_disc(k: int) -> int:
     (2, 16)
     """
     return 2 + 2 * k
+
+
+def chained_vertebrae(classes: NDArray[np.float32], mm: float) -> int:
+    """Count the neighbors among L1 to S1 that lie below each other as vertebrae do.
+
+    What looks like a canal may be anything; a chain of vertebrae, each below the one before, is a spine.
+
+    Parameters
+    ----------
+    classes : (N_CLASSES, cells, cells) float32
+        Probability of each class on an upright sagittal image.
+    mm : float
+        Side of a cell, mm.
+
+    Returns
+    -------
+    int
+        0 to 5: pairs of neighbors that are both seen, at a plausible distance, head to foot.
+    """
+    best = classes.argmax(axis=0)
+    centers = []
+    for k in range(N_LEVELS + 1):
+        rows, columns = np.nonzero(best == class_of_disc(_FIRST_LUMBAR_DISC) - 1 + 2 * k)
+        seen = _LEAST_CELLS <= len(rows) <= _MOST_CELLS
+        centers.append((rows.mean() * mm, columns.mean() * mm) if seen else (np.nan, np.nan))
+    steps = np.diff(centers, axis=0)
+    distance = np.hypot(steps[:, 0], steps[:, 1])
+    return int(((steps[:, 0] > 0) & (distance > _APART_MM[0]) & (distance < _APART_MM[1])).sum())
 
 
 def weigh_by_disc(maps: Tensor, classes: Tensor) -> Tensor:

@@ -55,7 +55,8 @@ def decode_lossless(stream: JpegStream) -> NDArray[np.uint16]:
         differences = _differences(segment, table, count * columns).reshape(count, columns)
         differences[0, 0] += first
         result[start : start + count] = _PREDICTORS[stream.selection](differences) % _MODULUS
-    return (result & ((1 << (stream.precision - stream.shift)) - 1)) << stream.shift
+    mask = (1 << (stream.precision - stream.shift)) - 1
+    return ((result & mask) << stream.shift).astype(np.uint16)
 
 
 def _differences(segment: bytes, table: HuffmanTable, count: int) -> Bits:
@@ -78,7 +79,7 @@ def _differences(segment: bytes, table: HuffmanTable, count: int) -> Bits:
         windows = (words[:, None] >> np.arange(8, 0, -1, dtype=np.uint32)) & 0xFFFF
         hops = steps[windows.reshape(-1)].tolist()
         base, local, limit = start * 8, place - start * 8, len(hops)
-        found = []
+        found: list[int] = []
         while local < limit and done + len(found) < count:
             found.append(local)
             local += hops[local]

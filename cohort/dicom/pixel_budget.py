@@ -11,7 +11,20 @@ MAX_STUDY_PIXELS = 2**28
 
 
 class TooManyPixelsError(UnreadableError):
-    """With this file, a series or study has more pixels than may be read; the series is to be left out."""
+    """With this file, a series or study has more pixels than may be read; the series is to be left out.
+
+    Parameters
+    ----------
+    what : str
+        Whose pixels they are.
+    most : int
+        How many there may be.
+    """
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(
+            f"the {what} has more than {most:,} pixels", "leave out what is no lumbar spine, or split it"
+        )
 
 
 class PixelBudget:
@@ -49,8 +62,7 @@ class PixelBudget:
             When there are then too many; nothing is counted.
         """
         if self.used + pixels > self.most:
-            reason = f"the {self.what} has more than {self.most:,} pixels"
-            raise TooManyPixelsError(reason, "leave out what is no lumbar spine, or split it")
+            raise TooManyPixelsError(self.what, self.most)
         if self.whole is not None:
             self.whole.take(pixels)
         self.used += pixels

@@ -18,7 +18,7 @@ def group_records(records: Sequence[FileRecord], root_name: str) -> tuple[dict[s
 
     Files belong to one study where they have one StudyInstanceUID and nothing in their headers says that they are of
     two patients. Where that UID is missing, or is a word that was written over it, the folders decide. Studies of one
-    series each that share a patient, a folder and a frame of reference are one.
+    series each that share a patient and a frame of reference, and show different things, are one.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def _joined(studies: list[tuple[str, Records]]) -> list[tuple[str, Records]]:
         first = members[0]
         alone = len({series_name(record) for record in members}) == 1
         known = alone and any(first.person.values) and is_uid(first.frame_of_reference)
-        same = (first.person, first.frame_of_reference, first.date, first.folders[:1])
+        same = (first.person, first.frame_of_reference, first.date)
         groups.setdefault(same if known else k, []).append(k)
     result: list[tuple[str, Records]] = []
     for together in groups.values():
@@ -207,4 +207,6 @@ def _are_parts(studies: list[Records]) -> bool:
     if len(set().union(*shown)) == sum(map(len, shown)):
         return True
     files = [record for members in studies for record in members]
+    if len({record.path.parent for record in files}) > 1:
+        return False
     return len(files) == len(studies) == len({(record.shows, record.place) for record in files})

@@ -35,7 +35,7 @@ def test_a_fold_never_saw_its_studies(
         first, second = one.rankings[family].ranker, two.rankings[family].ranker
         if first is not None:
             assert second is not None
-            np.testing.assert_array_equal(first.weights_, second.weights_)
+            np.testing.assert_array_equal(first.arrays["weights"], second.arrays["weights"])
 
 
 def test_a_finished_fold_is_kept(

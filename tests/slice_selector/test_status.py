@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from support.made_study import axial, locate_all, sagittal, study_of
+
+from lsdc.cohort.location import Location, Status
+from lsdc.cohort.study import Series, Study
+from lsdc.cohort.vocabulary import Condition, View
+from lsdc.slice_selector.selector import SliceSelector
+from lsdc.slice_selector.status import NO_SPINE, with_status
+
+CANAL, LEFT = Condition.SPINAL_CANAL_STENOSIS, Condition.LEFT_NEURAL_FORAMINAL_NARROWING
+RECESS = Condition.LEFT_SUBARTICULAR_STENOSIS
+
+
+def study(**changes: Any) -> Study:
+    return study_of(replace(sagittal(View.SAGITTAL_T1), **changes), sagittal(View.SAGITTAL_T2), axial())
+
+
+def located(
+    of: Study, change: Callable[[Location], Location] = lambda item: item, chained: int = 5
+) -> list[Location]:
+    """Locate all targets; the made patient's levels lie as far apart as real ones."""
+    far = (replace(item, patient=(0.0, 0.0, -30.0 * k)) for k, item in enumerate(locate_all(of)))
+    return with_status(of, [change(item) for item in far], chained)
+
+
+def of(condition: Condition, locations: list[Location]) -> tuple[set[Status], set[str]]:
+    found = [item for item in locations if item.target.condition is condition]
+    return {item.status for item in found}, {item.reason for item in found}
+
+
+def test_what_is_sure_is_seen() -> None:
+    assert {(item.status, item.reason) for item in located(study())} == {(Status.SEEN, "")}
+
+
+def test_an_absent_view_is_not_seen_and_says_what_was_passed_over() -> None:
+    scout = replace(axial(), view=None, passed_over="localizer")
+    without = study_of(sagittal(View.SAGITTAL_T1), sagittal(View.SAGITTAL_T2), scout, scout)
+    locations = located(without)
+    assert of(RECESS, locations) == ({Status.NOT_SEEN}, {"no axial T2 series (passed over: 2 localizer)"})
+    assert of(CANAL, locations) == ({Status.SEEN}, {""})
+
+
+def test_levels_that_no_slice_reaches_are_not_seen() -> None:
+    locations = located(
+        study(), lambda item: replace(item, series=None, slice=None) if item.view is View.AXIAL_T2 else item
+    )
+    assert of(RECESS, locations) == ({Status.NOT_SEEN}, {"no axial T2 slice reaches it"})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"confidence": 0.4}, "its place is uncertain (confidence 0.40)"),
+        ({"level_doubt": 0.35}, "levels may be one too high or too low"),
+        (
+            {"patient": (0.0, 0.0, 0.0)},
+            "0 mm from L1/L2 to L5/S1 fit no adult spine; the pixel spacing may be wrong",
+        ),
+    ],
+)
+def test_what_speaks_against_a_place_makes_it_unsure(change: dict[str, Any], reason: str) -> None:
+    locations = located(
+        study(), lambda item: replace(item, **change) if item.target.condition is LEFT else item
+    )
+    assert of(LEFT, locations) == ({Status.UNSURE}, {reason})
+    assert of(CANAL, locations) == ({Status.SEEN}, {""})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"flags": frozenset({"no_position"})}, "the header does not say where the images lie"),
+        ({"flags": frozenset({"no_pixel_spacing"})}, "the header gives no pixel spacing"),
+        ({"traits": frozenset({"fat_saturated"})}, "the only T1 series has suppressed fat"),
+    ],
+)
+def test_what_the_header_lacks_makes_its_places_unsure(changes: dict[str, Any], reason: str) -> None:
+    status, reasons = of(LEFT, located(study(**changes)))
+    assert status == {Status.UNSURE} and all(item.startswith(reason) for item in reasons)
+
+
+def test_recesses_without_a_sagittal_series_are_unsure() -> None:
+    assert of(RECESS, located(study_of(axial()))) == ({Status.UNSURE}, {"no sagittal series tells the level"})
+
+
+def test_pictures_that_show_no_spine_are_not_seen() -> None:
+    locations = located(study(), lambda item: replace(item, confidence=0.1))
+    assert all(item.status is Status.NOT_SEEN and item.reason.startswith(NO_SPINE) for item in locations)
+
+
+@pytest.mark.parametrize(
+    ("chained", "confidence", "seen"), [(3, 0.9, False), (4, 0.6, False), (4, 0.7, True)]
+)
+def test_a_canal_without_vertebrae_is_no_spine(chained: int, confidence: float, seen: bool) -> None:
+    locations = located(study(), lambda item: replace(item, confidence=confidence), chained)
+    assert {item.status for item in locations} == {Status.SEEN if seen else Status.NOT_SEEN}
+
+
+@pytest.mark.parametrize("kind", ["noise", "nothing"])
+def test_the_bundled_selector_sees_no_spine_in_noise(kind: str) -> None:
+    rng = np.random.default_rng(0)
+
+    def blank(series: Series) -> Series:
+        slices = tuple(
+            replace(item, pixels=(rng.random((160, 150)) * (kind == "noise") + 1).astype(np.float32))
+            for item in series.slices
+        )
+        return replace(series, slices=slices)
+
+    views = blank(sagittal(View.SAGITTAL_T1)), blank(sagittal(View.SAGITTAL_T2)), blank(axial())
+    assert {item.status for item in SliceSelector.bundled().locate(study_of(*views))} == {Status.NOT_SEEN}
