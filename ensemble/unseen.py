@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import parse_row_id
+from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.metrics.official import GRADE_WEIGHTS, Grades, Probabilities
 from lsdc.metrics.prediction_tables import SHAPE, row_ids
 
@@ -70,7 +70,7 @@ def graded_unseen(
     """
     n, m = len(predicted), len(labels)
     result, known = np.array(predicted, float), seen.reshape(n, -1)
-    flat, usual, grades = result.reshape(n, -1, 3), prior.reshape(n, -1, 3), labels.reshape(m, -1)
+    flat, usual, grades = result.reshape(n, -1, 3), prior.reshape(n, -1, 3), labels.reshape(m, len(TARGETS))
     where = {study: k for k, study in enumerate(labeled)}
     concerned = np.flatnonzero(~known.all(axis=1))
     for start in range(0, len(concerned), _CHUNK):

@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import Family, Grade, parse_row_id
-from lsdc.ensemble.nested import NESTED
-from lsdc.ensemble.stacked import REPORT
+from lsdc.ensemble.opening import open_stack
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.metrics.prediction_tables import COLUMNS
-from lsdc.runtime.artifact import read_json
 from lsdc.runtime.paths import PathLike
 
 if TYPE_CHECKING:
@@ -74,11 +72,12 @@ def draw_plots(model: PathLike, out: PathLike) -> ModelPlots:
 
     mpl.use("Agg")
     model, out = Path(model), Path(out)
-    nested = pd.read_parquet(model / NESTED)
+    opened = open_stack(model)
+    nested = opened.nested.copy()
     nested["family"] = [parse_row_id(row_id)[1].condition.family.value for row_id in nested["row_id"]]
     labeled = nested[nested["grade"] >= 0]
     plots = ModelPlots(out / "reliability.png", out / "confusion.png", out / "weights.png")
-    weights = read_json(model / REPORT)["weights"]
+    weights = opened.outcome.weights
     figures = (reliability(labeled), confusion(labeled), weights_per_family(weights))
     out.mkdir(parents=True, exist_ok=True)
     for path, figure in zip(plots.paths, figures):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Level
 from lsdc.features.store import PREVIEWS, VIEWS, FeatureStore
-from lsdc.runtime.artifact import atomic
+from lsdc.runtime.artifact import atomic, check_output_file
 from lsdc.runtime.console import say
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
@@ -75,12 +78,12 @@ def preview(store: FeatureStore | PathLike, study: str, out: PathLike) -> Previe
     Raises
     ------
     LsdcError
-        When the store has no such study.
+        When the store has no such study, or `out` cannot be written.
     ArtifactError
         When the path is no finished store.
     """
     store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
-    out = Path(out)
+    out = check_output_file(out)
     known = store.studies["study_id"].tolist()
     if study not in known:
         raise LsdcError(
@@ -117,13 +120,17 @@ def compose_sheet(
     Returns
     -------
     Image
-        RGB: a legend, the eight slices with points, and 25 cells of three crops, levels side by side.
+        RGB: a legend, the eight slices with points, and 25 cells of three crops, levels side by side. Points whose
+        place is unsure are broken circles; targets that were not seen have none.
     """
     width = max(_SLICES_PER_ROW * (_SLICE_PX + _GAP), len(Level) * _CELL) + _GAP
     height = _CROPS_TOP + _LINE + len(Condition) * (_CROP_PX + _LINE + _GAP)
     sheet = Image.new("RGB", (width, height), "#202024")
     pen = _Pen(sheet)
-    pen.write((_GAP, 3), f"{title}    crops: sagittal T1, sagittal T2, axial; right-sided ones are mirrored")
+    pen.write(
+        (_GAP, 3),
+        f"{title}    crops: sagittal T1, sagittal T2, axial; right-sided ones mirrored; broken circle: unsure",
+    )
     for k, level in enumerate(Level):
         pen.write((width - (len(Level) - k) * 60, 3), level.title, COLORS[level])
     for slot in range(PREVIEWS):
@@ -164,7 +171,13 @@ def _draw_slice(pen: _Pen, slot: int, image: NDArray[np.uint8], located: pd.Data
         x = left + (item["preview_x"] + 0.5) * scale
         y = top + _LINE + (item["preview_y"] + 0.5) * scale
         color = COLORS[Level(item["level"])]
-        pen.draw.ellipse((x - 5, y - 5, x + 5, y + 5), outline=color, width=2)
+        if _status(item) == Status.NOT_SEEN.value:
+            continue
+        if _status(item) == Status.SEEN.value:
+            pen.draw.ellipse((x - 5, y - 5, x + 5, y + 5), outline=color, width=2)
+        else:
+            for start in range(0, 360, 60):  # a broken circle: its place is unsure
+                pen.draw.arc((x - 6, y - 6, x + 6, y + 6), start, start + 30, fill=color, width=2)
         pen.draw.point((x, y), fill=color)
 
 
@@ -183,9 +196,13 @@ def _draw_crops(pen: _Pen, index: int, row: pd.Series, crops: NDArray[np.uint8])
 
 
 def _caption(row: pd.Series) -> str:
-    """Name the target in short, how it was located with what confidence, and its grade."""
+    """Name the target in short, whether it was seen, with what confidence it was located, and its grade."""
     words = row["condition"].replace("_", " ").replace("neural foraminal narrowing", "foramen")
     words = words.replace("subarticular stenosis", "recess").replace(" canal stenosis", "")
     grade = "" if row["grade"] < 0 else f", {GRADES[row['grade']].replace('_', '/')}"
-    how = row["located_by"].replace("_", " ")
-    return f"{words} {Level(row['level']).title}: {how} {row['confidence']:.2f}{grade}"
+    return f"{words} {Level(row['level']).title}: {_status(row)} {row['confidence']:.2f}{grade}"
+
+
+def _status(row: Mapping[Hashable, Any] | pd.Series) -> str:
+    """Take the status of a row; stores of earlier versions have none, and all that they located counts as seen."""
+    return str(row.get("status", Status.SEEN.value if row["instance_number"] >= 0 else Status.NOT_SEEN.value))

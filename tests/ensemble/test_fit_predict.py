@@ -10,6 +10,7 @@ import pytest
 from support.member import Linear, Timid
 from support.store import FakeStore, fake_store
 
+from lsdc.cohort.vocabulary import GRADES
 from lsdc.commands.ensemble import main
 from lsdc.ensemble import fitting as fit_module
 from lsdc.ensemble import nested as stacking_module
@@ -24,7 +25,7 @@ from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids,
 from lsdc.metrics.scoring import score
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
-from lsdc.runtime import ArtifactError, TableError
+from lsdc.runtime import ArtifactError, ConfigError, TableError
 from lsdc.runtime.artifact import read_json, write_json
 
 TINY = ["linear", "timid"]
@@ -68,9 +69,66 @@ def test_scores_on_test_studies_are_about_what_was_promised(made: Made, tmp_path
 def test_submission_has_every_row_and_sums_to_one(made: Made, tmp_path: Path) -> None:
     store, model, _ = made
     predict(model, store.path, tmp_path / "s.csv")
-    table = pd.read_csv(tmp_path / "s.csv", dtype={"row_id": str})
+    table = pd.read_csv(tmp_path / "s.csv", dtype={"row_id": str}, keep_default_na=False)
     assert table.row_id.tolist() == row_ids(store.test.index)
-    assert np.allclose(table.iloc[:, 1:].sum(axis=1), 1) and (table.iloc[:, 1:] > 0).all(axis=None)
+    assert list(table.columns) == ["row_id", *GRADES, "status", "reason"]
+    assert np.allclose(table[list(GRADES)].sum(axis=1), 1) and (table[list(GRADES)] > 0).all(axis=None)
+    assert set(table.status) == {"seen"} and set(table.reason) == {""}
+
+
+@pytest.fixture
+def unseen(made: Made, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The first test study, of which no axial series was seen and whose canal at L5/S1 is unsure."""
+    rows = FeatureStore.open(made[0].path).rows.copy()
+    study = str(rows.loc[rows["split"] == "test", "study_id"].iloc[0])
+    mine = rows["study_id"] == study
+    recesses = mine & rows["condition"].str.contains("subarticular")
+    rows.loc[recesses, ["status", "reason"]] = "not seen", "no axial T2 series"
+    low = mine & (rows["row_id"] == f"{study}_spinal_canal_stenosis_l5_s1")
+    rows.loc[low, ["status", "reason"]] = "unsure", "its place is uncertain (confidence 0.20)"
+    monkeypatch.setattr(FeatureStore, "rows", rows)
+    return study
+
+
+def test_what_was_not_seen_is_said_and_predicted_without_sight(
+    made: Made, unseen: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, model, _ = made
+    done = predict(model, store.path, tmp_path / "s.csv")
+    assert done.status == {"seen": 1489, "unsure": 1, "not seen": 10}
+    assert done.summary[0] == "not seen, 10 rows: 1 of 60 studies: no axial T2 series"
+    assert done.summary[0] in caplog.text and read_json(done.about)["status"] == done.status
+    table = pd.read_csv(done.submission, dtype={"row_id": str}, keep_default_na=False).set_index("row_id")
+    hidden = table[table["status"] == "not seen"]
+    assert len(hidden) == 10 and set(hidden["reason"]) == {"no axial T2 series"}
+    assert all(name.startswith(unseen) for name in hidden.index)
+    assert hidden["normal_mild"].max() < 0.9
+    monkeypatch.undo()
+    predict(model, store.path, tmp_path / "all_seen.csv")
+    as_seen = pd.read_csv(tmp_path / "all_seen.csv", dtype={"row_id": str}).set_index("row_id")
+    same = np.isclose(table[list(GRADES)], as_seen[list(GRADES)]).all(axis=1)
+    assert same.sum() == 1490 and not same[table["status"] == "not seen"].any()
+
+
+@pytest.mark.parametrize(("refuse", "refused"), [("none", 0), ("not-seen", 10), ("unsure", 11)])
+def test_refused_rows_have_the_prior_or_are_left_out(
+    made: Made, unseen: str, tmp_path: Path, refuse: Any, refused: int
+) -> None:
+    store, model, _ = made
+    done = predict(model, store.path, tmp_path / "s.csv", baselines=tmp_path / "base", refuse=refuse)
+    assert done.refused == refused and done.rows == 1500
+    table = read_predictions(done.submission).set_index("row_id")
+    prior = read_predictions(tmp_path / "base" / "weighted_prior.csv").set_index("row_id")
+    at_prior = np.isclose(table, prior.loc[table.index], atol=1e-12).all(axis=1)
+    mine = [name.startswith(f"{unseen}_") for name in table.index]
+    assert at_prior[mine].sum() == refused
+    short = predict(model, store.path, tmp_path / "short.csv", refuse=refuse, leave_out=True)
+    assert short.rows == 1500 - refused
+
+
+def test_rows_that_a_sample_asks_for_are_not_left_out(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leave_out and sample exclude each other"):
+        predict(made[1], made[0].path, tmp_path / "s.csv", sample=tmp_path / "x.csv", leave_out=True)
 
 
 def test_studies_with_doubtful_levels_are_named(
@@ -91,7 +149,7 @@ def test_studies_with_doubtful_levels_are_named(
 def test_report_is_saved_and_complete(made: Made) -> None:
     _, model, result = made
     saved = read_json(model / "report.json")
-    assert saved == json.loads(json.dumps(result.to_dict()))
+    assert {"model": str(model), **saved} == json.loads(json.dumps(result.to_dict()))
     assert {"nested", "mean", "best_single", "prior", "singles", "interval", "weights", "chosen"} <= set(
         saved
     )
