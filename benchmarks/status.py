@@ -45,7 +45,7 @@ def without_spine() -> Iterator[Study]:
 
 
 def finds_spine(locations: list[Location]) -> bool:
-    """Tell whether no target says that there is no spine."""
+    """Tell whether any target was found on the pictures."""
     return not any(
         item.reason.startswith(NO_SPINE) or "does not show it" in item.reason for item in locations
     )

@@ -97,7 +97,7 @@ class SliceSelector:
         localizer = self.localizers.get("sagittal")
         t2 = sagittal_series(study, localizer, View.SAGITTAL_T2, View.SAGITTAL_T1)
         t1 = sagittal_series(study, localizer, View.SAGITTAL_T1, View.SAGITTAL_T2)
-        searches = {k: SagittalSearch(study, k, localizer) for k in (t2, t1) if k is not None}
+        searches = {k: SagittalSearch(study, k, localizer) for k in dict.fromkeys((t2, t1)) if k is not None}
         t2_search, t1_search = (None if k is None else searches[k] for k in (t2, t1))
         canal = self._locate_canal(t2_search, t1_search)
         foramina = self._locate_foramina(t1_search, canal)

@@ -21,6 +21,7 @@ from lsdc.slice_selector.closeups import CLOSEUP_PX, Closeups
 from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample
+from lsdc.testing.damage import relist
 
 
 def test_closeups_are_of_every_marked_foramen(examples: list[SelectorExample]) -> None:
@@ -94,6 +95,7 @@ def test_a_selector_keeps_its_second_look(
     bundled.save(tmp_path / "without")
     assert SliceSelector.load(tmp_path / "without").second_look is None
     (tmp_path / "with" / "second_look.safetensors").write_bytes(b"no")
+    relist(tmp_path / "with")
     with pytest.raises(ArtifactError, match="not weights of the second look"):
         SliceSelector.load(tmp_path / "with")
 
