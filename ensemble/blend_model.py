@@ -13,7 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lsdc.ensemble.model_check import BLEND_FIELDS
 from lsdc.ensemble.stack_artifact import StackArtifact
+from lsdc.runtime.schema import Check
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,3 +33,4 @@ class BlendModel(StackArtifact):
     kind: ClassVar[str] = "blend"
     made_by: ClassVar[str] = "lsdc-ensemble blend --labels LABELS --members DIR --out MODEL"
     files: ClassVar[tuple[str, ...]] = ("stack.json",)
+    _fields: ClassVar[Check] = BLEND_FIELDS

@@ -8,15 +8,18 @@ from pathlib import Path
 from lsdc.ensemble.blend_model import BlendModel
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.nested import stack
+from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stackers.default import DefaultStacker
 from lsdc.ensemble.stackers.fixed import PlainMean
 from lsdc.ensemble.tuning.search import check_trials
 from lsdc.metrics.prediction_tables import write_submission
 from lsdc.runtime import TableError
-from lsdc.runtime.artifact import check_output_file, claim, write_manifest
+from lsdc.runtime.artifact import check_output_file, claim, list_files, write_manifest
 from lsdc.runtime.console import say
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,7 +121,7 @@ def blend(
     ConfigError
         When `trials` is below 1, or the storage cannot be used.
     ArtifactError
-        When `out` was begun with other data or arguments.
+        When `out` was begun with other data or arguments, or another process is writing to it.
 
     Examples
     --------
@@ -127,17 +130,21 @@ def blend(
     1500
     """
     check_trials(trials)
+    out = check_output_folder(out)
     data = read_stacking_data(labels, members, folds, seed)
-    out = Path(out)
     configuration = {"problem": data.hash, "trials": trials, "seed": seed}
     claim(
         out,
         configuration,
         lambda: "finish it with the same arguments, or choose a new directory for the blend",
     )
-    stack(data, out, trials=trials, seed=seed, storage=storage)
-    names = list(data.predictions.members)
-    write_manifest(out, BlendModel.kind, BlendModel.schema, members=names, configuration=configuration)
+    with only_writer(out):
+        stack(data, out, trials=trials, seed=seed, storage=storage)
+        names = list(data.predictions.members)
+        files = list_files(out, without=UNLISTED)
+        write_manifest(
+            out, BlendModel.kind, BlendModel.schema, members=names, configuration=configuration, files=files
+        )
     return Blended.read(out)
 
 

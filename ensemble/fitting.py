@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.ensemble.model import Model, feature_hashes
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stacking_data import StackingData
 from lsdc.ensemble.suspects.decisions import read_decisions
@@ -30,10 +32,12 @@ from lsdc.models.options import Options
 from lsdc.models.registry import MEMBERS, Factory, MemberLike, origin_of, resolve_members
 from lsdc.models.search_space import Settings
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import atomic, claim, write_json, write_manifest
+from lsdc.runtime.artifact import atomic, claim, list_files, write_json, write_manifest
 from lsdc.runtime.console import say
 from lsdc.runtime.distributed import rank, wait_for_all
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +114,8 @@ def fit(
     TableError
         When the decisions are malformed, or of rows or labels that the store does not have.
     ArtifactError
-        When the store is damaged or has too few labeled studies, or `out` was begun with other arguments.
+        When the store is damaged or has too few labeled studies, `out` was begun with other arguments, or another
+        process is writing to it.
 
     Examples
     --------
@@ -118,7 +123,7 @@ def fit(
     >>> fitted.report.nested.total  # doctest: +SKIP
     0.504
     """
-    store, out = Path(store), Path(out)
+    store, out = Path(store), check_output_folder(out)
     check_trials(trials)
     options = (options or Options()).resolved()
     resolve_members(expand_auto(members, 0))  # what is misspelled is said before the store is read
@@ -150,23 +155,25 @@ def fit(
             configuration,
             lambda: "finish it with the same arguments, or choose a new directory for the model",
         )
-    relabel = None if labels.changes_nothing else labels
-    tables = _cross_fit_members(factories, opened, training, seed, options, relabel, out / "members")
-    if rank() == 0:
-        data = _stacking_data(tables, opened.rows[training])
-        _write_training(out, tables, feature_hashes(opened), data.predictions.studies)
-        stack(data, out, trials=trials, seed=seed)
-        write_manifest(
-            out,
-            Model.kind,
-            Model.schema,
-            feature_fingerprint=opened.feature_fingerprint,
-            store=str(store),
-            members=list(factories),
-            origins=origins,
-            configuration=configuration,
-        )
-    wait_for_all()
+    with only_writer(out) if rank() == 0 else nullcontext():
+        relabel = None if labels.changes_nothing else labels
+        tables = _cross_fit_members(factories, opened, training, seed, options, relabel, out / "members")
+        if rank() == 0:
+            data = _stacking_data(tables, opened.rows[training])
+            _write_training(out, tables, feature_hashes(opened), data.predictions.studies)
+            stack(data, out, trials=trials, seed=seed)
+            write_manifest(
+                out,
+                Model.kind,
+                Model.schema,
+                feature_fingerprint=opened.feature_fingerprint,
+                store=str(store),
+                members=list(factories),
+                origins=origins,
+                configuration=configuration,
+                files=list_files(out, without=UNLISTED),
+            )
+        wait_for_all()
     return Fitted.read(out)
 
 

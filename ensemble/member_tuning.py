@@ -11,6 +11,7 @@ from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.registry import MemberLike
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 
 def tune_member(
@@ -66,12 +67,13 @@ def tune_member(
     >>> tuned = tune_member("store", "lightgbm", "tuned", trials=40)  # doctest: +SKIP
     >>> fit("store", "model", ["lightgbm"], settings={"lightgbm": tuned.settings})  # doctest: +SKIP
     """
+    out = check_output_folder(out)
     opened = FeatureStore.open(Path(store))
     examples = Examples.from_store(opened).where(training_rows(opened))
     return search_member(
         examples,
         member,
-        Path(out),
+        out,
         trials=trials,
         seed=seed,
         options=options,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -25,15 +26,17 @@ import pandas as pd
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.ensemble.bundled.card import CARD, ModelCard
 from lsdc.ensemble.bundled.place import model_directory
-from lsdc.ensemble.nested import NESTED
-from lsdc.ensemble.stack_artifact import StackArtifact
+from lsdc.ensemble.model_check import CARD_FIELDS, MODEL_FIELDS, STUDIES
+from lsdc.ensemble.stack_artifact import NESTED, StackArtifact
+from lsdc.ensemble.stacked import REPORT
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.models.member import Member
 from lsdc.models.registry import member_from_origin
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import read_json
+from lsdc.runtime.artifact import MANIFEST, read_json
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.schema import Check, check_schema
 
 if TYPE_CHECKING:
     from lsdc.features.store import FeatureStore
@@ -59,7 +62,8 @@ class Model(StackArtifact):
 
     kind: ClassVar[str] = "model"
     made_by: ClassVar[str] = "lsdc-ensemble fit STORE --out MODEL"
-    files: ClassVar[tuple[str, ...]] = ("oof.parquet", "studies.json", "stack.json", NESTED)
+    files: ClassVar[tuple[str, ...]] = ("oof.parquet", "studies.json", "stack.json", NESTED, REPORT)
+    _fields: ClassVar[Check] = MODEL_FIELDS
 
     @classmethod
     def open(cls, path: PathLike) -> Self:
@@ -85,7 +89,11 @@ class Model(StackArtifact):
     @cached_property
     def card(self) -> ModelCard | None:
         """What is to be said of it on every output; None for a model that carries no card."""
-        return ModelCard.read(self.path) if (self.path / CARD).is_file() else None
+        if not self.listed.has(CARD):
+            return None
+        path = self.file(CARD)
+        check_schema(read_json(path), CARD_FIELDS, path, "get the model again")
+        return ModelCard.read(self.path)
 
     @property
     def origins(self) -> dict[str, str]:
@@ -95,22 +103,54 @@ class Model(StackArtifact):
     @cached_property
     def baselines(self) -> dict[str, Stacker]:
         """Weighted prior, plain mean and best single, fitted on the same studies."""
-        return {path.stem: load_stacker(path) for path in sorted((self.path / "baselines").glob("*.json"))}
+        names = [name for name in self.listed.below("baselines") if name.endswith(".json")]
+        found = {Path(name).stem: load_stacker(self.file(name)) for name in names}
+        for name in ("plain_mean", "weighted_prior"):
+            if name not in found:
+                raise self.damage(f"baselines/{name}.json is missing")
+        return found
 
     @cached_property
     def out_of_fold(self) -> pd.DataFrame:
         """row_id, probabilities, fold and member of the studies it was fitted on."""
-        return pd.read_parquet(self.path / "oof.parquet")
-
-    @cached_property
-    def nested(self) -> pd.DataFrame:
-        """row_id, probabilities of the stack fitted without the study's fold, and grade (-1 where unlabeled)."""
-        return pd.read_parquet(self.path / NESTED)
+        return self.table("oof.parquet", ("fold", "member"))
 
     @cached_property
     def studies(self) -> dict[str, str]:
         """The studies it was fitted on, with the hash of their features."""
-        return dict(read_json(self.path / "studies.json"))
+        path = self.file("studies.json")
+        found: dict[str, str] = read_json(path)
+        check_schema(found, STUDIES, path, f"make the model again with `{self.made_by}`")
+        return found
+
+    def member_folder(self, name: str) -> Path:
+        """Find the fitted models of a member, after checking that every fold is there, whole, and none besides.
+
+        Parameters
+        ----------
+        name : str
+            One of `members`.
+
+        Returns
+        -------
+        Path
+            The folder, for `predict_folds`.
+
+        Raises
+        ------
+        ArtifactError
+            When a fold is missing or a file is damaged.
+        """
+        folder = f"members/{name}"
+        for file in self.listed.below(folder):
+            self.file(file)
+        rows = self.out_of_fold
+        wanted = {f"fold_{fold}" for fold in rows.loc[rows["member"] == name, "fold"].unique()}
+        found = {path.parent.name for path in (self.path / folder).glob(f"fold_*/{MANIFEST}")}
+        if not wanted or wanted != found:
+            what = ", ".join(sorted(wanted ^ found)) or "every fold"
+            raise self.damage(f"{folder}: {what} is missing, or of another fit")
+        return self.path / folder
 
     def member_class(self, name: str) -> type[Member]:
         """Find the class of a member, which loads its folders.

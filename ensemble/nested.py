@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from lsdc.ensemble.nested_scoring import score_nested
+from lsdc.ensemble.stack_artifact import NESTED as NESTED
 from lsdc.ensemble.stacked import REPORT, Stacked
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.default import DefaultStacker
@@ -21,9 +22,6 @@ from lsdc.metrics.prediction_tables import row_ids, table_of
 from lsdc.runtime.artifact import atomic, write_json
 from lsdc.runtime.console import say, table, warn
 from lsdc.runtime.paths import PathLike
-
-NESTED = "nested.parquet"
-"""File of a model directory with the nested predictions that were scored, and the grades."""
 
 
 def stack(
@@ -88,7 +86,9 @@ def record(stacked: Stacked, stacker: Stacker, data: StackingData, nested: Proba
     """
     _write_stackers(stacked.model, stacker, data)
     _write_nested(stacked.model / NESTED, data, nested)
-    write_json(stacked.model / REPORT, stacked.to_dict())
+    # Without the directory's own path: it may be moved, and the same fit has the same digests wherever it is.
+    content = {name: value for name, value in stacked.to_dict().items() if name != "model"}
+    write_json(stacked.model / REPORT, content)
 
 
 def _write_stackers(out: Path, chosen: Stacker, data: StackingData) -> None:

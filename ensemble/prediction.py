@@ -147,6 +147,7 @@ def predict(
     about_path(out)  # Refused now rather than after the work.
     opened, features = Model.open(model), FeatureStore.open(Path(store))
     opened.check_store(features)
+    about = About.of(opened, weighting)
     mask = wanted_rows(features)
     studies = features.rows["study_id"][mask].iloc[:: len(TARGETS)].tolist()
     order, extra = (None, []) if sample is None else asked_for(Path(sample), studies, features.path)
@@ -169,7 +170,6 @@ def predict(
     written = () if baselines is None else write_baselines(opened, predictions, writer, Path(baselines))
     asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
     n = len(asked)
-    about = About.of(opened, weighting)
     doubts = level_doubts(features.rows[mask & features.rows["study_id"].isin(asked).to_numpy(bool)])
     said = {"status": sight.counts(), "summary": sight.summary(), "refused": int(refused.sum())}
     beside = about.write(out, studies=n, rows=rows, level_doubt=doubts, **said)

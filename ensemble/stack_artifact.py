@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from pathlib import Path
 
-from lsdc.ensemble.stacked import Stacked
+import pandas as pd
+
+from lsdc.cohort.vocabulary import GRADES
+from lsdc.ensemble.model_check import check_predictions
+from lsdc.ensemble.stacked import REPORT, Stacked
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.ensemble.tuning.storage import JOURNAL
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import Artifact
+from lsdc.runtime.parquet_files import read_parquet
+
+NESTED = "nested.parquet"
+"""File of a model directory with the nested predictions that were scored, and the grades."""
+UNLISTED = (JOURNAL, f"{JOURNAL}.lock")
+"""What the manifest does not list: the journal of the trials grows when notes are taken in the dashboard."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,12 +46,44 @@ class StackArtifact(Artifact):
     @cached_property
     def stacker(self) -> Stacker:
         """The fitted stacker."""
-        return load_stacker(self.path / "stack.json")
+        return load_stacker(self.file("stack.json"))
 
     @cached_property
     def outcome(self) -> Stacked:
         """The chosen stacker, its weights, and the nested score beside the baselines."""
+        self.file(REPORT)
         return Stacked.read(self.path)
+
+    @cached_property
+    def nested(self) -> pd.DataFrame:
+        """row_id, probabilities of the stack fitted without the study's fold, and grade (-1 where unlabeled)."""
+        return self.table(NESTED, ("grade",))
+
+    def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read a table of predictions of the directory.
+
+        Parameters
+        ----------
+        name : str
+            The file.
+        columns : sequence of str
+            Columns that must be there besides row_id and the probabilities.
+
+        Returns
+        -------
+        DataFrame
+            Checked: row ids, probabilities, folds and grades are such.
+
+        Raises
+        ------
+        ArtifactError
+            When the file is missing or damaged.
+        """
+        path = self.file(name)
+        try:
+            return read_checked(path, columns)
+        except (OSError, ValueError) as error:
+            raise self.damage(f"{name}: {error}") from error
 
     def __repr__(self) -> str:
         """Name the directory and the members."""
@@ -54,3 +99,30 @@ class StackArtifact(Artifact):
             f"<p><b>{type(self).__name__}</b> {escape(str(self.path))}; "
             f"members {escape(', '.join(self.members))}</p>{outcome}"
         )
+
+
+def read_checked(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table of predictions.
+
+    Parameters
+    ----------
+    path : Path
+        A Parquet file.
+    columns : sequence of str
+        Columns that must be there besides row_id and the probabilities.
+
+    Returns
+    -------
+    DataFrame
+        Whose row ids, probabilities, folds and grades are such.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    ValueError
+        When it is damaged, or holds something else.
+    """
+    found = read_parquet(path, ("row_id", *GRADES, *columns))
+    check_predictions(found)
+    return found

@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import pandas as pd
 
+from lsdc.ensemble.model_check import REPORT_FIELDS
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import read_json
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.schema import check_schema
 
 REPORT = "report.json"
 """File of a model directory that holds the outcome."""
@@ -42,7 +44,7 @@ class Stacked:
     report: NestedReport
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what report.json holds.
+        """Give what report.json holds, and the directory.
 
         Returns
         -------
@@ -78,6 +80,7 @@ class Stacked:
         """
         path = Path(model) / REPORT
         record = read_json(path)
+        check_schema(record, REPORT_FIELDS, path, "fit again")
         try:
             report = NestedReport.from_dict(record)
             return cls(Path(model), record["studies"], record["chosen"], record["weights"], report)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,13 +86,20 @@ class ArrayFiles:
         }
 
     def create(self) -> None:
-        """Reserve the files, filled with zeros; those that are there already stay."""
+        """Reserve the files, filled with zeros; those that are there already stay.
+
+        Raises
+        ------
+        OSError
+            When the disk is too small for them, which is known before any work.
+        """
         for name, shape in self._shapes.items():
             path = self.path / name
             if path.is_file() and np.load(path, mmap_mode="r").shape == shape:
                 continue
             with atomic(path) as temporary:
                 open_memmap(temporary, "w+", np.uint8, shape).flush()
+                _reserve(temporary)
 
     def write(self, study: int, arrays: StudyArrays) -> None:
         """Put the arrays of one study where they belong; `create` must have made the files.
@@ -103,10 +112,10 @@ class ArrayFiles:
             What to write, in the sizes of the store.
         """
         n = len(TARGETS)
-        self._put("crops.npy", slice(study * n, (study + 1) * n), arrays.crops)
+        self._put("crops.npy", study * n, arrays.crops)
         for view, volume in arrays.volumes.items():
-            self._put(f"volumes/{view.name.lower()}.npy", slice(study, study + 1), volume[None])
-        self._put("previews.npy", slice(study, study + 1), arrays.previews[None])
+            self._put(f"volumes/{view.name.lower()}.npy", study, volume)
+        self._put("previews.npy", study, arrays.previews)
 
     def write_crops(self, crops: NDArray[np.uint8]) -> None:
         """Put the crops of all studies in place at once.
@@ -116,10 +125,41 @@ class ArrayFiles:
         crops : (n_studies * 25, 3, 3, P, P) uint8
             In the order of the store's rows.
         """
-        self._put("crops.npy", slice(None), crops)
+        self._put("crops.npy", 0, crops)
 
-    def _put(self, name: str, where: slice, values: NDArray[np.uint8]) -> None:
-        """Overwrite a part of one file on disk."""
-        array = open_memmap(self.path / name, "r+")
-        array[where] = values
-        array.flush()
+    def clear(self, study: int) -> None:
+        """Put zeros where the arrays of a study belong, of which a part may have been written.
+
+        Parameters
+        ----------
+        study : int
+            Index of the study in the store.
+        """
+        empty = {name: np.zeros(shape[1:], np.uint8) for name, shape in self._shapes.items()}
+        crops = np.stack([empty["crops.npy"]] * len(TARGETS))
+        volumes = {view: empty[f"volumes/{view.name.lower()}.npy"] for view in VIEWS}
+        self.write(study, StudyArrays(crops, volumes, empty["previews.npy"]))
+
+    def _put(self, name: str, first: int, values: NDArray[np.uint8]) -> None:
+        """Overwrite a part of one file on disk, from an index on.
+
+        Not through a mapping: where the disk turns out to be full or gone, that kills the process.
+        """
+        path = self.path / name
+        array = np.load(path, mmap_mode="r")
+        start = array.offset + first * int(np.prod(array.shape[1:]))
+        with path.open("r+b") as stream:
+            stream.seek(start)
+            stream.write(np.ascontiguousarray(values, np.uint8).data)
+
+
+def _reserve(path: Path) -> None:
+    """Let the file system set aside what a file of zeros will need, where it can."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise OSError(error.errno, error.strerror, str(path)) from error

@@ -1,73 +1,23 @@
-"""The last stages of an extraction: crops to embeddings, and the studies' rows to one store."""
+"""The last stage of an extraction: the studies' rows to one store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.vocabulary import TARGETS
-from lsdc.features.encoder import Encoder
+from lsdc.cohort.discovery.study_ids import hide_paths
+from lsdc.features.crop_embedding import EmbeddingChunk
 from lsdc.features.extract_worker import StudyTask, problems_of
 from lsdc.features.extraction_plan import ExtractionPlan
+from lsdc.features.series_table import SERIES, write_series
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import finish_store, writing_rows
-from lsdc.runtime.artifact import atomic, read_json
-from lsdc.runtime.console import track
-
-STUDIES_PER_CHUNK = 16
-"""Studies whose embeddings are held in memory at once, and form one row group of rows.parquet."""
-
-
-class EmbeddingChunk(NamedTuple):
-    """The embeddings of some consecutive studies on disk.
-
-    Parameters
-    ----------
-    start, stop : int
-        Index of the first study, and of the one after the last.
-    path : Path
-        A npy file, ((stop - start) * 25, D) float32.
-    """
-
-    start: int
-    stop: int
-    path: Path
-
-
-def embed_crops(encoder: Encoder, crops_path: Path, n_studies: int, work: Path) -> list[EmbeddingChunk]:
-    """Embed the crops of all studies, chunk by chunk; chunks that are there already stay.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        What embeds.
-    crops_path : Path
-        The store's crops.npy, (n_studies * 25, 3, 3, P, P) uint8.
-    n_studies : int
-        Number of studies.
-    work : Path
-        Folder for the embeddings.
-
-    Returns
-    -------
-    list of EmbeddingChunk
-        In the order of the studies.
-    """
-    crops = np.load(crops_path, mmap_mode="r")
-    chunks = [
-        EmbeddingChunk(start, min(start + STUDIES_PER_CHUNK, n_studies), work / f"embedding_{start:06d}.npy")
-        for start in range(0, n_studies, STUDIES_PER_CHUNK)
-    ]
-    n = len(TARGETS)
-    for start, stop, path in track([chunk for chunk in chunks if not chunk.path.is_file()], "embedding"):
-        embedding = encoder.embed(np.asarray(crops[start * n : stop * n]))
-        with atomic(path) as temporary:
-            np.save(temporary, embedding)
-    return chunks
+from lsdc.runtime.artifact import read_json
+from lsdc.runtime.errors import Problem
 
 
 def assemble_store(
@@ -76,6 +26,7 @@ def assemble_store(
     tasks: Sequence[StudyTask],
     chunks: Sequence[EmbeddingChunk],
     configuration: Mapping[str, Any],
+    problems: Sequence[Problem] = (),
 ) -> FeatureStore:
     """Join the finished studies' rows with labels, folds and embeddings, and finish the store.
 
@@ -91,6 +42,8 @@ def assemble_store(
         Their embeddings.
     configuration : mapping of str to JSON value
         For the manifest.
+    problems : sequence of Problem
+        What was left out besides the problems of the cohort and of its studies; by default nothing.
 
     Returns
     -------
@@ -98,7 +51,8 @@ def assemble_store(
         The finished store.
     """
     records: list[dict[str, Any]] = []
-    problems = list(plan.cohort.problems)
+    series: list[dict[str, Any]] = []
+    left_out = [*plan.cohort.problems, *problems]
     with writing_rows(out) as writer:
         for start, stop, path in chunks:
             tables = []
@@ -107,11 +61,13 @@ def assemble_store(
                 plan.add_labels(rows, task.source.study_id)
                 tables.append(rows)
                 found = problems_of(task.record_path)
-                problems += found
-                record = {
-                    key: value for key, value in read_json(task.record_path).items() if key != "problems"
-                }
+                left_out += found
+                record = read_json(task.record_path)
+                series += record.pop("series")
+                del record["problems"]
                 fold = plan.folds.get(task.source.study_id, -1)
                 records.append(record | {"fold": fold, "n_problems": len(found)})
             writer.add(pd.concat(tables, ignore_index=True), np.load(path))
-    return finish_store(out, writer, pd.DataFrame(records), configuration, problems)
+    write_series(out / SERIES, series)
+    left_out = hide_paths(left_out, plan.cohort)
+    return finish_store(out, writer, pd.DataFrame(records), configuration, left_out)

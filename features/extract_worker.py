@@ -10,16 +10,20 @@ import pandas as pd
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import read_study
+from lsdc.cohort.location import Status
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import View
 from lsdc.features.array_files import ArrayFiles
 from lsdc.features.located_study import LocatedStudy
 from lsdc.features.metadata import metadata_of
 from lsdc.features.row_columns import complete_rows
+from lsdc.features.series_table import series_of
 from lsdc.features.study_images import cut_images
 from lsdc.features.study_rows import rows_of
+from lsdc.features.vanished_data import check_present
 from lsdc.runtime.artifact import atomic, read_json, write_json
-from lsdc.runtime.errors import LsdcError, Problem
+from lsdc.runtime.errors import Problem
+from lsdc.runtime.output_faults import writing_to
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import make_example
 
@@ -41,6 +45,11 @@ class ExampleTask:
     source: StudySource
     coordinates: pd.DataFrame
     out: Path
+
+    @property
+    def failure_path(self) -> Path:
+        """The file that tells how often it has failed; absent where it has not."""
+        return self.out.with_name(f"{self.out.stem}.failed.json")
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,11 @@ class StudyTask:
         """The file of the study's problems and counts."""
         return self.work / f"{self.index:06d}.json"
 
+    @property
+    def failure_path(self) -> Path:
+        """The file that tells how often the study has failed; absent where it has not."""
+        return self.work / f"{self.index:06d}.failed.json"
+
 
 def write_example(task: ExampleTask) -> None:
     """Read a study and write what the selector learns from; a study without an image teaches nothing.
@@ -89,8 +103,9 @@ def write_example(task: ExampleTask) -> None:
     study = read(task.source)
     if not study.series:
         return
-    with atomic(task.out) as temporary:
-        make_example(study, task.coordinates).save(temporary)
+    example = make_example(study, task.coordinates)
+    with writing_to(task.out), atomic(task.out) as temporary:
+        example.save(temporary)
 
 
 def extract_study(task: StudyTask) -> None:
@@ -100,15 +115,44 @@ def extract_study(task: StudyTask) -> None:
     ----------
     task : StudyTask
         The study, what locates it, and where the results go.
+
+    Raises
+    ------
+    VanishedError
+        When files of the study have gone.
+    OutputError
+        When the results cannot be written.
     """
-    study = read(task.source)
+    write_study(task, read(task.source))
+
+
+def write_study(task: StudyTask, study: Study, reason: str = "") -> None:
+    """Locate the targets of a study that was read, and write its images, record and rows.
+
+    Parameters
+    ----------
+    task : StudyTask
+        What locates it, and where the results go.
+    study : Study
+        Any number of series, also none.
+    reason : str
+        Why nothing of the study is seen, for all its rows; by default each row has its own.
+
+    Raises
+    ------
+    OutputError
+        When the results cannot be written.
+    """
     located = LocatedStudy.of(study, _selector(task.selector).locate(study))
     images = cut_images(located, task.arrays.sizes)
-    task.arrays.write(task.index, images.arrays)
-    rows = rows_of(located, task.source.split, images).join(metadata_of(located))
-    write_json(task.record_path, _record(located, task))
-    with atomic(task.rows_path) as temporary:
-        complete_rows(rows).to_parquet(temporary, index=False)
+    rows = complete_rows(rows_of(located, task.source.split, images).join(metadata_of(located)))
+    if reason:
+        rows["reason"] = reason
+    with writing_to(task.work):
+        task.arrays.write(task.index, images.arrays)
+        write_json(task.record_path, _record(located, task))
+        with atomic(task.rows_path) as temporary:
+            rows.to_parquet(temporary, index=False)
 
 
 def problems_of(record: Path) -> list[Problem]:
@@ -128,7 +172,7 @@ def problems_of(record: Path) -> list[Problem]:
 
 
 def read(source: StudySource) -> Study:
-    """Read a study whatever happens; one that cannot be read at all has no series, and a problem.
+    """Read a study, whose files must still be there.
 
     Parameters
     ----------
@@ -139,12 +183,16 @@ def read(source: StudySource) -> Study:
     -------
     Study
         What could be read.
+
+    Raises
+    ------
+    VanishedError
+        When they are not: a study that is half gone must not look like one that cannot be read.
     """
     try:
         return read_study(source)
-    except (OSError, LsdcError) as error:
-        problem = Problem(source.study_id, f"study cannot be read: {error}", "its rows hold no image")
-        return Study(source.study_id, (), (*source.problems, problem))
+    finally:
+        check_present(source)
 
 
 @lru_cache(maxsize=8)
@@ -156,6 +204,7 @@ def _selector(folder: Path) -> SliceSelector:
 def _record(located: LocatedStudy, task: StudyTask) -> dict[str, object]:
     """Collect what studies.parquet and problems.csv are to hold of the study."""
     study = located.study
+    statuses = [item.status for item in located.locations]
     counts = {f"{view.name.lower()}_series": len(study.of_view(view)) for view in View}
     return {
         "study_id": study.study_id,
@@ -163,5 +212,7 @@ def _record(located: LocatedStudy, task: StudyTask) -> dict[str, object]:
         "selector": task.selector.name,
         **counts,
         "located": sum(item.series is not None for item in located.locations),
+        **{status.value.replace(" ", "_"): statuses.count(status) for status in Status},
+        "series": series_of(located),
         "problems": [{"path": p.path, "reason": p.reason, "remedy": p.remedy} for p in study.problems],
     }

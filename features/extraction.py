@@ -8,21 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lsdc.cohort.discovery.study_ids import NamedBy, hashed, write_ids
 from lsdc.features.array_files import ArrayFiles
-from lsdc.features.assembly import assemble_store, embed_crops
+from lsdc.features.assembly import assemble_store
+from lsdc.features.crop_embedding import embed_crops
 from lsdc.features.encoder import Encoder
-from lsdc.features.extract_worker import StudyTask, extract_study
+from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction_plan import ExtractionPlan, plan_extraction
+from lsdc.features.series_table import passed_over
+from lsdc.features.sight import Sight
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import DEFAULT, Settings
+from lsdc.features.study_failures import extract_studies
 from lsdc.features.study_selectors import make_selectors
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import MANIFEST, claim
+from lsdc.runtime.artifact import MANIFEST, claim, read_json
 from lsdc.runtime.console import existing, say
 from lsdc.runtime.device import pick_device
-from lsdc.runtime.engine import for_each
+from lsdc.runtime.engine import check_workers
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,10 @@ class Extraction:
         What located: `fitted` on this cohort's coordinates, `bundled`, or the path of the `like` store.
     feature_fingerprint : str
         Stores and models fit each other where this is equal.
+    status : dict of str to int
+        Number of targets that are `seen`, `unsure` and `not seen`.
+    summary : tuple of str
+        What was not seen, what is unsure and which series were passed over, and why.
     seconds : dict of str to float
         Time per stage; empty when the store was already finished.
     """
@@ -49,6 +60,8 @@ class Extraction:
     problems: int
     selector: str
     feature_fingerprint: str
+    status: dict[str, int]
+    summary: tuple[str, ...]
     seconds: dict[str, float]
 
 
@@ -58,6 +71,8 @@ def extract(
     settings: Settings = DEFAULT,
     *,
     like: PathLike | None = None,
+    study_id: NamedBy | None = None,
+    ids: PathLike | None = None,
     device: str = "auto",
     workers: int | None = None,
 ) -> Extraction:
@@ -70,7 +85,7 @@ def extract(
     Parameters
     ----------
     data : path
-        A folder in the competition's layout, or any tree of DICOM files.
+        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either.
     out : path
         The store's directory: new, empty, or begun by a run with the same arguments.
     settings : Settings
@@ -78,10 +93,18 @@ def extract(
         is not the default must agree with it.
     like : path, optional
         A finished store whose selector, encoder and sizes are used, so that models fitted on it read the new one.
+    study_id : `uid`, `folder` or `hash`, optional
+        How the studies of a tree are named in all that is made of them: by StudyInstanceUID (the default), by their
+        folder, or by a hash of the UID; with `hash` no name, id, UID or path below `data` is written.
+    ids : path, optional
+        CSV to write that tells whose each study is: its folder, PatientID and StudyDate. Without it, no such thing is
+        written anywhere.
     device : str
         Where the encoder runs: `auto` (the fastest that is there), `cpu`, `cuda`, `cuda:1` or `mps`.
     workers : int, optional
-        Processes that read studies; by default one per core. Results do not depend on it.
+        Processes that read studies; by default one per core. Results do not depend on it. A study that cannot be
+        read, makes its process die or takes too long becomes a problem of the store, and is tried again once when
+        the run resumes.
 
     Returns
     -------
@@ -91,12 +114,16 @@ def extract(
     Raises
     ------
     ArtifactError
-        When `out` was begun with other settings or holds other files, or `like` is no finished store.
+        When `out` was begun with other settings, holds other files, or another process is writing to it, or `like` is
+        no finished store.
     ConfigError
-        When `settings` contradict `like`, the backbone is unknown, the device is not there, or there are too few
-        labeled studies for the folds.
+        When `workers` is below 1, `settings` contradict `like`, the backbone is unknown, the device is not there, or
+        there are too few labeled studies for the folds.
     LsdcError
-        When `data` holds no study, a table in it is malformed, or the encoder's weights cannot be had.
+        When `data` holds no study or vanishes, a table in it is malformed, `out` cannot be a folder, or the encoder's
+        weights cannot be had.
+    OSError
+        When the store cannot be written, as on a full disk; the same call resumes.
 
     Examples
     --------
@@ -107,28 +134,52 @@ def extract(
     >>> lsdc.extract("new_patients", "new_store", like="store").selector  # doctest: +SKIP
     'store'
     """
-    data, out = existing(Path(data), "data folder"), Path(out)
-    plan = plan_extraction(data, settings, None if like is None else FeatureStore.open(like))
+    check_workers(workers)
+    data, out = existing(Path(data), "data folder or archive"), check_output_folder(out)
+    plan = plan_extraction(data, settings, None if like is None else FeatureStore.open(like), study_id)
     encoder = plan.settings.encoder(pick_device(device))
+    configuration = plan.configuration(encoder)
+    claim(
+        out,
+        configuration | {"data": _name_of(data, out), "content": plan.content()},
+        lambda: "choose another directory, or delete it",
+    )
+    if ids is not None:
+        say(f"{write_ids(plan.cohort, ids)}: whose each study is")
     if plan.selector == "bundled":
         say(
             "no labeled coordinates and no store to be like: the bundled localizer and geometry find the targets"
         )
-    configuration = plan.configuration(encoder)
-    claim(
-        out,
-        configuration | {"data": str(data.resolve()), "content": plan.content()},
-        lambda: "choose another directory, or delete it",
-    )
-    if (out / MANIFEST).is_file():
-        store = FeatureStore.open(out)
-        _check_labels(store, plan)
-        shutil.rmtree(out / "work", ignore_errors=True)  # a kill may have left it
-        say(f"{out}: already finished")
-        return _summary(store, plan, {})
+    if _is_finished(out):
+        return _finished(plan, out)
     clock = StageClock()
-    store = _run_stages(plan, out, encoder, configuration, workers, clock)
+    with only_writer(out):
+        if _is_finished(out):  # by a run that has ended meanwhile
+            return _finished(plan, out)
+        store = _run_stages(plan, out, encoder, configuration, workers, clock)
     return _summary(store, plan, clock.seconds)
+
+
+def _name_of(data: Path, out: Path) -> str:
+    """Stand for the place of the data in the configuration: a hash, as a path may name a person."""
+    place, mark = str(data.resolve()), out / "config.json"
+    # Version 0.1 wrote the path itself; its runs must be found again.
+    written = read_json(mark) if mark.is_file() else {}
+    return place if isinstance(written, dict) and written.get("data") == place else hashed(place)
+
+
+def _is_finished(out: Path) -> bool:
+    """Tell whether a run has come to its end."""
+    return (out / MANIFEST).is_file()
+
+
+def _finished(plan: ExtractionPlan, out: Path) -> Extraction:
+    """Check and describe the store of an earlier run."""
+    store = FeatureStore.open(out)
+    _check_labels(store, plan)
+    shutil.rmtree(out / "work", ignore_errors=True)  # a kill may have left it
+    say(f"{out}: already finished")
+    return _summary(store, plan, {})
 
 
 def _run_stages(
@@ -151,12 +202,11 @@ def _run_stages(
     ]
     with clock.stage("extract"):
         arrays.create()
-        todo = [task for task in tasks if not task.rows_path.is_file()]
-        for_each(extract_study, todo, "extracting", workers)
+        extract_studies(tasks, workers)
     with clock.stage("embed"):
         chunks = embed_crops(encoder, out / "crops.npy", len(tasks), work)
     with clock.stage("write"):
-        store = assemble_store(out, plan, tasks, chunks, configuration)
+        store = assemble_store(out, plan, tasks, chunks, configuration, selectors.problems)
         shutil.rmtree(work)
     return store
 
@@ -180,7 +230,12 @@ def _summary(store: FeatureStore, plan: ExtractionPlan, seconds: dict[str, float
     problems = int(store.manifest["n_problems"])
     if problems:
         say(f"{problems} problems are listed in {store.path / 'problems.csv'}")
+    sight = Sight.of(store.rows, store.studies["study_id"].tolist())
+    summary = (*sight.summary(), *passed_over(store.path))
+    for sentence in summary:
+        say(sentence)
     rows, studies = int(store.manifest["n_rows"]), int(store.manifest["n_studies"])
     say(f"{store.path}: {studies} studies, {rows} rows")
     selector = plan.selector if plan.like is None else str(plan.like.path)
-    return Extraction(store.path, studies, rows, problems, selector, store.feature_fingerprint, seconds)
+    known = store.feature_fingerprint, sight.counts(), summary
+    return Extraction(store.path, studies, rows, problems, selector, *known, seconds)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lsdc.cohort.discovery.sources import Cohort, StudySource
 from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.study_ids import NamedBy
 from lsdc.cohort.folds import make_folds, read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
@@ -103,17 +104,21 @@ class ExtractionPlan:
             rows["grade"] = self.labels.loc[study_id, [target.slug for target in TARGETS]].to_numpy()
 
 
-def plan_extraction(data: Path, settings: Settings, like: FeatureStore | None) -> ExtractionPlan:
+def plan_extraction(
+    data: Path, settings: Settings, like: FeatureStore | None, study_id: NamedBy | None = None
+) -> ExtractionPlan:
     """Find the studies and deal the labeled ones over folds.
 
     Parameters
     ----------
     data : Path
-        A folder in the competition's layout, or any tree of DICOM files.
+        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either.
     settings : Settings
         What decides the store's content; where `like` is given, values that are not the default must agree with it.
     like : FeatureStore or None
         The store whose settings and selector are used.
+    study_id : `uid`, `folder` or `hash`, optional
+        How studies are named; see `discover`.
 
     Returns
     -------
@@ -127,7 +132,7 @@ def plan_extraction(data: Path, settings: Settings, like: FeatureStore | None) -
     ConfigError
         When `settings` contradict `like`.
     """
-    cohort = discover(data)
+    cohort = discover(data, study_id=study_id)
     if not cohort.studies:
         raise LsdcError(f"{data}: holds no study; give a folder with DICOM files")
     if like is not None:

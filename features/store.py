@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Condition, Family, View
+from lsdc.features.store_check import (
+    NEEDED_COLUMNS,
+    STORE_FIELDS,
+    check_rows,
+    check_studies,
+    open_store_array,
+    read_embedding,
+)
+from lsdc.features.store_check import NEIGHBORS as NEIGHBORS
+from lsdc.features.store_check import PREVIEWS as PREVIEWS
+from lsdc.features.store_check import VIEWS as VIEWS
 from lsdc.features.store_tables import Selection, TrainingTable, html_table, readable_rows
 from lsdc.runtime.artifact import Artifact
-from lsdc.runtime.errors import ArtifactError
+from lsdc.runtime.parquet_files import open_parquet, read_parquet
+from lsdc.runtime.schema import Check
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lsdc.features.crop_dataset import CropDataset, CropViews
-
-VIEWS: tuple[View, ...] = tuple(View)
-"""The views in the order in which crops, embeddings and volumes hold them."""
-NEIGHBORS = 3
-"""Neighboring slices of a crop."""
-PREVIEWS = 8
-"""Chosen slices per study."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,9 +69,10 @@ class FeatureStore(Artifact):
     kind: ClassVar[str] = "store"
     made_by: ClassVar[str] = "lsdc-features extract DATA --out STORE"
     files: ClassVar[tuple[str, ...]] = ("rows.parquet", "crops.npy")
+    _fields: ClassVar[Check] = STORE_FIELDS
 
     def check_content(self) -> None:
-        """Refuse a store whose rows, crops and manifest differ in length.
+        """Refuse a store whose rows, crops and manifest differ in length; of the files only the headers are read.
 
         Raises
         ------
@@ -74,15 +80,13 @@ class FeatureStore(Artifact):
             When they do, or when one of the files cannot be read.
         """
         try:
-            rows, crops = pq.read_metadata(self.path / "rows.parquet").num_rows, len(self.crops)
-        except (OSError, ValueError, EOFError) as error:
-            raise ArtifactError(
-                f"{self.path}: damaged store: {error}; make it again with `{self.made_by}`"
-            ) from error
+            rows = open_parquet(self.path / "rows.parquet").metadata.num_rows
+            crops = len(open_store_array(self.path / "crops.npy", self.manifest))
+        except (OSError, ValueError) as error:
+            raise self.damage(f"rows.parquet or crops.npy cannot be read ({error})") from error
         if not rows == crops == self.manifest["n_rows"]:
-            raise ArtifactError(
-                f"{self.path}: damaged store: {rows} rows in rows.parquet, {crops} in crops.npy, "
-                f"{self.manifest['n_rows']} in the manifest; make it again with `{self.made_by}`"
+            raise self.damage(
+                f"{rows} rows in rows.parquet, {crops} in crops.npy, {self.manifest['n_rows']} in the manifest"
             )
 
     @property
@@ -98,29 +102,62 @@ class FeatureStore(Artifact):
     @cached_property
     def rows(self) -> pd.DataFrame:
         """All columns of rows.parquet except the embedding; index 0..n-1."""
-        names = [name for name in pq.read_schema(self.path / "rows.parquet").names if name != "embedding"]
-        return pd.read_parquet(self.path / "rows.parquet", columns=names)
+        with self._damage_of("rows.parquet"):
+            found = read_parquet(
+                self.file("rows.parquet"), wanted=lambda name: name != "embedding", columns=NEEDED_COLUMNS
+            )
+            check_rows(found, self.numeric_names)
+        return found
 
     @cached_property
     def studies(self) -> pd.DataFrame:
         """One row per study, in the order of `rows` and of the volumes."""
-        return pd.read_parquet(self.path / "studies.parquet")
+        with self._damage_of("studies.parquet"):
+            found = read_parquet(self.file("studies.parquet"), ("study_id",))
+            check_studies(found, self.rows["study_id"])
+        return found
 
     @cached_property
     def embedding(self) -> NDArray[np.float32]:
         """The embeddings, (n, D) float32; NaN where a view is absent."""
-        out = np.empty((self.manifest["n_rows"], self.manifest["embedding_dim"]), np.float32)
-        start = 0
-        for batch in pq.ParquetFile(self.path / "rows.parquet").iter_batches(columns=["embedding"]):
-            values = batch.column(0).flatten().to_numpy(zero_copy_only=False)
-            out[start : start + len(batch)] = values.reshape(len(batch), -1)
-            start += len(batch)
-        return out
+        with self._damage_of("rows.parquet"):
+            return read_embedding(
+                self.file("rows.parquet"), self.manifest["n_rows"], self.manifest["embedding_dim"]
+            )
 
     @cached_property
     def crops(self) -> np.memmap:
         """The crops, (n, 3 views, 3 neighboring slices, P, P) uint8, mapped; 0 where absent."""
-        return np.load(self.path / "crops.npy", mmap_mode="r")
+        return self.array("crops.npy")
+
+    def array(self, name: str) -> np.memmap:
+        """Map one of the arrays, after checking its digest; that of large ones takes seconds, once.
+
+        Parameters
+        ----------
+        name : str
+            `crops.npy`, `previews.npy`, or `volumes/<view>.npy`.
+
+        Returns
+        -------
+        memmap of uint8
+            Read-only.
+
+        Raises
+        ------
+        ArtifactError
+            When it is missing or damaged.
+        """
+        with self._damage_of(name):
+            return open_store_array(self.file(name), self.manifest)
+
+    @contextmanager
+    def _damage_of(self, name: str) -> Iterator[None]:
+        """Name the file whose content is not what it must be."""
+        try:
+            yield
+        except (OSError, ValueError, MemoryError) as error:
+            raise self.damage(f"{name}: {error}") from error
 
     def volume(self, view: View) -> np.memmap:
         """Map the small volumes of one view.
@@ -135,12 +172,12 @@ class FeatureStore(Artifact):
         (studies, slices, px, px) uint8
             In the order of `studies`, read from disk where it is indexed; 0 where a study has no such view.
         """
-        return np.load(self.path / "volumes" / f"{view.name.lower()}.npy", mmap_mode="r")
+        return self.array(f"volumes/{view.name.lower()}.npy")
 
     @cached_property
     def previews(self) -> np.memmap:
         """The chosen slices, (n studies, 8, px, px) uint8, mapped; 0 where absent."""
-        return np.load(self.path / "previews.npy", mmap_mode="r")
+        return self.array("previews.npy")
 
     @property
     def numeric_names(self) -> list[str]:
@@ -269,7 +306,7 @@ class FeatureStore(Artifact):
         index = Selection(condition, split, labeled).rows_of(self.rows, self.path)
         chosen = self.rows.iloc[index]
         return CropDataset(
-            self.path / "crops.npy",
+            self.file("crops.npy"),
             index,
             chosen["grade"].to_numpy(np.int64),
             views_of(chosen, views),
@@ -292,7 +329,7 @@ class FeatureStore(Artifact):
                 "rows": self.manifest["n_rows"],
                 "backbone": self.backbone,
                 "embedding": f"{self.manifest['embedding_dim']} numbers",
-                "crops": f"{self.crops.shape[-1]} px",
+                "crops": f"{open_store_array(self.path / 'crops.npy', self.manifest).shape[-1]} px",
                 "problems": self.manifest["n_problems"],
             },
         )

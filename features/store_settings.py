@@ -90,7 +90,10 @@ class Settings:
         Raises
         ------
         ConfigError
-            When `extract` did not make the store, or when a value here is neither the default nor the store's.
+            When `extract` did not make the store, when a value here is neither the default nor the store's, or when
+            the store names a backbone of a hub.
+        ArtifactError
+            When the store's encoder is missing or damaged.
         """
         theirs: dict[str, Any] = store.manifest["configuration"]
         names = [item.name for item in fields(self)]
@@ -106,10 +109,15 @@ class Settings:
                     f"{name}={mine!r} contradicts like={str(store.path)!r}, which was made with {theirs[name]!r}; "
                     "leave it out"
                 )
+        if ":" in theirs["backbone"] and self.backbone != theirs["backbone"]:
+            raise ConfigError(
+                f"like={str(store.path)!r} has the backbone {theirs['backbone']!r}, which would be fetched from a "
+                "hub or a folder; where you trust it, give the backbone too"
+            )
         # A table of folds belongs to the other store's studies.
         taken = {name: theirs[name] for name in names if not isinstance(theirs[name], str) or name != "folds"}
         made = replace(self, **taken)
-        return replace(made, weights=str(store.path / "encoder.safetensors"))
+        return replace(made, weights=str(store.file("encoder.safetensors")))
 
     def encoder(self, device: torch.device) -> Encoder:
         """Build the encoder that `backbone` and `weights` name.

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsdc.features.extract_worker import ExampleTask, write_example
+from lsdc.features.extract_worker import ExampleTask
 from lsdc.features.extraction_plan import ExtractionPlan
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
-from lsdc.runtime.artifact import atomic
-from lsdc.runtime.engine import for_each
-from lsdc.runtime.errors import ArtifactError
+from lsdc.features.study_failures import example_problems, make_examples
+from lsdc.runtime.artifact import MANIFEST, atomic
+from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample
@@ -29,10 +29,13 @@ class StudySelectors:
         The store's folder of selectors: `bundled`, or `fold_0`, `fold_1` … and `all`.
     folds : mapping of str to int
         Fold of each study that one of the selectors was fitted on.
+    problems : tuple of Problem
+        Studies from which a selector was to learn and could not.
     """
 
     folder: Path
     folds: Mapping[str, int]
+    problems: tuple[Problem, ...] = ()
 
     def folder_for(self, study_id: str) -> Path:
         """Give the folder of the selector that never saw a study.
@@ -84,9 +87,9 @@ def make_selectors(plan: ExtractionPlan, out: Path, workers: int | None, clock: 
         if not (folder / "bundled").is_dir():
             with atomic(folder / "bundled") as temporary:
                 SliceSelector.bundled().save(temporary)
-    else:
-        _fit_selectors(plan, out / "work" / "examples", folder, workers, clock)
-    return StudySelectors(folder, plan.folds)
+        return StudySelectors(folder, plan.folds)
+    problems = _fit_selectors(plan, out / "work" / "examples", folder, workers, clock)
+    return StudySelectors(folder, plan.folds, tuple(problems))
 
 
 def _copy_selectors(like: FeatureStore, folder: Path) -> StudySelectors:
@@ -103,8 +106,8 @@ def _copy_selectors(like: FeatureStore, folder: Path) -> StudySelectors:
 
 def _fit_selectors(
     plan: ExtractionPlan, examples: Path, folder: Path, workers: int | None, clock: StageClock
-) -> None:
-    """Fit one selector per fold on the annotated studies outside it, and one on all of them."""
+) -> list[Problem]:
+    """Fit one selector per fold on the annotated studies outside it, and one on all; list who could not teach."""
     assert plan.cohort.coordinates is not None
     coordinates = dict(iter(plan.cohort.coordinates.groupby("study_id")))
     tasks = [
@@ -113,7 +116,10 @@ def _fit_selectors(
         if source.study_id in plan.folds and source.study_id in coordinates
     ]
     with clock.stage("read examples"):
-        for_each(write_example, [task for task in tasks if not task.out.is_file()], "reading", workers)
+        # All selectors learn from the same studies, also where a run is killed in between.
+        if not any(folder.glob(f"*/{MANIFEST}")):
+            make_examples(tasks, workers)
     with clock.stage("fit selector"):
         loaded = [SelectorExample.load(path) for path in sorted(examples.glob("*.npz"))]
         cross_fit_selector(loaded, plan.folds, SelectorConfig(seed=plan.settings.seed), folder, workers)
+    return example_problems(tasks)

@@ -11,12 +11,12 @@ from urllib.request import getproxies
 
 import timm
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from torch import nn
 
 from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.tensor_files import read_header, read_tensors
 
 BUNDLED = Path(__file__).parent / "weights" / "encoder.safetensors"
 """The weights that are shipped, for the backbone `regnetx_002`."""
@@ -124,10 +124,9 @@ def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
         When the file is damaged, was made for another backbone, or lacks a part.
     """
     try:
-        with safe_open(path, "pt") as stream:
-            made_for = (stream.metadata() or {}).get("backbone", backbone)
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
+        made_for = read_header(Path(path)).notes.get("backbone", backbone)
+        tensors = read_tensors(Path(path))
+    except (SafetensorError, OSError, ValueError) as error:
         raise ArtifactError(
             f"{path}: cannot be read as safetensors ({error}); copy or make it again"
         ) from error

@@ -18,9 +18,10 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.array_files import ArrayFiles, ArraySizes
 from lsdc.features.row_columns import ROW_TYPES, complete_rows
 from lsdc.features.store import VIEWS, FeatureStore
-from lsdc.runtime.artifact import atomic, file_hash, fingerprint, write_manifest
+from lsdc.runtime.artifact import atomic, file_hash, fingerprint, list_files, write_manifest
 from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.safe_text import safe_cell
 
 FEATURE_KEYS = ("backbone", "encoder", "crop_px", "crop_mm", "numeric_names", "embedding_dim", "schema")
 """What decides whether a model fitted on one store may read another."""
@@ -99,7 +100,7 @@ def writing_rows(path: Path) -> Iterator[RowWriter]:
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """Write a CSV file with the columns path, reason and remedy.
+    """Write a CSV file with the columns path, reason and remedy; no spreadsheet runs a cell of it.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     problems : sequence of Problem
         One line each.
     """
-    rows = [(item.path, item.reason, item.remedy) for item in problems]
+    rows = [tuple(map(safe_cell, (item.path, item.reason, item.remedy))) for item in problems]
     with atomic(path) as temporary:
         pd.DataFrame(rows, columns=["path", "reason", "remedy"]).to_csv(temporary, index=False)
 
@@ -170,6 +171,7 @@ def finish_store(
         n_problems=len(problems),
         views=[view.value for view in VIEWS],
         rows_sha256=file_hash(path / "rows.parquet"),
+        files=list_files(path, without=("work",)),
         **content,
     )
     return FeatureStore.open(path)

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from lsdc.runtime.commands import EXIT_CODES, USERS_MISTAKE, print_page, run_command, suggestion, summary
+from lsdc.runtime.commands import (
+    EXIT_CODES,
+    USERS_MISTAKE,
+    end_at_once_if_stopped,
+    print_page,
+    run_command,
+    suggestion,
+    summary,
+)
 
 GROUPS = ("features", "ensemble", "phantom", "pretrain")
 """Modules of `lsdc.commands`; each has `COMMANDS` and `DESCRIPTION`, and is a program `lsdc-GROUP` of its own."""
@@ -61,7 +69,8 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"lsdc: unknown group {words[0]!r}{likely}", file=sys.stderr)
         return USERS_MISTAKE
     group = import_module(f"lsdc.commands.{words[0]}")
-    return run_command(group.COMMANDS, f"lsdc {words[0]}", group.DESCRIPTION, words[1:])
+    code = run_command(group.COMMANDS, f"lsdc {words[0]}", group.DESCRIPTION, words[1:])
+    return code if args is not None else end_at_once_if_stopped(code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lsdc.cohort.tables import UNLABELED, read_labels, read_text_table
+from lsdc.cohort.tables import UNLABELED, read_labels
+from lsdc.cohort.text_tables import column_names, read_text_table
 from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, parse_row_id
 from lsdc.metrics.official import Grades, Probabilities
 from lsdc.metrics.table_checks import check_row_ids, probability_columns, read_table
@@ -110,10 +111,10 @@ def read_predictions(
 
 def _lacks_weights(path: Path) -> bool:
     """Tell whether a table says, in a column that `predict` adds, that the competition's weights were taken out."""
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" or "weighting" not in column_names(path):
         return False
-    said = pd.read_csv(path, usecols=lambda name: name.strip() == "weighting", dtype=str, nrows=1)
-    return said.shape == (1, 1) and str(said.iloc[0, 0]) == "none"
+    said = read_text_table(path, ["weighting"])
+    return len(said) > 0 and str(said.iloc[0, 0]) == "none"
 
 
 def table_of(ids: Sequence[str], values: ArrayLike) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsdc.cohort.tables import read_text_table
+from lsdc.cohort.text_tables import read_text_table
 from lsdc.cohort.vocabulary import RowIdError, parse_row_id
 from lsdc.runtime import TableError
 

@@ -78,6 +78,8 @@ def import_member(origin: str) -> type[Member]:
     where = f"members: {origin!r}"
     if not module or not attribute or module.startswith("."):
         raise ConfigError(f"{where} is incomplete; expected module:Class")
+    if "__main__" in module.split("."):
+        raise ConfigError(f"{where}: a program is no module that has a member")
     if module.partition(".")[0] in sys.stdlib_module_names:
         # A stranger's model may name any module; importing some of these does things, and none has a member.
         raise ConfigError(f"{where}: the module is part of Python and has no member")
@@ -85,7 +87,7 @@ def import_member(origin: str) -> type[Member]:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ConfigError(f"{where}: there is no module {error.name!r} here") from error
-    except Exception as error:  # whatever goes wrong in somebody else's module
+    except (Exception, SystemExit) as error:  # whatever goes wrong in somebody else's module
         raise ConfigError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from lsdc.runtime import ConfigError
 from lsdc.runtime.device import pick_device
+from lsdc.runtime.schema import Check, flag, optional, record, text, whole
 
 _LARGE_CARD_GB = 60
 VolumeArch = Literal["resnet", "swin_unetr", "segresnet", "dynunet", "vit"]
@@ -53,9 +54,14 @@ class Options:
     """write TensorBoard logs beside the CSV ones; needs the extra lsdc-toolkit[tensorboard]"""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be trained with."""
+        """Refuse what cannot be trained with, or not be read again."""
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"epochs must be at least 1, not {self.epochs}")
+        if ":" in self.backbone or "/" in self.backbone:
+            raise ConfigError(
+                f"backbone must be one of timm's own names, not {self.backbone!r}: a model that makes its reader "
+                "fetch something could not be opened safely"
+            )
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -77,7 +83,11 @@ class Options:
         ------
         TypeError
             When a field is unknown.
+        ValueError
+            When a field has another type, or the backbone is one that a hub or a folder has: what a stranger's model
+            names must not be fetched.
         """
+        _STORED(stored, "options")
         return cls(**{**stored, "device": "auto"})
 
     def resolved(self) -> Self:
@@ -106,3 +116,20 @@ class Options:
 
         gigabytes = torch.cuda.get_device_properties(device).total_memory / 1e9
         return replace(self, preset="gpu140" if gigabytes > _LARGE_CARD_GB else "gpu24")
+
+
+_STORED: Check = record(
+    {},
+    {
+        **dict.fromkeys(
+            ("preset", "effort", "loss", "schedule", "neighbors", "super_resolution", "volume_arch", "detector",
+             "device", "precision"),
+            text("[A-Za-z0-9_:]+", 50),
+        ),
+        "backbone": text(r"[A-Za-z0-9_.\-]+", 200),
+        "weights": text(),
+        "epochs": optional(whole(1, 10**6)),
+        **dict.fromkeys(("per_condition", "compile", "tensorboard"), flag()),
+    },
+)  # fmt: skip
+"""What a manifest may hold."""

@@ -12,10 +12,21 @@ from safetensors import SafetensorError
 
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, file_hash, read_manifest, write_manifest
+from lsdc.runtime.file_list import known_hash
+from lsdc.runtime.schema import check_schema, mapping_of, record, text, whole
 
 MEMBER_SCHEMA = 1
 """The newest layout of a member's folder that this version reads."""
 _MADE_BY = "lsdc-ensemble fit"
+_FIELDS = record(
+    {"member": text(most=200), "seed": whole(0, 2**63)},
+    {"files": mapping_of(text("[0-9a-f]{64}"), most=1000)},
+)
+
+_DAMAGE = (
+    LookupError, TypeError, AttributeError, ValueError, RuntimeError, ArithmeticError, MemoryError, OSError,
+    SafetensorError,
+)  # fmt: skip
 
 
 class SavedMember(ABC):
@@ -88,7 +99,9 @@ def read_member(folder: Path) -> dict[str, Any]:
     ArtifactError
         When the folder is absent, is not a member's, or was written by a newer version.
     """
-    return read_manifest(folder, "member", MEMBER_SCHEMA, _MADE_BY)
+    manifest = read_manifest(folder, "member", MEMBER_SCHEMA, _MADE_BY)
+    check_schema(manifest, _FIELDS, folder / MANIFEST, f"fit the model again with `{_MADE_BY}`")
+    return manifest
 
 
 @contextmanager
@@ -112,9 +125,9 @@ def damage_reported(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
+    except _DAMAGE as error:
         raise ArtifactError(
-            f"{folder / MANIFEST}: damaged ({error!r}); fit the model again with `{_MADE_BY}`"
+            f"{folder / MANIFEST}: damaged ({ascii(error)[:300]}); fit the model again with `{_MADE_BY}`"
         ) from error
 
 
@@ -143,6 +156,6 @@ def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
         When it is missing or differs from what was written.
     """
     path = folder / name
-    if not path.is_file() or file_hash(path) != manifest["files"][name]:
+    if not path.is_file() or known_hash(path) != manifest["files"][name]:
         raise ArtifactError(f"{path}: missing or damaged; fit the model again with `{_MADE_BY}`")
     return path

@@ -190,7 +190,7 @@ class Shrinkage:
         content = read_json(path)
         try:
             return cls(*(np.array(content[name], float) for name in ("prior", "trust", "fraction")))
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path}: damaged ({error!r}); fit the model again") from error
 
 

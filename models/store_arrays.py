@@ -17,12 +17,16 @@ from torch import Tensor
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import VIEWS
 from lsdc.models.targets import GRADED_VIEW
+from lsdc.runtime import ArtifactError
+from lsdc.runtime.file_list import FileList
+from lsdc.runtime.npy_files import open_array
 
 LOCATION_COLUMNS = (
     "volume_slice", "volume_x", "volume_y", "preview", "preview_x", "preview_y", "left_mm", "head_mm",
 )  # fmt: skip
 """Columns of the store's rows that say where a target lies in the volumes, in the previews and in the patient."""
 _ABSENT_IS_MINUS_ONE = ("volume_slice", "preview")
+_DIMENSIONS = {"crops.npy": 5}
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,13 @@ class StoreArrays:
         The store's folder, with `crops.npy`, `previews.npy` and `volumes/<view>.npy`.
     studies : (n,) int64
         Indices of the studies in the store. The methods count studies within this selection.
+    listed : FileList, optional
+        Digests of the files, which are checked before they are first read; without it they are not.
     """
 
     folder: Path
     studies: NDArray[np.int64]
+    listed: FileList | None = None
 
     def select(self, chosen: NDArray[np.int64]) -> Self:
         """Restrict the arrays to some of the studies; nothing is read.
@@ -53,7 +60,7 @@ class StoreArrays:
         StoreArrays
             The same folder with b studies, in the given order.
         """
-        return type(self)(self.folder, self.studies[chosen])
+        return type(self)(self.folder, self.studies[chosen], self.listed)
 
     def crops(self, chosen: NDArray[np.int64], graded_view_only: bool = False) -> NDArray[np.uint8]:
         """Read the crops around every target of some studies.
@@ -126,7 +133,11 @@ class StoreArrays:
 
     def _open(self, name: str) -> np.memmap:
         """Map an array anew for every batch: what was read would otherwise stay mapped and count as memory in use."""
-        return np.load(self.folder / name, mmap_mode="r")
+        path = self.folder / name if self.listed is None else self.listed.path(name)
+        try:
+            return open_array(path, np.uint8, (None,) * _DIMENSIONS.get(name, 4))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path}: damaged array ({error}); extract the store again") from error
 
 
 def read_locations(

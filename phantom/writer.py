@@ -15,8 +15,10 @@ from lsdc.phantom.study import StudyRows, simulate_study
 from lsdc.runtime import ConfigError
 from lsdc.runtime.artifact import claim, read_json, write_json
 from lsdc.runtime.console import say
-from lsdc.runtime.engine import for_each
+from lsdc.runtime.engine import check_workers, for_each
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 _WORK = "unfinished"
 _LAST_FILE = "measurements.csv"
@@ -96,9 +98,9 @@ def simulate(
     Raises
     ------
     ConfigError
-        When `studies` or `test_fraction` is out of range.
+        When `studies`, `test_fraction` or `workers` is out of range.
     ArtifactError
-        When `out` holds something else, or a cohort of other arguments.
+        When `out` holds something else, or a cohort of other arguments, or another process is writing to it.
 
     Examples
     --------
@@ -112,7 +114,8 @@ def simulate(
         raise ConfigError(f"studies must be at least 1, not {studies}")
     if not 0 <= test_fraction < 1:
         raise ConfigError(f"test_fraction must be at least 0 and below 1, not {test_fraction}")
-    begun, folder = time.perf_counter(), Path(out)
+    check_workers(workers)
+    begun, folder = time.perf_counter(), check_output_folder(out)
     claim(
         folder,
         {"studies": studies, "seed": seed, "test_fraction": test_fraction, "simulator": _SIMULATOR},
@@ -124,7 +127,9 @@ def simulate(
         for number, study_id in enumerate(_study_ids(studies, seed))
     ]
     if not (folder / _LAST_FILE).is_file():
-        _simulate_studies(folder, keys, seed, workers)
+        with only_writer(folder):
+            if not (folder / _LAST_FILE).is_file():  # another run may have ended meanwhile
+                _simulate_studies(folder, keys, seed, workers)
     result = Simulation(
         folder, studies, studies - tests, tests, folder / _LAST_FILE, time.perf_counter() - begun
     )

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsdc.runtime.engine import begin_worker, default_workers
+from lsdc.runtime.machine import default_workers
+from lsdc.runtime.worker_process import begin_worker
 
 Make = Callable[[int, int], tuple[Tensor, ...]]
 """Draws the batch of an epoch and a step, on the CPU; the same arguments give the same batch."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import Family, Grade, parse_row_id
-from lsdc.ensemble.opening import open_stack
+from lsdc.ensemble.opening import scored_by
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.runtime.paths import PathLike
@@ -72,12 +72,12 @@ def draw_plots(model: PathLike, out: PathLike) -> ModelPlots:
 
     mpl.use("Agg")
     model, out = Path(model), Path(out)
-    opened = open_stack(model)
-    nested = opened.nested.copy()
+    nested, outcome = scored_by(model)
+    nested = nested.copy()
     nested["family"] = [parse_row_id(row_id)[1].condition.family.value for row_id in nested["row_id"]]
     labeled = nested[nested["grade"] >= 0]
     plots = ModelPlots(out / "reliability.png", out / "confusion.png", out / "weights.png")
-    weights = opened.outcome.weights
+    weights = outcome.weights
     figures = (reliability(labeled), confusion(labeled), weights_per_family(weights))
     out.mkdir(parents=True, exist_ok=True)
     for path, figure in zip(plots.paths, figures):

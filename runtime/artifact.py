@@ -1,190 +1,37 @@
-"""Directories that hold a result: a manifest, files that appear whole or not at all, and safe loading."""
+"""Directories that hold a result: a manifest that lists every file, checked before use; claims while they are made.
+
+`Artifact.open` checks that every listed file is there with its size; `Artifact.file` checks a file's digest before it
+is first read.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import save
-
-from lsdc.runtime.errors import ArtifactError, LsdcError
+from lsdc.runtime.console import say
+from lsdc.runtime.errors import ArtifactError
+from lsdc.runtime.file_list import MANIFEST as MANIFEST
+from lsdc.runtime.file_list import FileList
+from lsdc.runtime.file_list import file_hash as file_hash
+from lsdc.runtime.file_list import list_files as list_files
+from lsdc.runtime.json_files import read_json as read_json
+from lsdc.runtime.json_files import write_json as write_json
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.schema import Check, check_schema, record, text, whole
+from lsdc.runtime.tensor_files import write_tensors as write_tensors
+from lsdc.runtime.tensor_files import write_weights as write_weights
+from lsdc.runtime.whole_files import atomic as atomic
+from lsdc.runtime.whole_files import check_output as check_output
+from lsdc.runtime.whole_files import check_output_file as check_output_file
 
-MANIFEST = "manifest.json"
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary name and rename what was written there to `path` when the block ends without error.
-
-    Readers see the old file, or the new one whole, never a part of it.
-
-    Parameters
-    ----------
-    path : Path
-        A file or folder to be; its parent folder is made.
-
-    Yields
-    ------
-    Path
-        Where to write, in the same folder. After an error it is removed.
-
-    Raises
-    ------
-    LsdcError
-        When there is something at `path` that is neither a file nor a folder; see `check_output`.
-    """
-    path = check_output(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
-
-
-def check_output(path: PathLike) -> Path:
-    """Refuse an output that cannot be replaced by a file or folder; call it before long work.
-
-    Parameters
-    ----------
-    path : path
-        Where something is to be written.
-
-    Returns
-    -------
-    Path
-        The same, or what it points to where it is a link.
-
-    Raises
-    ------
-    LsdcError
-        When it is a device, a pipe or a socket, or lies below something that is not a folder.
-    """
-    found = Path(path)
-    if found.is_symlink():
-        found = Path(os.path.realpath(found))
-    if found.exists() and not (found.is_file() or found.is_dir()):
-        raise LsdcError(f"{path}: is a device or a pipe; give the name of a file")
-    for folder in found.parents:
-        if folder.exists():
-            if not folder.is_dir():
-                raise LsdcError(f"{path}: cannot be written, {folder} is a file and not a folder")
-            break
-    return found
-
-
-def check_output_file(path: PathLike) -> Path:
-    """Refuse an output that cannot be replaced by a file; call it before long work.
-
-    Parameters
-    ----------
-    path : path
-        Where a file is to be written.
-
-    Returns
-    -------
-    Path
-        As `check_output` gives it.
-
-    Raises
-    ------
-    LsdcError
-        As `check_output`, and when it is a folder.
-    """
-    found = check_output(path)
-    if found.is_dir():
-        raise LsdcError(f"{path}: is a folder; give the name of a file")
-    return found
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    value : object
-        What JSON holds; `lsdc.runtime.plain.plain` makes that of other values.
-    """
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n", encoding="utf-8")
-
-
-def write_tensors(path: Path, tensors: Mapping[str, NDArray], **notes: str) -> None:
-    """Write arrays as safetensors, whole or not at all.
-
-    The file is as readable as others; safetensors' own `save_file` makes one that only its owner may read.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    tensors : mapping of str to array
-        Arrays by name, of any dtype that safetensors knows.
-    **notes
-        Text that the file's header keeps.
-    """
-    content = {name: np.array(value, order="C") for name, value in tensors.items()}
-    with atomic(path) as temporary:
-        temporary.write_bytes(save(content, notes))
-
-
-def write_weights(path: Path, state: Mapping[str, Any], **notes: str) -> None:
-    """Write a network's weights as half-precision safetensors; what is not floating point stays as it is.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    state : mapping of str to Tensor
-        A `state_dict`.
-    **notes
-        Text that the file's header keeps.
-    """
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    write_tensors(path, {name: value.cpu().numpy() for name, value in halves.items()}, **notes)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    object
-        Its content.
-
-    Raises
-    ------
-    ArtifactError
-        When the file is absent, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); write it again") from error
+_HEADER = record({"schema": whole(1)}, {"lsdc": text(most=100)})
 
 
 def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None:
@@ -199,7 +46,7 @@ def write_manifest(folder: Path, kind: str, schema: int, **content: Any) -> None
     schema : int
         Version of the layout.
     **content
-        What else the manifest holds, as JSON holds it.
+        What else the manifest holds, as JSON holds it; as `files` what `list_files` gives.
     """
     header = {"kind": kind, "schema": schema, "lsdc": version("lsdc-toolkit")}
     write_json(folder / MANIFEST, header | content)
@@ -227,7 +74,7 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
     Raises
     ------
     ArtifactError
-        When the directory is absent, of another kind, or was written by a newer version.
+        When the directory is absent, of another kind, damaged, or was written by a newer version.
     """
     if not folder.is_dir():
         raise ArtifactError(f"{folder}: no such {kind} directory; make one with `{made_by}`")
@@ -238,12 +85,16 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
-        raise ArtifactError(f"{folder}: holds a {found!r}, not a {kind!r}; make one with `{made_by}`")
-    if not isinstance(manifest.get("schema"), int) or manifest["schema"] > schema:
+        shown = repr(found) if isinstance(found, str) and found.isidentifier() else ascii(found)[:40]
+        raise ArtifactError(f"{folder}: holds a {shown}, not a {kind!r}; make one with `{made_by}`")
+    found = manifest.get("schema")
+    if not isinstance(found, int) or isinstance(found, bool) or found > schema:
+        words = [ascii(str(manifest.get(name)))[1:-1][:40] for name in ("lsdc", "schema")]
         raise ArtifactError(
-            f"{folder}: written by lsdc {manifest.get('lsdc')} with layout {manifest.get('schema')}, newer than "
+            f"{folder}: written by lsdc {words[0]} with layout {words[1]}, newer than "
             f"what this version reads ({schema}); upgrade lsdc, or make it again with `{made_by}`"
         )
+    check_schema(manifest, _HEADER, folder / MANIFEST, f"make it again with `{made_by}`")
     return manifest
 
 
@@ -270,10 +121,15 @@ class Artifact:
     """The command that makes such a directory, for errors."""
     files: ClassVar[tuple[str, ...]] = ()
     """What must be there besides the manifest."""
+    _fields: ClassVar[Check] = record({})
+    """What the manifest must hold besides its header."""
 
     @classmethod
     def open(cls, path: PathLike) -> Self:
         """Open a directory after checking that it is whole.
+
+        Every file that its manifest lists must be there with its size. A file's digest is checked by `file`, before
+        the file is first read: hashing what is not read would cost seconds for large stores.
 
         Parameters
         ----------
@@ -292,13 +148,56 @@ class Artifact:
         """
         folder = Path(path)
         opened = cls(folder, read_manifest(folder, cls.kind, cls.schema, cls.made_by))
+        check_schema(opened.manifest, cls._fields, folder / MANIFEST, f"make it again with `{cls.made_by}`")
+        opened.listed.check_sizes()
         for name in cls.files:
-            if not (folder / name).is_file():
-                raise ArtifactError(
-                    f"{folder}: damaged {cls.kind}, {name} is missing; make it again with `{cls.made_by}`"
-                )
+            if not opened.listed.has(name):
+                raise opened.damage(f"{name} is missing")
         opened.check_content()
+        if opened.listed.entries is None:
+            written = opened.manifest.get("lsdc", "of unknown version")
+            say(f"{folder}: made by lsdc {written}, which kept no digests; only coarse damage can be seen")
         return opened
+
+    @cached_property
+    def listed(self) -> FileList:
+        """The files that the manifest lists, with their digests."""
+        return FileList.of(self.path, self.manifest, self.damage)
+
+    def file(self, name: str) -> Path:
+        """Find a file of the directory, after checking that its content is what was written.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the directory, with `/`.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ArtifactError
+            When it is missing or damaged.
+        """
+        return self.listed.path(name)
+
+    def damage(self, what: str) -> ArtifactError:
+        """Make the error for damage.
+
+        Parameters
+        ----------
+        what : str
+            What is wrong.
+
+        Returns
+        -------
+        ArtifactError
+            To be raised.
+        """
+        return ArtifactError(f"{self.path}: damaged {self.kind}, {what}; make it again with `{self.made_by}`")
 
     def check_content(self) -> None:
         """Refuse a directory whose files contradict its manifest; subclasses say when, this one never does."""
@@ -333,23 +232,6 @@ def fingerprint(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def file_hash(path: Path) -> str:
-    """Hash a file's bytes, for manifests.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal digits.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> None:
     """Mark a folder as being written with a configuration, or refuse when it was begun with another one.
 
@@ -381,7 +263,10 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
                 f"{folder}: begun with another configuration ({', '.join(different)} differ); {redo()}"
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder}: is not a folder; {redo()}")
+    # A claim that was killed has left no more than its temporary file.
+    if folder.exists() and any(not item.name.startswith(f".{mark.stem}.") for item in folder.iterdir()):
         raise ArtifactError(f"{folder}: exists and is not empty; {redo()}")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(mark, wanted)

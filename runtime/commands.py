@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol
 from lsdc.runtime.console import configure_logging, logger
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.plain import plain
+from lsdc.runtime.safe_text import printable
 
 DONE, OUR_ERROR, USERS_MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 EXIT_CODES = (
@@ -105,7 +106,8 @@ def run_command(
         return print_page(overview(commands, program, description), program, asked=bool(words))
     if words[0] not in commands:
         return _failed(program, f"unknown command {words[0]!r}{suggestion(words[0], commands)}", words)
-    return run_program(commands[words[0]], f"{program} {words[0]}", words[1:])
+    code = run_program(commands[words[0]], f"{program} {words[0]}", words[1:])
+    return code if args is not None else end_at_once_if_stopped(code)
 
 
 def run_program(command: type, program: str, args: Sequence[str] | None = None) -> int:
@@ -156,6 +158,29 @@ def run_program(command: type, program: str, args: Sequence[str] | None = None) 
         traceback.print_exc()
         text = f"an error of lsdc ({type(error).__name__}: {error}); please report it with the lines above"
         return _failed(program, text, words, type(error).__name__, OUR_ERROR)
+
+
+def end_at_once_if_stopped(code: int) -> int:
+    """End the process after Ctrl-C or SIGTERM: to take down an interpreter that has loaded torch takes seconds.
+
+    Only for a process whose own arguments were parsed; a program that calls a command with others goes on.
+
+    Parameters
+    ----------
+    code : int
+        The exit code of a command, whose files are whole and whose workers have ended.
+
+    Returns
+    -------
+    int
+        The same, where nobody has stopped it.
+    """
+    if code in (INTERRUPTED, TERMINATED):
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def print_page(text: str, program: str, asked: bool = True) -> int:
@@ -268,6 +293,7 @@ def _failed(
     program: str, text: str, words: Sequence[str], kind: str = "UsageError", code: int = USERS_MISTAKE
 ) -> int:
     """Print an error, as one line for people and, with `--json`, as one object for programs."""
+    text = printable(text)
     with contextlib.suppress(OSError):
         print(f"{program.partition(' ')[0]}: {text}", file=sys.stderr, flush=True)
     if "--json" in words:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.safe_text import printable
+from lsdc.runtime.whole_files import check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,8 +38,8 @@ class _Stderr(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record for a terminal or for a file."""
-        return (self._plain if sys.stderr.isatty() else self._stamped).format(record)
+        """Format a record for a terminal or for a file; names of files in it cannot steer the terminal."""
+        return printable((self._plain if sys.stderr.isatty() else self._stamped).format(record))
 
 
 def configure_logging(level: str = "info", file: Path | None = None) -> None:
@@ -61,6 +63,7 @@ def configure_logging(level: str = "info", file: Path | None = None) -> None:
     handlers: list[logging.Handler] = [_Stderr()]
     handlers[0].setLevel(level.upper())
     if file is not None:
+        check_output(file)  # a pipe that nobody reads would wait forever
         try:
             handlers.append(logging.FileHandler(file, encoding="utf-8"))
         except OSError as error:
@@ -209,7 +212,9 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
     for k, name in enumerate(header):
         view.add_column(escape(name), justify="left" if k == 0 else "right")
     for row in rows:
-        view.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
+        view.add_row(
+            *(f"{cell:.4f}" if isinstance(cell, float) else escape(printable(str(cell))) for cell in row)
+        )
     _console().print(view)
 
 

@@ -1,57 +1,102 @@
-"""Fan-out over processes: results in order as they come, a problem instead of a crash."""
+"""Fan-out over processes: results as they come; where it is asked for, a failure instead of an error."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from lsdc.runtime.console import track
 from lsdc.runtime.errors import ConfigError, LsdcError
+from lsdc.runtime.machine import default_workers, memory_share
+from lsdc.runtime.worker_pool import Died, Outcome, TookTooLong, WorkerPool
+from lsdc.runtime.worker_process import Answer, answer_to, on_one_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def default_workers() -> int:
-    """Count the CPU cores that this process may use.
+@dataclass(frozen=True)
+class Failure:
+    """Why an item has no result.
 
-    Returns
-    -------
-    int
-        At least 1.
+    Parameters
+    ----------
+    reason : str
+        A kind of error and its place in the code, or how the process ended; no value that was worked on.
+    error : Exception or None
+        What the work raised; None where its process died or was ended.
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    reason: str
+    error: Exception | None = None
 
 
-def begin_worker() -> None:
-    """Prepare a worker process: one thread of numerical libraries, Ctrl-C left to the parent, no life without it."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    from threadpoolctl import threadpool_limits
+def attempt_each(
+    work: Callable[[T], R],
+    items: Sequence[T],
+    description: str,
+    workers: int | None = None,
+    *,
+    seconds: Callable[[T], float],
+    fatal: tuple[type[Exception], ...] = (),
+) -> Iterator[tuple[T, R | Failure]]:
+    """Apply `work` to every item in other processes; what one item does to its process is that item's failure.
 
-    threadpool_limits(1)
+    Unlike `fan_out`, this never works in this process, also with one worker: a library that crashes must not end it.
+    An item on which a process died is tried once more, alone, as it may have been another's memory that was missing.
 
+    Parameters
+    ----------
+    work : callable
+        A module-level function (it is sent to the workers).
+    items : sequence
+        What to work on.
+    description : str
+        Words for the progress.
+    workers : int, optional
+        Processes. Default: one per core.
+    seconds : callable
+        Item to the time that it may take.
+    fatal : tuple of exception types
+        Errors that are raised, since they concern all items.
 
-def _end_with_parent() -> None:
-    """Wait until the parent has died, also by a signal that it could not catch, and end this worker."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    Yields
+    ------
+    tuple
+        The item and its result, or its failure, in any order.
+
+    Raises
+    ------
+    ConfigError
+        When `workers` is below 1.
+    LsdcError
+        When no worker can be started.
+    """
+    workers = _needed(workers, items)
+    if not items:
+        return
+    alone = multiprocessing.current_process().daemon  # such a process may have no children
+    outcomes = _tried_here(work, items) if alone else _tried_twice(work, items, workers, seconds)
+    with contextlib.closing(outcomes):
+        for item, outcome in track(outcomes, description, len(items)):
+            if isinstance(outcome, Answer) and isinstance(outcome.error, fatal):
+                assert outcome.error is not None
+                raise outcome.error
+            if isinstance(outcome, Answer) and outcome.error is None:
+                yield item, outcome.result
+            else:
+                yield item, _failure(outcome)
 
 
 def fan_out(
     work: Callable[[T], R], items: Sequence[T], description: str, workers: int | None = None
 ) -> Iterator[tuple[T, R]]:
     """Apply `work` to every item on several processes; yield (item, result) as they finish, in any order.
+
+    Each item is worked on by one thread, in whichever process: results do not depend on the number of workers.
 
     Parameters
     ----------
@@ -76,14 +121,23 @@ def fan_out(
     LsdcError
         When a worker process was killed.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers must be at least 1, not {workers}")
-    workers = min(workers or default_workers(), len(items))
+    workers = _needed(workers, items)
     if workers <= 1:
         for item in track(items, description):
-            yield item, work(item)
+            with on_one_thread():
+                result = work(item)
+            yield item, result
         return
-    yield from track(_pooled(work, items, workers), description, len(items))
+    with contextlib.closing(_tried_twice(work, items, workers, None)) as outcomes:
+        for item, outcome in track(outcomes, description, len(items)):
+            if not isinstance(outcome, Answer):
+                raise LsdcError(
+                    "a worker process was killed, perhaps because memory ran out; run the same again, "
+                    "with fewer workers"
+                )
+            if outcome.error is not None:
+                raise outcome.error
+            yield item, outcome.result
 
 
 def for_each(
@@ -106,32 +160,66 @@ def for_each(
         pass
 
 
-def _pooled(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[T, R]]:
-    # Fresh interpreters: a fork of a process that has used threads (torch, OpenMP) can hang.
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
-        pending: dict[Future[R], T] = {}
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of workers that is none; call it before long work.
+
+    Parameters
+    ----------
+    workers : int or None
+        What the caller gave; None is one per core.
+
+    Raises
+    ------
+    ConfigError
+        When it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be at least 1, not {workers}")
+
+
+def _needed(workers: int | None, items: Sequence[T]) -> int:
+    """Check the number of workers; no more are needed than there are items."""
+    check_workers(workers)
+    return min(workers or default_workers(), len(items))
+
+
+def _tried_twice(
+    work: Callable[[T], R],
+    items: Sequence[T],
+    workers: int,
+    seconds: Callable[[T], float] | None,
+) -> Generator[tuple[T, Outcome], None, None]:
+    """Work on items, and then, one after the other, on those whose process died."""
+    memory = None if seconds is None else memory_share(workers)
+    again = []
+    for item, outcome in WorkerPool(work, workers, memory, seconds).outcomes(items):
+        if isinstance(outcome, Died):
+            again.append(item)
+        else:
+            yield item, outcome
+    for item in again:
+        yield from WorkerPool(work, 1, memory, seconds).outcomes([item])
+
+
+def _tried_here(work: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, Outcome], None, None]:
+    """Work on items in this process."""
+    for item in items:
         try:
-            for item in items:
-                pending[pool.submit(work, item)] = item
-                if len(pending) < 2 * workers:
-                    continue
-                for done in wait(pending, return_when=FIRST_COMPLETED).done:
-                    yield pending.pop(done), done.result()
-            while pending:
-                for done in wait(pending, return_when=FIRST_COMPLETED).done:
-                    yield pending.pop(done), done.result()
-        except BrokenProcessPool as error:
-            raise LsdcError(
-                "a worker process was killed, perhaps because memory ran out; run the same again, with fewer workers"
-            ) from error
-        except BaseException as error:
-            if not isinstance(
-                error, Exception
-            ):  # stopped from outside: what workers have begun is done again
-                for child in set(multiprocessing.active_children()) - others:
-                    child.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+            with on_one_thread():
+                answer = Answer(work(item))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's failure
+            answer = answer_to(error)
+        yield item, answer
+
+
+def _failure(outcome: Outcome) -> Failure:
+    """Say in words what an outcome without a result is; the words of errors may quote values, and are left out."""
+    if isinstance(outcome, Died):
+        return Failure(f"the process that worked on it died twice ({outcome.how})")
+    if isinstance(outcome, TookTooLong):
+        return Failure(f"it took longer than {outcome.seconds:.0f} s and was stopped")
+    error = outcome.error
+    if isinstance(error, MemoryError):
+        return Failure("it needs more memory than a worker may take (MemoryError)", error)
+    words = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    return Failure(f"{outcome.kind}{words} in {outcome.place}", error)

@@ -8,6 +8,9 @@ from typing import Any
 
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.errors import ArtifactError, LsdcError
+from lsdc.runtime.estimator_check import check_estimator
+from lsdc.runtime.plain_skops import read_plain
+from lsdc.runtime.steady_skops import steady_skops
 
 SKLEARN_TYPES = (
     "numpy.dtype",
@@ -26,16 +29,9 @@ SKLEARN_TYPES = (
     "sklearn.tree._tree.Tree",
 )
 """Types in scikit-learn's fitted estimators beyond skops' list, one by one: whole modules would bring functions."""
-TRUSTED = (
-    *SKLEARN_TYPES,
-    "lsdc.slice_selector.ranker.EnsembleRanker",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBRegressor",
-)
-"""Types beyond skops' list that a file may hold by default."""
 
 
-def save_estimator(path: Path, estimator: Any, trusted: Sequence[str] = TRUSTED) -> None:
+def save_estimator(path: Path, estimator: Any, trusted: Sequence[str] = SKLEARN_TYPES) -> None:
     """Write a fitted scikit-learn estimator in skops' format.
 
     Parameters
@@ -45,7 +41,7 @@ def save_estimator(path: Path, estimator: Any, trusted: Sequence[str] = TRUSTED)
     estimator : estimator
         Fitted, with scikit-learn's interface; or a dict of such estimators and arrays.
     trusted : sequence of str
-        Types, as `module.Class`, that `load_estimator` will be asked to trust; by default those of lsdc's stages.
+        Types, as `module.Class`, that `load_estimator` will be asked to trust; by default scikit-learn's.
 
     Raises
     ------
@@ -56,20 +52,21 @@ def save_estimator(path: Path, estimator: Any, trusted: Sequence[str] = TRUSTED)
 
     with atomic(path) as temporary:
         dump(estimator, temporary)
+        steady_skops(temporary)
         foreign = _foreign_types(temporary, trusted)
         if foreign:
             raise LsdcError(f"{path}: would hold {foreign[0]}, which is not trusted; it was not written")
 
 
-def load_estimator(path: Path, trusted: Sequence[str] = TRUSTED) -> Any:
-    """Read what `save_estimator` wrote; nothing in the file is run.
+def load_estimator(path: Path, trusted: Sequence[str] = SKLEARN_TYPES) -> Any:
+    """Read what `save_estimator` wrote; nothing in the file is run, and what compiled code trusts is checked first.
 
     Parameters
     ----------
     path : Path
         The file, which may come from a stranger.
     trusted : sequence of str
-        Types beyond skops' list that may be loaded, as `module.Class`; by default those of lsdc's stages.
+        Types beyond skops' list that may be loaded, as `module.Class`; by default scikit-learn's.
 
     Returns
     -------
@@ -89,6 +86,7 @@ def load_estimator(path: Path, trusted: Sequence[str] = TRUSTED) -> Any:
         foreign = _foreign_types(path, trusted)
         if foreign:
             raise ArtifactError(f"{path}: holds {foreign[0]}, which is not trusted; it was not loaded")
+        check_estimator(read_plain(path))
         return load(path, trusted=list(trusted))
     except ArtifactError:
         raise

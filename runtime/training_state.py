@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -184,8 +185,10 @@ class TrainingState:
             "history": asdict(self.history),
         }
         content["schedule"].pop("lr_lambdas", None)
+        stream = io.BytesIO()  # into a file, torch would not say that the disk is full
+        torch.save(content, stream)
         with atomic(path) as temporary:
-            torch.save(content, temporary)
+            temporary.write_bytes(stream.getbuffer())
 
     def load(self, path: Path) -> int:
         """Read a checkpoint.

@@ -16,14 +16,8 @@ from pydicom.tag import BaseTag, Tag
 
 from lsdc.cohort.dicom.containers import container_of
 from lsdc.cohort.dicom.files import looks_like_dicom, path_text
-from lsdc.cohort.dicom.structure import (
-    StructureError,
-    Walk,
-    allowed_elements,
-    is_deflated,
-    is_little_endian,
-    transfer_syntax,
-)
+from lsdc.cohort.dicom.structure import StructureError, Walk, allowed_elements
+from lsdc.cohort.dicom.transfer_syntaxes import is_deflated, is_little_endian, transfer_syntax
 from lsdc.runtime import Problem
 
 MAX_BYTES = 2**30

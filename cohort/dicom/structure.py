@@ -11,12 +11,6 @@ from struct import Struct, error
 from typing import BinaryIO
 
 from pydicom.datadict import dictionary_VR
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
 
 MAX_ELEMENTS = 500_000
 """Files with more attributes are refused, an item counting as five; an enhanced file of 1,000 frames has 200,000."""
@@ -25,13 +19,16 @@ MAX_DEPTH = 24
 _FREE_ELEMENTS, _BYTES_PER_ELEMENT = 20_000, 4
 _ITEM_COUNTS_AS = 5
 _LONGEST_CHARACTER_SET = 1024
-_LONGEST_META, _MOST_META = 2**20, 1000
 _MOST_DISORDER = 1000
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _PIXELS = frozenset({(0x7FE0, 0x0010), (0x7FE0, 0x0009), (0x7FE0, 0x0008)})
-_LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_KNOWN = _LONG | frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_TYPES = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+"""Types whose length takes four bytes."""
+KNOWN_TYPES = LONG_TYPES | frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+)
+"""All types that an element can name."""
 _CHUNK = 2**16
 
 
@@ -146,9 +143,9 @@ class Walk:
                 group, number, length = self._implicit(head)
             else:
                 group, number, kind, length = self._explicit(head)
-                if kind in _LONG:
+                if kind in LONG_TYPES:
                     length = self._read_length(read(4))
-                elif kind not in _KNOWN and not b"AA" <= kind <= b"ZZ":
+                elif kind not in KNOWN_TYPES and not b"AA" <= kind <= b"ZZ":
                     kind = b""
                     group, number, length = self._implicit(head)
             if (group, number) == _ITEM_END:
@@ -218,85 +215,3 @@ class Walk:
             last = (last + chunk)[-3:]
         if nested:
             raise StructureError("a value has no end")
-
-
-def transfer_syntax(stream: BinaryIO) -> tuple[str, int]:
-    """Find how the data set of a file is encoded, and where it begins.
-
-    Parameters
-    ----------
-    stream : binary file
-        A DICOM file, with preamble or without; its position is anywhere afterwards.
-
-    Returns
-    -------
-    syntax : str
-        The transfer syntax that the meta header names; where there is none, what the first element looks like.
-    start : int
-        Offset of the data set.
-
-    Raises
-    ------
-    StructureError
-        When the meta header is too large.
-    """
-    stream.seek(0)
-    start = 132 if stream.read(132)[128:] == b"DICM" else 0
-    stream.seek(start)
-    syntax, count = "", 0
-    explicit, implicit, length_of = Struct("<HH2sH").unpack, Struct("<HHL").unpack, Struct("<L").unpack
-    for meta_group in (2, 0):  # a command set may follow the meta header
-        while len(head := stream.read(8)) == 8:
-            group, number, kind, length = explicit(head)
-            if group != meta_group:
-                break
-            size = 8
-            if kind in _LONG and meta_group == 2:
-                length, size = length_of(stream.read(4).ljust(4, b"\0"))[0], 12
-            elif not b"AA" <= kind <= b"ZZ":
-                length = implicit(head)[2]
-            count += 1
-            if length > _LONGEST_META or count > _MOST_META:
-                raise StructureError("a meta header larger than any")
-            value = stream.read(length)
-            if (group, number) == (2, 0x10):
-                syntax = value.decode("latin-1").strip(" \0")
-            start += size + length
-        stream.seek(start)
-    if not syntax and len(head) >= 6:
-        big = int.from_bytes(head[:2], "little") >= 1024
-        explicit_syntax = ExplicitVRBigEndian if big else ExplicitVRLittleEndian
-        syntax = str(explicit_syntax if head[4:6] in _KNOWN else ImplicitVRLittleEndian)
-    return syntax, start
-
-
-def is_little_endian(syntax: str) -> bool:
-    """Tell the order of bytes of a transfer syntax.
-
-    Parameters
-    ----------
-    syntax : str
-        Its UID.
-
-    Returns
-    -------
-    bool
-        True for all but one.
-    """
-    return syntax != ExplicitVRBigEndian
-
-
-def is_deflated(syntax: str) -> bool:
-    """Tell whether a transfer syntax deflates the data set.
-
-    Parameters
-    ----------
-    syntax : str
-        Its UID.
-
-    Returns
-    -------
-    bool
-        True for one; deflated frames within a data set are another matter.
-    """
-    return syntax == DeflatedExplicitVRLittleEndian

@@ -19,6 +19,7 @@ from lsdc.ensemble.nested import record
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.ensemble.nested_scoring import score_nested
 from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import REPORT, Stacked
 from lsdc.ensemble.stackers.transferred import Transfer, TransferredMean
 from lsdc.ensemble.stacking_data import StackingData
@@ -28,9 +29,10 @@ from lsdc.metrics.prediction_tables import SHAPE
 from lsdc.models.heads.severity_axis import SeverityAxis
 from lsdc.phantom.writer import simulate
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import MANIFEST, atomic, claim, write_json
+from lsdc.runtime.artifact import MANIFEST, atomic, claim, list_files, write_json
 from lsdc.runtime.console import existing, say
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 _COORDINATES = "train_label_coordinates.csv"
 _TRIALS = 1
@@ -106,7 +108,7 @@ def make_grader(
     LsdcError
         When `judge` holds no labeled study.
     """
-    settings, out = settings or GraderSettings(), Path(out)
+    settings, out = settings or GraderSettings(), check_output_folder(out)
     if out.exists() and not (out / MANIFEST).is_file():
         raise ArtifactError(f"{out}: exists and is no model; choose another directory, or delete it")
     folder = out.with_name(f"{out.name}.unfinished") if work is None else Path(work)
@@ -124,7 +126,8 @@ def make_grader(
     report = _restacked(model, TransferredMean(transfers), data, made)
     card = _card(out.name, settings, transfers, report, real, measured_on)
     card.write(made)
-    write_json(made / MANIFEST, model.manifest | {"store": None})
+    files = list_files(made, without=UNLISTED)
+    write_json(made / MANIFEST, model.manifest | {"store": None, "files": files})
     with atomic(out) as temporary:
         shutil.copytree(made, temporary)
         shutil.rmtree(out, ignore_errors=True)
@@ -196,7 +199,7 @@ def _restacked(model: Model, stacker: TransferredMean, data: StackingData, out: 
     weights = {family.value: weights for family, weights in stacker.weights_.items()}
     stacked = Stacked(out, len(data.grades), stacker.name, weights, report)
     record(stacked, stacker, data, nested)
-    write_json(out / REPORT, stacked.to_dict() | {"model": "bundled"})
+    write_json(out / REPORT, {name: value for name, value in stacked.to_dict().items() if name != "model"})
     return report
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Grade
 from lsdc.ensemble.stackers.row_stacker import RowStacker
+from lsdc.runtime.lightgbm_text import read_lightgbm
+from lsdc.runtime.trees import Trees
 
 
 class Boosted(RowStacker):
@@ -38,7 +40,7 @@ class Boosted(RowStacker):
         Returns
         -------
         dict
-            `trees`: the model in LightGBM's text format.
+            `trees`: the arrays of `lsdc.runtime.trees.Trees` as lists.
         """
         import lightgbm
 
@@ -59,7 +61,8 @@ class Boosted(RowStacker):
             "verbosity": -1,
         }
         data = lightgbm.Dataset(features, grades, weight=weights)
-        return {"trees": lightgbm.train(parameters, data, num_boost_round=150).model_to_string()}
+        booster = lightgbm.train(parameters, data, num_boost_round=150)
+        return {"trees": read_lightgbm(booster.model_to_string()).to_lists()}
 
     @staticmethod
     def predict_rows(state: dict[str, Any], features: NDArray) -> NDArray[np.float64]:
@@ -77,9 +80,17 @@ class Boosted(RowStacker):
         (n, 3) float
             Probabilities; rows sum to 1.
         """
-        import lightgbm
+        sums = _trees(state["trees"]).sums(features)
+        odds = np.exp(sums - sums.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
-        return np.asarray(lightgbm.Booster(model_str=state["trees"]).predict(features, num_threads=1), float)
+
+def _trees(found: Any) -> Trees:
+    """Check the trees of a state; versions up to 0.2 kept LightGBM's text, which the library must not read itself."""
+    trees = read_lightgbm(found) if isinstance(found, str) else Trees.from_lists(found)
+    if len(trees.base) != len(Grade):
+        raise ValueError("not as many outputs as grades")
+    return trees
 
 
 class Neural(RowStacker):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.tables import read_text_table
+from lsdc.cohort.text_tables import read_text_table
 from lsdc.cohort.vocabulary import GRADES, Grade
 from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.metrics.table_checks import check_row_ids, probability_columns

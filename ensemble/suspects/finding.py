@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import GRADES, Condition, Family
-from lsdc.ensemble.blend_model import BlendModel
-from lsdc.ensemble.model import Model
-from lsdc.ensemble.nested import NESTED
+from lsdc.ensemble.opening import open_stack
+from lsdc.ensemble.stack_artifact import NESTED
 from lsdc.ensemble.suspects.ranking import rank_labels
 from lsdc.ensemble.suspects.reader_noise import ReaderNoise
 from lsdc.ensemble.suspects.sheets import draw_sheets
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import EPS, GRADE_WEIGHTS
 from lsdc.runtime import ArtifactError, ConfigError, TableError
-from lsdc.runtime.artifact import MANIFEST, atomic, read_json, write_json
+from lsdc.runtime.artifact import atomic, write_json
 from lsdc.runtime.console import say, table
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 
 RANKING, READERS = "suspects.csv", "readers.json"
 _COUNTED = 100
@@ -93,7 +93,7 @@ def find_suspects(model: PathLike, store: PathLike, out: PathLike, *, first: int
     """
     if first < 0:
         raise ConfigError(f"first must be at least 0, not {first}")
-    out, opened = Path(out), FeatureStore.open(store)
+    out, opened = check_output_folder(out), FeatureStore.open(store)
     if (out / RANKING).exists():
         raise TableError(
             f"{out / RANKING}: exists, and may hold decisions; choose another folder, or remove it"
@@ -133,11 +133,10 @@ def nested_predictions(model: Path) -> pd.DataFrame:
     ArtifactError
         When it is neither, damaged or unfinished.
     """
-    manifest = read_json(model / MANIFEST) if (model / MANIFEST).is_file() else {}
-    opened = (BlendModel if manifest.get("kind") == BlendModel.kind else Model).open(model)
-    if not (opened.path / NESTED).is_file():
+    opened = open_stack(model)
+    if not opened.listed.has(NESTED):
         raise ArtifactError(f"{model}: holds no out-of-fold predictions ({NESTED}); make it again")
-    return pd.read_parquet(opened.path / NESTED)
+    return opened.nested
 
 
 def _check_labels(predictions: pd.DataFrame, store: FeatureStore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from lsdc.models.search_space import Space, check_settings
 from lsdc.models.targets import of_family
 from lsdc.runtime import ConfigError
 from lsdc.runtime.console import say
+from lsdc.runtime.folder_lock import only_writer
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -108,6 +110,8 @@ def search_member(
     ------
     ConfigError
         When the member has nothing to search, `trials` or `timeout` cannot be used, or the storage has another search.
+    ArtifactError
+        When another process is writing to `out`.
     """
     check_trials(trials)
     if timeout is not None and timeout <= 0:
@@ -123,11 +127,13 @@ def search_member(
         problem=problem.hash, note=f"Settings of the member `{name}`, cross-fitted by study.", timeout=timeout,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    opened = open_storage(storage or out / JOURNAL)
-    best = minimize(search, problem, opened, show=True)
-    file = out / SETTINGS
-    write_settings(file, {**(read_settings(file) if file.is_file() else {}), name: best})
-    result = _result(name, best, search, opened, file)
+    # With a storage, workers share the trials and the folder.
+    with only_writer(out, owned=False) if storage is None else nullcontext():
+        opened = open_storage(storage or out / JOURNAL)
+        best = minimize(search, problem, opened, show=True)
+        file = out / SETTINGS
+        write_settings(file, {**(read_settings(file) if file.is_file() else {}), name: best})
+        result = _result(name, best, search, opened, file)
     say(f"{name}: loss {result.loss:.4f} after {result.trials} trials; {file} holds the settings, for fit")
     return result
 

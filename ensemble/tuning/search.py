@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lsdc.ensemble.tuning.journal_check import check_trials as check_journal_trials
 from lsdc.ensemble.tuning.storage import ignore_experimental_warnings
 from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
@@ -203,6 +204,13 @@ def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:
             f"the storage holds a search {search.study!r} over other predictions, labels or settings; "
             "give another storage or name"
         )
+    if isinstance(storage, JournalStorage) and study.get_trials(deepcopy=False):
+        try:
+            check_journal_trials(study, search.ranges, search.metric)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"the journal of the search {search.study!r} is damaged ({str(error)[:300]}); fit to a new folder"
+            ) from error
     if "problem" not in study.user_attrs:
         study.set_metric_names([search.metric])
         if search.note:

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lsdc.ensemble.tuning.journal_check import check_journal
 from lsdc.runtime import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 JOURNAL = "optuna.journal"
 """Name of the journal file in a model directory."""
+
+_DAMAGE = (LookupError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError)
 
 
 def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
@@ -39,6 +42,7 @@ def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
     ConfigError
         When the database cannot be reached, or its driver is not installed.
     """
+    import optuna
     from optuna.storages import InMemoryStorage, JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -48,13 +52,14 @@ def open_storage(where: Path | str | None, heartbeat: int = 15) -> BaseStorage:
         ignore_experimental_warnings()
         if isinstance(where, str):
             return _open_database(where, heartbeat)
-        if where.is_file():
-            _drop_unfinished_line(where)
         try:
+            if where.is_file():
+                _drop_unfinished_line(where)
+                check_journal(where)
             return JournalStorage(JournalFileBackend(str(where)))
-        except (KeyError, ValueError) as error:
+        except (*_DAMAGE, optuna.exceptions.OptunaError) as error:
             raise ArtifactError(
-                f"{where}: a damaged Optuna journal ({error}); fit to a new folder"
+                f"{where}: a damaged Optuna journal ({ascii(str(error))[1:300]}); fit to a new folder"
             ) from error
 
 

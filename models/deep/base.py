@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Family
@@ -26,7 +25,9 @@ from lsdc.models.member import PRIOR_FRACTION, NotFittedError
 from lsdc.models.options import Options
 from lsdc.models.saved_member import MEMBER_SCHEMA, SavedMember, checked_file
 from lsdc.models.targets import of_family
-from lsdc.runtime.artifact import file_hash, write_manifest, write_tensors
+from lsdc.runtime.artifact import file_hash, write_manifest
+from lsdc.runtime.schema import flag, list_of, number, record
+from lsdc.runtime.tensor_files import read_tensors, write_tensors
 
 _WEIGHTS_FILE = "network.safetensors"
 
@@ -226,7 +227,8 @@ class DeepMember(NetworkDesign[B], SavedMember):
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         path = checked_file(folder, manifest, _WEIGHTS_FILE)
         member = cls(int(manifest["seed"]), Options.of(manifest["options"]))
-        member.learned = [bool(item) for item in manifest["learned"]]
+        _FIELDS(manifest, "")
+        member.learned = list(manifest["learned"])
         # Models of versions that looked once were stacked on what they said then.
         member.looks_once = bool(manifest.get("looks_once", True))
         member.priors = np.array(manifest["priors"], float).reshape(len(TARGETS), len(GRADES))
@@ -234,9 +236,20 @@ class DeepMember(NetworkDesign[B], SavedMember):
         blank = cls(member.seed, replace(member.options, weights="random"))
         with torch.random.fork_rng(devices=[]):
             network = Graded(blank.build(blank._preset_sizes()), torch.zeros(len(TARGETS), len(GRADES)))
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(
+            read_tensors(path, {name: tuple(value.shape) for name, value in network.state_dict().items()})
+        )
         member.network = network.eval()
         return member
+
+
+_FIELDS = record(
+    {
+        "learned": list_of(flag(), len(Family), len(Family)),
+        "priors": list_of(list_of(number(0, 1), len(GRADES), len(GRADES)), len(TARGETS), len(TARGETS)),
+    },
+    {"looks_once": flag()},
+)
 
 
 def _family_priors(grades: NDArray[np.int64]) -> tuple[NDArray[np.float64], list[bool]]:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from lsdc.models.heads.head import Features, Labels
 from lsdc.models.search_space import Settings, Space
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import write_tensors
+from lsdc.runtime.tensor_files import read_arrays, write_tensors
 
 Arrays = Mapping[str, NDArray[Any]]
 """What such a head has learned, by name."""
@@ -119,8 +118,8 @@ class ArrayHead(ABC):
         """
         head = cls()
         try:
-            head.arrays = load_file(path)
+            head.arrays = read_arrays(path)
             cls._check(head.arrays)
-        except Exception as error:  # safetensors' errors have no common base with others
+        except (OSError, LookupError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return head

@@ -1,11 +1,10 @@
-"""Gradient-boosted heads: shallow trees by LightGBM and by XGBoost."""
+"""Gradient-boosted heads: shallow trees by LightGBM and by XGBoost, kept as arrays once they are fitted."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,11 @@ from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities
 from lsdc.models.search_space import Range, Settings, Space
-from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import atomic
+from lsdc.runtime import ArtifactError, LsdcError
+from lsdc.runtime.lightgbm_text import read_lightgbm
+from lsdc.runtime.tensor_files import read_arrays, write_tensors
+from lsdc.runtime.trees import Trees
+from lsdc.runtime.xgboost_model import read_xgboost
 
 _ROUNDS, _PATIENCE = 400, 30
 _ROUNDS_WITHOUT_STOPPING = _ROUNDS // 4
@@ -36,7 +38,8 @@ class _Rows(NamedTuple):
 class BoostedHead(ABC):
     """Shallow trees that are added one after another until rows that none was fitted on get no better.
 
-    Without such rows there is a quarter of the largest number of trees. Rows weigh 1, 2, 4 by grade.
+    Without such rows there is a quarter of the largest number of trees. Rows weigh 1, 2, 4 by grade. A library fits;
+    what is kept, saved and predicted from are checked arrays, because the libraries crash on edited files.
 
     Parameters
     ----------
@@ -45,10 +48,12 @@ class BoostedHead(ABC):
     """
 
     suffix: ClassVar[str]
+    former_suffix: ClassVar[str]
+    """The end of the library's own file, which versions up to 0.2 wrote; it is not the library that reads it."""
     space: ClassVar[Space]
     defaults: ClassVar[Settings]
-    booster: Any
-    """The library's model."""
+    booster: Trees
+    """The fitted trees."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = {**self.defaults, **(settings or {})}
@@ -111,28 +116,37 @@ class BoostedHead(ABC):
         -------
         (n, 3) float64
             Probabilities of the grades.
+
+        Raises
+        ------
+        LsdcError
+            When X has another number of columns than in `fit`.
         """
-        return np.asarray(self._predicted(X), float)
+        try:
+            sums = self.booster.sums(X)
+        except ValueError as error:
+            raise LsdcError(f"the model was fitted on other features ({error}); fit it again") from error
+        odds = np.exp(sums - sums.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
     def save(self, path: Path) -> None:
-        """Write the trees in the library's format, whole or not at all.
+        """Write the trees as safetensors, whole or not at all.
 
         Parameters
         ----------
         path : Path
-            The file; it should end with `suffix`, from which XGBoost takes the format.
+            The file.
         """
-        with atomic(path) as temporary:
-            self.booster.save_model(temporary)
+        write_tensors(path, self.booster.arrays)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the trees.
+        """Read the trees, and check that they can be walked.
 
         Parameters
         ----------
         path : Path
-            What `save` wrote.
+            What `save` wrote, or the library's file of an earlier version, which ends with `former_suffix`.
 
         Returns
         -------
@@ -142,36 +156,36 @@ class BoostedHead(ABC):
         Raises
         ------
         ArtifactError
-            When the library cannot read the file.
+            When the file does not hold such trees.
         """
         head = cls()
         try:
-            head.booster = cls._read(path)
-        except Exception as error:  # the two libraries have no common error
-            first = (str(error).splitlines() or [""])[0]
-            raise ArtifactError(f"{path}: damaged model file ({first}); fit the model again") from error
+            if path.name.endswith((cls.former_suffix, Path(cls.former_suffix).suffix)):
+                head.booster = cls._read(path.read_bytes())
+            else:
+                head.booster = Trees.from_arrays(read_arrays(path))
+            if len(head.booster.base) != len(Grade):
+                raise ValueError("not as many outputs as grades")
+        except (OSError, LookupError, TypeError, ValueError, OverflowError) as error:
+            raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return head
 
     @abstractmethod
-    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Any:
-        """Fit the library's model; `stop` is None where there are no rows that decide when to stop."""
+    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Trees:
+        """Let the library fit; `stop` is None where there are no rows that decide when to stop."""
 
-    @abstractmethod
     def _kept_rounds(self) -> int:
         """Count the rounds of trees that predict."""
-
-    @abstractmethod
-    def _predicted(self, X: Features) -> Any:
-        """Let the library predict probabilities (n, 3)."""
+        return len(self.booster.root) // len(Grade)
 
     @staticmethod
     @abstractmethod
-    def _read(path: Path) -> Any:
-        """Let the library read its file."""
+    def _read(content: bytes) -> Trees:
+        """Read the library's format."""
 
 
 class LightGBMHead(BoostedHead):
-    """Gradient-boosted trees by LightGBM, saved as its text.
+    """Gradient-boosted trees by LightGBM.
 
     Parameters
     ----------
@@ -179,7 +193,8 @@ class LightGBMHead(BoostedHead):
         Values for some of `space`, under the library's names; by default those of `defaults`.
     """
 
-    suffix = "lightgbm.txt"
+    suffix = "lightgbm.safetensors"
+    former_suffix = "lightgbm.txt"
     space: ClassVar[Space] = {
         "learning_rate": Range(0.01, 0.2, log=True),
         "num_leaves": Range(2, 32, log=True, whole=True),
@@ -191,7 +206,7 @@ class LightGBMHead(BoostedHead):
         "learning_rate": 0.05, "num_leaves": 8, "min_data_in_leaf": 20, "feature_fraction": 0.3, "lambda_l2": 5.0
     }  # fmt: skip
 
-    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Any:
+    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Trees:
         import lightgbm
 
         parameters = {
@@ -209,27 +224,20 @@ class LightGBMHead(BoostedHead):
         }
         data = lightgbm.Dataset(train.X, train.y, weight=train.weights)
         if stop is None:
-            return lightgbm.train(parameters, data, rounds)
+            return read_lightgbm(lightgbm.train(parameters, data, rounds).model_to_string())
         judge = lightgbm.Dataset(stop.X, stop.y, weight=stop.weights, reference=data)
         quiet = lightgbm.early_stopping(_PATIENCE, verbose=False)
-        return lightgbm.train(parameters, data, rounds, [judge], callbacks=[quiet])
-
-    def _kept_rounds(self) -> int:
-        best = int(self.booster.best_iteration)
-        return best if best > 0 else int(self.booster.current_iteration())
-
-    def _predicted(self, X: Features) -> Any:
-        return self.booster.predict(X)
+        booster = lightgbm.train(parameters, data, rounds, [judge], callbacks=[quiet])
+        # The library writes the rounds up to the best one.
+        return read_lightgbm(booster.model_to_string())
 
     @staticmethod
-    def _read(path: Path) -> Any:
-        import lightgbm
-
-        return lightgbm.Booster(model_file=path)
+    def _read(content: bytes) -> Trees:
+        return read_lightgbm(content.decode("utf-8"))
 
 
 class XGBoostHead(BoostedHead):
-    """Gradient-boosted trees by XGBoost, saved as UBJSON.
+    """Gradient-boosted trees by XGBoost.
 
     Parameters
     ----------
@@ -237,7 +245,8 @@ class XGBoostHead(BoostedHead):
         Values for some of `space`, under the library's names; by default those of `defaults`.
     """
 
-    suffix = "xgboost.ubj"
+    suffix = "xgboost.safetensors"
+    former_suffix = "xgboost.ubj"
     space: ClassVar[Space] = {
         "eta": Range(0.01, 0.2, log=True),
         "max_depth": Range(1, 6, whole=True),
@@ -249,7 +258,7 @@ class XGBoostHead(BoostedHead):
         "eta": 0.05, "max_depth": 3, "min_child_weight": 8.0, "colsample_bytree": 0.3, "lambda": 8.0
     }  # fmt: skip
 
-    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Any:
+    def _boosted(self, train: _Rows, stop: _Rows | None, rounds: int, seed: int) -> Trees:
         import xgboost
 
         parameters = {
@@ -263,26 +272,13 @@ class XGBoostHead(BoostedHead):
         }
         data = xgboost.DMatrix(train.X, train.y, weight=train.weights)
         if stop is None:
-            return xgboost.train(parameters, data, rounds, verbose_eval=False)
+            return read_xgboost(xgboost.train(parameters, data, rounds, verbose_eval=False).save_raw("ubj"))
         judge = xgboost.DMatrix(stop.X, stop.y, weight=stop.weights)
         booster = xgboost.train(
             parameters, data, rounds, evals=[(judge, "stop")], early_stopping_rounds=_PATIENCE, verbose_eval=False
         )  # fmt: skip
-        return booster[: booster.best_iteration + 1]
-
-    def _kept_rounds(self) -> int:
-        return int(self.booster.num_boosted_rounds())
-
-    def _predicted(self, X: Features) -> Any:
-        import xgboost
-
-        return self.booster.predict(xgboost.DMatrix(X))
+        return read_xgboost(booster[: booster.best_iteration + 1].save_raw("ubj"))
 
     @staticmethod
-    def _read(path: Path) -> Any:
-        import xgboost
-
-        booster = xgboost.Booster()
-        booster.load_model(path)
-        json.loads(booster.save_config())  # damage may show only where the content is used
-        return booster
+    def _read(content: bytes) -> Trees:
+        return read_xgboost(content)

@@ -12,8 +12,8 @@ from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.array_head import ArrayHead, Arrays
 from lsdc.models.heads.head import Features, Labels, Probabilities
 from lsdc.models.search_space import Range, Settings, Space
+from lsdc.runtime.tree_nodes import LEAF, check_nodes
 
-_LEAF = -1
 _MOST_ROWS = 3000
 """Rows that a tree sees: more cost time, and the trees become more alike."""
 
@@ -93,7 +93,7 @@ class ForestHead(ArrayHead):
         total = np.zeros((len(X), len(Grade)))
         for root in arrays["root"]:
             node = np.full(len(X), root)
-            while (inner := arrays["feature"][node] != _LEAF).any():
+            while (inner := arrays["feature"][node] != LEAF).any():
                 at, which = node[inner], rows[inner]
                 left = filled[which, arrays["feature"][at]] <= arrays["threshold"][at]
                 node[inner] = np.where(left, arrays["left"][at], arrays["right"][at])
@@ -103,21 +103,15 @@ class ForestHead(ArrayHead):
     @staticmethod
     def _check(arrays: Arrays) -> None:
         """Refuse arrays that do not make trees."""
-        feature, nodes = arrays["feature"], len(arrays["feature"])
-        inner, index = feature != _LEAF, np.arange(nodes)
-        whole = all(arrays[name].shape == (nodes,) for name in ("threshold", "left", "right"))
-        if not whole or arrays["value"].shape != (nodes, len(Grade)) or arrays["median"].ndim != 1:
+        feature = arrays["feature"]
+        if (
+            arrays["threshold"].shape != feature.shape or arrays["value"].shape != (len(feature), len(Grade))
+            or arrays["median"].ndim != 1
+        ):  # fmt: skip
             raise ValueError("arrays of different lengths")
-        if any(arrays[name].dtype != np.int32 for name in ("root", "feature", "left", "right")):
-            raise ValueError("indices that are no whole numbers")
-        if len(arrays["root"]) == 0 or not ((arrays["root"] >= 0) & (arrays["root"] < nodes)).all():
-            raise ValueError("roots that are no nodes")
-        if not ((feature >= _LEAF) & (feature < len(arrays["median"]))).all():
-            raise ValueError("features that do not exist")
-        for name in ("left", "right"):
-            child = arrays[name][inner]
-            if not ((child > index[inner]) & (child < nodes)).all():
-                raise ValueError("children that are no later nodes")
+        check_nodes(feature, arrays["left"], arrays["right"], arrays["root"], len(arrays["median"]))
+        if not all(np.isfinite(arrays[name]).all() for name in ("threshold", "median")):
+            raise ValueError("thresholds that are no numbers")
         if not (arrays["value"] >= 0).all() or not np.allclose(arrays["value"].sum(axis=1), 1, atol=1e-3):
             raise ValueError("leaves without probabilities")
 
@@ -141,7 +135,7 @@ def _flattened(trees: list[Any], grades: NDArray[np.int64]) -> dict[str, NDArray
     }
     return {
         "root": root.astype(np.int32),
-        "feature": np.where(leaf, _LEAF, feature).astype(np.int32),
+        "feature": np.where(leaf, LEAF, feature).astype(np.int32),
         "threshold": np.concatenate([tree.threshold for tree in trees]),
         **{name: np.where(leaf, 0, found).astype(np.int32) for name, found in children.items()},
         "value": value / np.maximum(value.sum(axis=1, keepdims=True), 1e-12),

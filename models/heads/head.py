@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import read_json, write_json
+from lsdc.runtime.json_files import read_json, write_json
+from lsdc.runtime.schema import check_schema, list_of, number
 
 Features = NDArray[np.float32]
 """Prepared features, (n, d); NaN where unknown."""
@@ -19,6 +20,8 @@ Labels = NDArray[np.int64]
 """Grades 0, 1, 2 of rows, (n,)."""
 Probabilities = NDArray[np.float64]
 """Probabilities of the three grades, (n, 3)."""
+
+_FRACTIONS = list_of(number(0, 1), len(Grade), len(Grade))
 
 
 def known_moments(X: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -242,7 +245,8 @@ class PriorHead:
             When the file is absent or does not hold three numbers.
         """
         head, fractions = cls(), read_json(path)
-        if not isinstance(fractions, list) or len(fractions) != len(Grade):
-            raise ArtifactError(f"{path}: damaged model file; fit the model again")
+        check_schema(fractions, _FRACTIONS, path, "fit the model again")
         head.fractions = np.array(fractions, float)
+        if abs(head.fractions.sum() - 1) > 1e-6:
+            raise ArtifactError(f"{path}: damaged, its fractions do not add up to 1; fit the model again")
         return head

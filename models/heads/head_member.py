@@ -17,7 +17,7 @@ from lsdc.models.member import PRIOR_FRACTION, NotFittedError
 from lsdc.models.options import Options
 from lsdc.models.saved_member import SavedMember, checked_file
 from lsdc.models.search_space import Settings, Space, check_settings
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ConfigError, schema
 
 _FEWEST_ROWS = 20
 _PREPARATION = "preparation.safetensors"
@@ -244,6 +244,7 @@ class HeadMember(SavedMember):
     @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         member = cls(int(manifest["seed"]))
+        _SETTINGS(manifest.get("settings", {}), "settings")
         try:
             member = member.configured(manifest.get("settings", {}))
         except ConfigError as error:
@@ -258,11 +259,28 @@ class HeadMember(SavedMember):
             prior = PriorHead.load(checked_file(folder, manifest, f"{family.value}.{PriorHead.suffix}"))
             head: Head = prior
             if manifest["heads"][family.value] != "prior":
-                head = self._load_head(checked_file(folder, manifest, f"{family.value}.{self.head.suffix}"))
+                head = self._load_head(checked_file(folder, manifest, self._file_of(family, manifest)))
             self.heads[family] = (head, prior)
+            self._try_out(head)
+
+    def _file_of(self, family: Family, manifest: Mapping[str, Any]) -> str:
+        """Name the file of a family's head; an earlier version may have written it in another format."""
+        names = [self.head.suffix, getattr(self.head, "former_suffix", self.head.suffix)]
+        known = [f"{family.value}.{name}" for name in names]
+        return next((name for name in known if name in manifest["files"]), known[0])
+
+    def _try_out(self, head: Head) -> None:
+        """Refuse a head that cannot predict what the preparation gives."""
+        assert self.preparation is not None
+        found = head.predict(np.zeros((2, self.preparation.width), np.float32))
+        if found.shape != (2, len(Grade)) or not (np.isfinite(found) & (found >= 0)).all():
+            raise ValueError("a head that predicts no probabilities")
 
     def _load_head(self, path: Path) -> Head:
         return self.head.load(path)
+
+
+_SETTINGS = schema.mapping_of(schema.number(), most=100)
 
 
 def _refit(head: Head, X: Features, y: Labels, seed: int) -> None:

@@ -8,7 +8,6 @@ from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,8 +16,8 @@ from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities, known_moments
 from lsdc.models.search_space import Range, Settings, Space
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import write_tensors
 from lsdc.runtime.recipe import Recipe
+from lsdc.runtime.tensor_files import read_header, read_tensors, write_tensors
 from lsdc.runtime.training import train
 
 _BATCH, _HIDDEN, _EPOCHS = 128, 64, 40
@@ -201,9 +200,12 @@ class NeuralHead:
         """
         head = cls()
         try:
-            state = load_file(path)
-            head.network = _Network(len(state["mean"]))
+            [width] = read_header(path).shapes["mean"]
+            with torch.device("meta"):  # a file from a stranger must not decide how much memory is asked for
+                wanted = {name: tuple(value.shape) for name, value in _Network(width).state_dict().items()}
+            state = read_tensors(path, wanted)
+            head.network = _Network(width)
             head.network.load_state_dict(state)
-        except Exception as error:  # safetensors and torch have no common error
+        except (OSError, LookupError, ValueError, RuntimeError) as error:
             raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return head

@@ -9,13 +9,12 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors import safe_open
 from sklearn.decomposition import PCA
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, View
 from lsdc.models.examples import Examples
 from lsdc.runtime import ArtifactError, LsdcError
-from lsdc.runtime.artifact import write_tensors
+from lsdc.runtime.tensor_files import read_arrays, read_header, write_tensors
 
 COMPONENTS, CONTEXT_COMPONENTS = 32, 6
 """Principal components that are kept of each view's embedding, and of the whole embedding for the context."""
@@ -176,14 +175,36 @@ class Preparation:
             When the file is absent or damaged.
         """
         preparation = cls()
-        names = ["center", *BLOCKS]
         try:
-            with safe_open(path, "numpy") as stream:
-                preparation.tensors = {name: stream.get_tensor(name) for name in names}
-                preparation.numeric_names = json.loads(stream.metadata()["numeric_names"])
-        except Exception as error:  # safetensors' errors have no common base with others
+            preparation.tensors = read_arrays(path)
+            preparation.numeric_names = json.loads(read_header(path).notes["numeric_names"])
+            preparation._check()
+        except (OSError, LookupError, ValueError, RecursionError) as error:
             raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return preparation
+
+    def _check(self) -> None:
+        """Refuse arrays that no fit gives."""
+        names = self.numeric_names
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and name.isprintable() for name in names
+        ):
+            raise ValueError("names of columns that are no text")
+        if any(values.ndim != 2 or values.dtype != np.float32 for values in self.tensors.values()):
+            raise ValueError("arrays of another kind")
+        if not all(np.isfinite(values).all() for values in self.tensors.values()):
+            raise ValueError("values that are no numbers")
+        center = self.tensors["center"]
+        widths = [part.shape[1] for part in _parts(center)] + [center.shape[1]]
+        found = [self.tensors[name].shape[0] for name in BLOCKS]
+        if center.shape[0] != len(Family) or found != widths:
+            raise ValueError("arrays of different lengths")
+
+    @property
+    def width(self) -> int:
+        """Number of features that `transform` gives."""
+        views = sum(self.tensors[name].shape[1] for name in BLOCKS[: len(View)])
+        return views + len(self.numeric_names) + 1 + 4 * self.tensors["context"].shape[1]
 
 
 def _finite(values: Floats) -> Floats:

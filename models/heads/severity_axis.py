@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from lsdc.cohort.vocabulary import TARGETS, Family, Grade, Level, View
 from lsdc.metrics.official import GRADE_WEIGHTS
@@ -21,7 +20,7 @@ from lsdc.models.saved_member import SavedMember, checked_file
 from lsdc.models.shrinkage import target_fractions
 from lsdc.models.targets import GRADED_VIEW, of_family
 from lsdc.runtime import LsdcError
-from lsdc.runtime.artifact import write_tensors
+from lsdc.runtime.tensor_files import read_arrays, write_tensors
 
 _WEIGHTS = "weights.safetensors"
 _FEWEST_ROWS = 20
@@ -202,7 +201,7 @@ class SeverityAxis(SavedMember):
     @classmethod
     def _load(cls, folder: Path, manifest: Mapping[str, Any]) -> Self:
         member = cls(int(manifest["seed"]))
-        tensors = load_file(checked_file(folder, manifest, _WEIGHTS))
+        tensors = read_arrays(checked_file(folder, manifest, _WEIGHTS))
         member.prior, member.weights = tensors["prior"], tensors["weights"]
         if member.prior.shape != (len(TARGETS), len(Grade)) or member.weights.shape != (
             len(Family),
@@ -214,8 +213,16 @@ class SeverityAxis(SavedMember):
         if not (member.prior > 0).all() or not (member.weights >= 0).all():
             raise ValueError("a probability or a weight is out of range")
         member.width, member.smoothing = int(manifest["width"]), float(manifest.get("smoothing", 0.0))
+        if not 0 < member.width < 2**31 or not 0 <= member.smoothing <= 1:
+            raise ValueError("a width or a smoothing that cannot be")
+        parts = {
+            view: len(part) for view, part in zip(View, np.array_split(np.zeros(member.width), len(View)))
+        }
         for family, view in manifest["views"]:
             arrays = [tensors[f"{family}.{view}.{part}"].astype(float) for part in ("matrix", "constant")]
+            shapes = [(parts[View[view]] + len(Level), len(Grade)), (len(Grade),)]
+            if [values.shape for values in arrays] != shapes:
+                raise ValueError("an axis has another shape")
             member.models[Family(family), View[view]] = ViewAxis(*arrays)
         return member
 

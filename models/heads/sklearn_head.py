@@ -16,6 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.models.heads.head import Features, Labels, Probabilities
+from lsdc.runtime import LsdcError
 from lsdc.runtime.estimators import SKLEARN_TYPES, load_estimator, save_estimator
 
 
@@ -100,9 +101,23 @@ class SklearnHead:
         -------
         (n, 3) float64
             Probabilities of the grades; 0 for a grade that the estimator was not fitted on.
+
+        Raises
+        ------
+        LsdcError
+            When the estimator fails, such as one of a damaged model.
         """
         result = np.zeros((len(X), len(Grade)))
-        result[:, self.grades_] = self.model_.predict_proba(X)
+        try:
+            result[:, self.grades_] = self.model_.predict_proba(X)
+        except Exception as error:  # an estimator of anybody's, perhaps read from a stranger's file
+            raise LsdcError(
+                f"the estimator {type(self.model_).__name__} cannot predict ({ascii(error)[:200]}); fit it again"
+            ) from error
+        if not np.isfinite(result).all():
+            raise LsdcError(
+                f"the estimator {type(self.model_).__name__} predicts values that are no numbers; fit it again"
+            )
         return result
 
     def save(self, path: Path) -> None:

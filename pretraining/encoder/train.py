@@ -25,8 +25,10 @@ from lsdc.pretraining.real_pictures import CREDIT, PictureParts
 from lsdc.runtime.artifact import claim, write_json, write_weights
 from lsdc.runtime.console import say, table
 from lsdc.runtime.device import pick_device
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History
+from lsdc.runtime.whole_files import check_output_file
 
 _FLAGS = ("backbone", "start", "patients", "epochs", "steps", "batch", "seed", "crop_px")
 """Settings that the card spells as flags of the command."""
@@ -94,30 +96,34 @@ def pretrain_encoder(
     Raises
     ------
     ArtifactError
-        When the work beside `out` was begun with other settings, or a part of `pictures` is absent.
+        When the work beside `out` was begun with other settings, another process is at it, or a part of `pictures`
+        is absent.
     ConfigError
         When timm has no such backbone, or there is no such device.
     """
-    settings, path = settings or EncoderSettings(), Path(out)
+    settings, path = settings or EncoderSettings(), check_output_file(out)
     work = path.with_name(f"{path.stem}.unfinished")
     real = None if pictures is None else divide_pictures(pictures)
     claimed = settings.recipe() | ({} if real is None else {"pictures": real.digest})
     claim(work, claimed, lambda: "delete it, or choose another file to write")
-    patches = make_label_patches(settings.patients, settings.seed, work / "patches", workers)
-    where = pick_device(device)
-    encoder = Encoder.build(settings.backbone, settings.start, where, settings.seed)
-    scores: dict[str, dict[str, float]] = {}
-    _score(scores, "start", encoder, patches, settings, real)
-    shown = None if real is None else RealCrops.of(real.train)
-    history = train_encoder(encoder, patches, settings, work / "checkpoint.pt", real=shown, workers=workers)
-    write_weights(path, encoder.network.state_dict(), backbone=settings.backbone)
-    # What is judged is what was written, in half precision.
-    trained = Encoder.build(settings.backbone, str(path), where)
-    _score(scores, "trained", trained, patches, settings, real)
-    card = path.with_suffix(".json")
-    write_json(card, _card(path, settings, patches, scores, history, trained.digest, real))
-    _show(scores)
-    shutil.rmtree(work)
+    with only_writer(work):
+        patches = make_label_patches(settings.patients, settings.seed, work / "patches", workers)
+        where = pick_device(device)
+        encoder = Encoder.build(settings.backbone, settings.start, where, settings.seed)
+        scores: dict[str, dict[str, float]] = {}
+        _score(scores, "start", encoder, patches, settings, real)
+        shown = None if real is None else RealCrops.of(real.train)
+        history = train_encoder(
+            encoder, patches, settings, work / "checkpoint.pt", real=shown, workers=workers
+        )
+        write_weights(path, encoder.network.state_dict(), backbone=settings.backbone)
+        # What is judged is what was written, in half precision.
+        trained = Encoder.build(settings.backbone, str(path), where)
+        _score(scores, "trained", trained, patches, settings, real)
+        card = path.with_suffix(".json")
+        write_json(card, _card(path, settings, patches, scores, history, trained.digest, real))
+        _show(scores)
+        shutil.rmtree(work)
     return PretrainedEncoder(path, card, scores, history)
 
 

@@ -19,8 +19,10 @@ from lsdc.pretraining.real_pictures import CREDIT, PictureParts
 from lsdc.runtime.artifact import claim, write_json
 from lsdc.runtime.console import say
 from lsdc.runtime.device import pick_device
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History
+from lsdc.runtime.whole_files import check_output_folder
 from lsdc.slice_selector.localizer import BACKBONES, CHANNELS, Localizer
 from lsdc.slice_selector.selector import SliceSelector
 
@@ -87,37 +89,41 @@ def pretrain_localizer(
     Raises
     ------
     ArtifactError
-        When the work beside `out` was begun with other settings, or a part of `pictures` is absent.
+        When the work beside `out` was begun with other settings, another process is at it, or a part of `pictures`
+        is absent.
     ConfigError
         When there is no such device.
     """
-    settings, folder = settings or LocalizerSettings(), Path(out)
+    settings, folder = settings or LocalizerSettings(), check_output_folder(out)
     work = folder.with_name(f"{folder.name}.unfinished")
     real = None if pictures is None else divide_pictures(pictures)
     claimed = settings.recipe() | ({} if real is None else {"pictures": real.digest})
     claim(work, claimed, lambda: "delete it, or choose another folder to write")
-    where = pick_device(device)
-    maps = make_label_maps(settings.patients, settings.seed, work / "label_maps", workers)
-    folder.mkdir(parents=True, exist_ok=True)
-    order = np.random.default_rng(settings.seed).permutation(settings.patients)
-    held_out = max(1, round(_TEST * settings.patients))
-    scores, histories = {}, {}
-    for kind in CHANNELS:
-        localizer, weights = _begun(kind, settings.start), folder / f"{kind}.safetensors"
-        shown = RealMaps.of(real.train) if real is not None and kind == "sagittal" else None
-        histories[kind] = train_localizer(
-            localizer, maps[kind], maps[kind].rows_of(order[held_out:]), settings, where, work / f"{kind}.checkpoint",
-            real=shown, workers=workers,
-        )  # fmt: skip
-        localizer.save(weights)
-        # What is judged is what was written, in half precision.
-        saved = Localizer.load(weights, kind)
-        scores[kind] = score_localizer(saved, maps[kind], maps[kind].rows_of(order[:held_out]), settings.seed)
-        if shown is not None and real is not None:
-            scores["pictures"] = score_on_pictures(saved, real.held_out)
-    card = folder / "model_card.json"
-    write_json(card, _card(folder, settings, held_out, scores, real))
-    shutil.rmtree(work)
+    with only_writer(work):
+        where = pick_device(device)
+        maps = make_label_maps(settings.patients, settings.seed, work / "label_maps", workers)
+        folder.mkdir(parents=True, exist_ok=True)
+        order = np.random.default_rng(settings.seed).permutation(settings.patients)
+        held_out = max(1, round(_TEST * settings.patients))
+        scores, histories = {}, {}
+        for kind in CHANNELS:
+            localizer, weights = _begun(kind, settings.start), folder / f"{kind}.safetensors"
+            shown = RealMaps.of(real.train) if real is not None and kind == "sagittal" else None
+            histories[kind] = train_localizer(
+                localizer, maps[kind], maps[kind].rows_of(order[held_out:]), settings, where,
+                work / f"{kind}.checkpoint", real=shown, workers=workers,
+            )  # fmt: skip
+            localizer.save(weights)
+            # What is judged is what was written, in half precision.
+            saved = Localizer.load(weights, kind)
+            scores[kind] = score_localizer(
+                saved, maps[kind], maps[kind].rows_of(order[:held_out]), settings.seed
+            )
+            if shown is not None and real is not None:
+                scores["pictures"] = score_on_pictures(saved, real.held_out)
+        card = folder / "model_card.json"
+        write_json(card, _card(folder, settings, held_out, scores, real))
+        shutil.rmtree(work)
     say(f"{folder}: {scores}")
     return PretrainedLocalizer(folder, card, scores, histories)
 

@@ -117,7 +117,7 @@ def large_jpeg_ls(frame: bytearray) -> bytearray:
 
 
 def endless_runs(_: bytearray) -> bytes:
-    return struct.pack("<16I", 2, 64, 84, *[0] * 13) + b"\x81\x00" * 20
+    return struct.pack("<16I", 2, 64, 264, *[0] * 13) + b"\x81\x00" * 200
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from support.scoring import shared
 
+
 from lsdc.cohort.folds import read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
@@ -22,6 +23,7 @@ from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of
 from lsdc.runtime import ArtifactError, ConfigError, TableError
 from lsdc.runtime.artifact import read_json, write_json
+from lsdc.testing.damage import relist
 from lsdc.testing.planted_predictions import make_grades, make_probabilities
 
 N = 60
@@ -112,7 +114,8 @@ def test_the_functions_return_what_they_wrote(data: Path, tmp_path: Path) -> Non
         str(data / "train.csv"), str(data / "oof"), str(tmp_path / "m"), folds=data / "folds.csv", trials=2
     )
     assert isinstance(made, Blended) and made.studies == N and made.model == tmp_path / "m"
-    assert read_json(tmp_path / "m" / "report.json") == json.loads(json.dumps(made.to_dict()))
+    saved = read_json(tmp_path / "m" / "report.json")
+    assert {"model": str(made.model), **saved} == json.loads(json.dumps(made.to_dict()))
     assert "60 studies" in repr(made) and "<table" in made._repr_html_()
     opened = BlendModel.open(str(tmp_path / "m"))
     assert opened.members == ["canal", "half", "whole"]
@@ -132,6 +135,7 @@ def test_damaged_blends_are_refused(data: Path, model: Path, tmp_path: Path) -> 
     copy = tmp_path / "copy"
     shutil.copytree(model, copy)
     write_json(copy / "report.json", {"nested": {}})
+    relist(copy)
     assert "report.json: damaged" in BlendModel.open(copy)._repr_html_()
     (copy / "stack.json").unlink()
     with pytest.raises(ArtifactError, match=r"damaged blend, stack\.json is missing"):

@@ -253,7 +253,7 @@ def test_no_header_text_enters_the_store(made: FeatureStore) -> None:
 
 
 def test_wrong_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(LsdcError, match="no such data folder"):
+    with pytest.raises(LsdcError, match="no such data folder or archive"):
         run(tmp_path / "none", tmp_path / "store")
     (tmp_path / "empty").mkdir()
     with pytest.raises(LsdcError, match="empty"):

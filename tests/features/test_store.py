@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
+from lsdc.features.store_settings import Settings
 from lsdc.features.writer import write_store
 from lsdc.runtime.artifact import read_json, write_json
-from lsdc.runtime.errors import ArtifactError, Problem
+from lsdc.runtime.errors import ArtifactError, ConfigError, Problem
 
 
 def rows_of(*studies: str, **columns: Any) -> pd.DataFrame:
@@ -80,8 +81,18 @@ def test_missing_part_is_named(tmp_path: Path, name: str) -> None:
 def test_a_truncated_part_is_damage(tmp_path: Path) -> None:
     small_store(tmp_path / "s")
     (tmp_path / "s" / "rows.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ArtifactError, match=r"damaged store: .*make it again with `lsdc-features extract"):
+    with pytest.raises(
+        ArtifactError,
+        match=r"damaged store, rows\.parquet has 4 bytes instead of \d+; make it again with `lsdc-features extract",
+    ):
         FeatureStore.open(str(tmp_path / "s"))
+
+
+def test_a_store_cannot_have_a_backbone_fetched(tmp_path: Path) -> None:
+    configuration = Settings().content() | {"backbone": "hf-hub:somebody/something"}
+    store, *_ = small_store(tmp_path / "s", configuration=configuration)
+    with pytest.raises(ConfigError, match="would be fetched from a hub or a folder; where you trust it"):
+        Settings().matched_to(store)
 
 
 def test_lengths_must_agree(tmp_path: Path) -> None:

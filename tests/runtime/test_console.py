@@ -9,7 +9,8 @@ import pytest
 
 from lsdc.runtime import LsdcError
 from lsdc.runtime.console import configure_logging, existing, table, track
-from lsdc.runtime.engine import default_workers, fan_out
+from lsdc.runtime.engine import fan_out
+from lsdc.runtime.machine import default_workers
 
 
 def test_tables_round_and_keep_brackets(capsys: pytest.CaptureFixture[str]) -> None:

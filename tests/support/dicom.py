@@ -24,6 +24,7 @@ from pydicom.uid import (
     RLELossless,
     generate_uid,
 )
+from support.lossless_jpeg import encode_lossless
 
 NATIVE = (
     ExplicitVRLittleEndian,
@@ -31,7 +32,7 @@ NATIVE = (
     ExplicitVRBigEndian,
     DeflatedExplicitVRLittleEndian,
 )
-COMPRESSED = (RLELossless, JPEGLSLossless, JPEG2000Lossless)
+COMPRESSED = (RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1)
 ORIENTATIONS = {
     "sagittal": (0, 1, 0, 0, 0, -1),
     "axial": (1, 0, 0, 0, 1, 0),
@@ -124,8 +125,12 @@ def save(path: Path, dataset: Dataset, syntax: UID = ExplicitVRLittleEndian, bar
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = syntax if syntax in NATIVE else ExplicitVRLittleEndian
-    if syntax == JPEGLosslessSV1:  # no encoder under a free license: right syntax, meaningless pixels
-        dataset.PixelData = encapsulate([b"\xff\xd8" + bytes(400) + b"\xff\xd9"])
+    if syntax == JPEGLosslessSV1:
+        bits = int(dataset.BitsAllocated)
+        frames = np.frombuffer(dataset.PixelData, np.uint8 if bits == 8 else "<u2")
+        frames = frames.reshape(-1, dataset.Rows, dataset.Columns)
+        dataset.PixelData = encapsulate([encode_lossless(frame, bits) for frame in frames])
+        dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.TransferSyntaxUID = syntax
     elif syntax not in NATIVE:

@@ -1,0 +1,109 @@
+"""From a store's crops to embeddings, which depend on the study alone and on no number of threads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.encoder import Encoder
+from lsdc.runtime.artifact import atomic
+from lsdc.runtime.console import track
+
+STUDIES_PER_CHUNK = 16
+"""Studies whose embeddings are held in memory at once, and form one row group of rows.parquet."""
+
+
+class EmbeddingChunk(NamedTuple):
+    """The embeddings of some consecutive studies on disk.
+
+    Parameters
+    ----------
+    start, stop : int
+        Index of the first study, and of the one after the last.
+    path : Path
+        A npy file, ((stop - start) * 25, D) float32.
+    """
+
+    start: int
+    stop: int
+    path: Path
+
+
+def embed_crops(encoder: Encoder, crops_path: Path, n_studies: int, work: Path) -> list[EmbeddingChunk]:
+    """Embed the crops of all studies, chunk by chunk; chunks that are there already stay.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What embeds.
+    crops_path : Path
+        The store's crops.npy, (n_studies * 25, 3, 3, P, P) uint8.
+    n_studies : int
+        Number of studies.
+    work : Path
+        Folder for the embeddings.
+
+    Returns
+    -------
+    list of EmbeddingChunk
+        In the order of the studies.
+    """
+    crops = np.load(crops_path, mmap_mode="r")
+    chunks = [
+        EmbeddingChunk(start, min(start + STUDIES_PER_CHUNK, n_studies), work / f"embedding_{start:06d}.npy")
+        for start in range(0, n_studies, STUDIES_PER_CHUNK)
+    ]
+    n = len(TARGETS)
+    for start, stop, path in track([chunk for chunk in chunks if not chunk.path.is_file()], "embedding"):
+        embedded = embed_studies(
+            encoder, [np.asarray(crops[k * n : (k + 1) * n]) for k in range(start, stop)]
+        )
+        content = io.BytesIO()  # into a file, NumPy would not say that the disk is full
+        np.save(content, np.concatenate(embedded))
+        with atomic(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
+    return chunks
+
+
+def embed_studies(encoder: Encoder, crops: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """Embed studies, each by itself and on one thread; on a CPU several at once.
+
+    How convolutions and products round depends on the number of threads and of images that share the work. So
+    neither the machine nor the other studies of a cohort change what a study's features are.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What embeds.
+    crops : sequence of (25, 3, 3, P, P) uint8
+        The crops of each study.
+
+    Returns
+    -------
+    list of (25, D) float32
+        In the same order.
+    """
+    if encoder.device.type != "cpu":
+        return [encoder.embed(item) for item in crops]
+    with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(encoder.embed, crops))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """Let every operation of torch take one thread; give how many it would have taken."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,129 @@
+"""Studies that failed: each has its rows and its record, and is tried once more when the run resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lsdc.cohort.study import Study
+from lsdc.features.extract_worker import ExampleTask, StudyTask, extract_study, write_example, write_study
+from lsdc.features.vanished_data import VanishedError, check_present
+from lsdc.runtime.console import warn
+from lsdc.runtime.engine import Failure, attempt_each
+from lsdc.runtime.errors import ArtifactError, Problem
+from lsdc.runtime.json_files import read_json, write_json
+from lsdc.runtime.output_faults import OutputError
+
+FATAL = (OutputError, VanishedError, ArtifactError)
+"""What ends the run: a disk that takes nothing more, a folder that has gone, a selector that cannot be read."""
+_SECONDS, _SECONDS_PER_FILE = 600.0, 0.2
+"""A study may take so long, and so much more for each of its files; usual ones take a few seconds."""
+_MOST_TRIES = 2
+_REMEDY = "look at its files, or leave it out; please report it if they are sound"
+
+
+def extract_studies(tasks: Sequence[StudyTask], workers: int | None) -> None:
+    """Extract the studies that an earlier run left undone, and those that failed there once.
+
+    A study that fails is put down with 25 rows, no image, and a problem that says why.
+
+    Parameters
+    ----------
+    tasks : sequence of StudyTask
+        All studies of the store.
+    workers : int or None
+        Processes; None is one per core.
+
+    Raises
+    ------
+    VanishedError
+        When files of a study have gone.
+    OutputError
+        When the results cannot be written.
+    """
+    todo = [task for task in tasks if not task.rows_path.is_file() or 0 < _tries(task) < _MOST_TRIES]
+    attempts = attempt_each(extract_study, todo, "extracting", workers, seconds=_seconds, fatal=FATAL)
+    for task, outcome in attempts:
+        if isinstance(outcome, Failure):
+            _put_down(task, outcome)
+        elif task.failure_path.is_file():
+            for embedding in task.work.glob("embedding_*.npy"):
+                embedding.unlink()  # made while the study had no image
+            task.failure_path.unlink()
+    failed = sum(task.failure_path.is_file() for task in tasks)
+    if failed:
+        warn(f"{failed} of {len(tasks)} studies failed; their rows hold no image, and problems.csv says why")
+
+
+def make_examples(tasks: Sequence[ExampleTask], workers: int | None) -> None:
+    """Make the selector's examples of the studies for which there is none; a study that fails teaches nothing.
+
+    Parameters
+    ----------
+    tasks : sequence of ExampleTask
+        The annotated studies.
+    workers : int or None
+        Processes; None is one per core.
+
+    Raises
+    ------
+    VanishedError
+        When files of a study have gone.
+    OutputError
+        When an example cannot be written.
+    """
+    todo = [task for task in tasks if not task.out.is_file() and _tries(task) < _MOST_TRIES]
+    attempts = attempt_each(write_example, todo, "reading", workers, seconds=_seconds, fatal=FATAL)
+    for task, outcome in attempts:
+        if isinstance(outcome, Failure):
+            _note(task, outcome)
+        else:
+            task.failure_path.unlink(missing_ok=True)
+
+
+def example_problems(tasks: Sequence[ExampleTask]) -> list[Problem]:
+    """List the studies from which the selector was to learn and could not.
+
+    Parameters
+    ----------
+    tasks : sequence of ExampleTask
+        The annotated studies.
+
+    Returns
+    -------
+    list of Problem
+        In the order of the tasks.
+    """
+    return [
+        Problem(
+            task.source.study_id,
+            f"the slice selector does not learn from this study: {read_json(task.failure_path)['reason']}",
+            _REMEDY,
+        )
+        for task in tasks
+        if task.failure_path.is_file()
+    ]
+
+
+def _seconds(task: StudyTask | ExampleTask) -> float:
+    """Give a study the time that one of its size may take."""
+    return _SECONDS + _SECONDS_PER_FILE * sum(len(series.files) for series in task.source.series)
+
+
+def _tries(task: StudyTask | ExampleTask) -> int:
+    """Count how often a study has failed."""
+    return int(read_json(task.failure_path)["tries"]) if task.failure_path.is_file() else 0
+
+
+def _note(task: StudyTask | ExampleTask, failure: Failure) -> None:
+    """Count a failure; of a folder that has gone, no study is to blame."""
+    check_present(task.source)
+    write_json(task.failure_path, {"tries": _tries(task) + 1, "reason": failure.reason})
+
+
+def _put_down(task: StudyTask, failure: Failure) -> None:
+    """Write what a store holds of a study that failed, as if nothing of it could be read."""
+    _note(task, failure)
+    problem = Problem(task.source.study_id, f"study failed: {failure.reason}", _REMEDY)
+    task.arrays.clear(task.index)
+    study = Study(task.source.study_id, (), (*task.source.problems, problem))
+    write_study(task, study, "its study could not be extracted")

@@ -1,0 +1,160 @@
+"""Files and folders that appear whole or not at all, and only where a file may be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.paths import PathLike
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary name and rename what was written there to `path` when the block ends without error.
+
+    Readers see the old file, or the new one whole, never a part of it.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder to be; its parent folder is made.
+
+    Yields
+    ------
+    Path
+        Where to write, in the same folder. After an error it is removed.
+
+    Raises
+    ------
+    LsdcError
+        When there is something at `path` that is neither a file nor a folder; see `check_output`.
+    """
+    path = check_output(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def check_output(path: PathLike) -> Path:
+    """Refuse an output that cannot be replaced by a file or folder; call it before long work.
+
+    Parameters
+    ----------
+    path : path
+        Where something is to be written.
+
+    Returns
+    -------
+    Path
+        The same, or what it points to where it is a link.
+
+    Raises
+    ------
+    LsdcError
+        When it is a device, a pipe or a socket, lies below something that is no folder or takes no files, or has a
+        name that cannot be.
+    """
+    if not str(path).strip():
+        raise LsdcError("the output has no name; give one")
+    try:
+        return _checked(path, Path(path))
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a name too long, a null byte, a folder that may not be looked into
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        raise LsdcError(f"{shortened(path)}: cannot be written ({words}); choose another output") from None
+
+
+def _checked(path: PathLike, found: Path) -> Path:
+    """Follow a link, and look at what is there and at the folder above."""
+    if found.is_symlink():
+        found = Path(os.path.realpath(found))
+    if found.exists() and not (found.is_file() or found.is_dir()):
+        raise LsdcError(f"{path}: is a device or a pipe; give the name of a file")
+    for folder in found.absolute().parents:
+        if folder.exists():
+            if not folder.is_dir():
+                raise LsdcError(f"{path}: cannot be written, {folder} is a file and not a folder")
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise LsdcError(f"{path}: cannot be written, nothing may be written in {folder}")
+            break
+    return found
+
+
+def shortened(path: PathLike) -> str:
+    """Cut the name of a file where it is too long for a message.
+
+    Parameters
+    ----------
+    path : path
+        Any.
+
+    Returns
+    -------
+    str
+        At most 200 characters: the beginning, and the end.
+    """
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:120]} ... {text[-70:]}"
+
+
+def check_output_folder(path: PathLike) -> Path:
+    """Refuse an output that cannot be a folder; call it before long work.
+
+    Parameters
+    ----------
+    path : path
+        Where a folder is to be written.
+
+    Returns
+    -------
+    Path
+        As it was given.
+
+    Raises
+    ------
+    LsdcError
+        As `check_output`, and when it is a file.
+    """
+    found = check_output(path)
+    if found.is_file():
+        raise LsdcError(f"{path}: is a file; give the name of a folder")
+    if found.is_dir() and not os.access(found, os.W_OK | os.X_OK):
+        raise LsdcError(f"{path}: cannot be written, nothing may be written in it")
+    return Path(path)
+
+
+def check_output_file(path: PathLike) -> Path:
+    """Refuse an output that cannot be replaced by a file; call it before long work.
+
+    Parameters
+    ----------
+    path : path
+        Where a file is to be written.
+
+    Returns
+    -------
+    Path
+        As `check_output` gives it.
+
+    Raises
+    ------
+    LsdcError
+        As `check_output`, and when it is a folder.
+    """
+    found = check_output(path)
+    if found.is_dir():
+        raise LsdcError(f"{path}: is a folder; give the name of a file")
+    return found
