@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,8 +110,10 @@ def orient(frames: Sequence[Frame], plane: str | None) -> list[Oriented]:
         flags = frozenset({"no_orientation"})
         return [Oriented(frame, canonical, position, flags) for frame, position in zip(frames, positions)]
     result = []
+    places = sorted(known)
     for k, frame in enumerate(frames):
-        nearest = known[min(known, key=lambda other: abs(other - k))]
+        after = bisect_left(places, k)
+        nearest = known[min(places[max(0, after - 1) : after + 1], key=lambda other: abs(other - k))]
         flags = frozenset() if k in known else frozenset({"mended"})
         result.append(Oriented(frame, nearest, positions[k], flags))
     return result

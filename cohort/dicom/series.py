@@ -17,6 +17,7 @@ from lsdc.cohort.dicom.headers import Header
 from lsdc.cohort.dicom.image_planes import Oriented, Placed, known_spacings, orient, place
 from lsdc.cohort.dicom.kinds import shown_by, traits_of
 from lsdc.cohort.dicom.opening import UnreadableError
+from lsdc.cohort.dicom.pixel_budget import MAX_SERIES_PIXELS, PixelBudget, TooManyPixelsError
 from lsdc.cohort.dicom.stacks import (
     SAME_ECHO_MS,
     in_order,
@@ -43,7 +44,7 @@ class _Stack:
 
 
 def read_series(
-    series_id: str, files: Sequence[Path], description: str | None
+    series_id: str, files: Sequence[Path], description: str | None, budget: PixelBudget | None = None
 ) -> tuple[list[Series], list[Problem]]:
     """Read a series; several stacks, orientations, echoes or kinds in it become several `Series` of the same id.
 
@@ -55,6 +56,8 @@ def read_series(
         Files of the series, in any order.
     description : str or None
         The view's name from the cohort's table, which is trusted; where it names none, the headers decide.
+    budget : PixelBudget, optional
+        Of the study; by default the series' own size is the only limit.
 
     Returns
     -------
@@ -62,9 +65,9 @@ def read_series(
         The largest stack of each orientation first. Stacks that do not lie in the described plane, beside
         others that do, have no view. Empty where no file gives an image.
     problems : list of Problem
-        One per file that could not be used.
+        One per file that could not be used; one in all where the series has too many pixels and is left out.
     """
-    images, problems = _read_images(files)
+    images, problems = _read_images(files, PixelBudget(MAX_SERIES_PIXELS, "series", budget))
     frames = _without_copies(images)
     if not frames:
         return [], problems
@@ -80,13 +83,16 @@ def read_series(
     return [_assemble(series_id, stack, flags) for stack in stacks], problems
 
 
-def _read_images(files: Sequence[Path]) -> tuple[list[Frame], list[Problem]]:
+def _read_images(files: Sequence[Path], budget: PixelBudget) -> tuple[list[Frame], list[Problem]]:
     """Read all images of the files, in natural order of their names, and record what cannot be read."""
     images: list[Frame] = []
     problems: list[Problem] = []
     for path in sorted(files, key=natural_key):
         try:
-            images.extend(read_file(path))
+            images.extend(read_file(path, budget))
+        except TooManyPixelsError as error:
+            budget.give_back()
+            return [], [*problems, error.problem(path.parent)]
         except UnreadableError as error:
             problems.append(error.problem(path))
     return images, problems

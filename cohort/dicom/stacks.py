@@ -17,6 +17,8 @@ SAME_ORIENTATION_DEG = 5.0
 SAME_ECHO_MS = 10.0
 """Images whose echo times differ by more show different contrasts."""
 _BESIDE_MM = 30.0
+_MOST_GROUPS = 64
+"""More orientations, or more stacks at the same positions, are no series of slices: what is left joins the others."""
 _OFTEN = 3
 _MOST_SCOUT_SLICES = 7
 
@@ -32,15 +34,18 @@ def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
     Returns
     -------
     list of list of Oriented
-        The largest group first; within a group the images' order is kept.
+        The largest group first, at most `_MOST_GROUPS`; within a group the images' order is kept.
     """
     groups: list[list[Oriented]] = []
+    normals = np.empty((_MOST_GROUPS, 3))
     limit = math.cos(math.radians(SAME_ORIENTATION_DEG))
     for image in images:
-        likeness = [abs(float(image.normal @ group[0].normal)) for group in groups]
-        if likeness and max(likeness) > limit:
+        normal = image.normal
+        likeness = np.abs(normals[: len(groups)] @ normal)
+        if len(groups) == _MOST_GROUPS or (len(likeness) and likeness.max() > limit):
             groups[int(np.argmax(likeness))].append(image)
         else:
+            normals[len(groups)] = normal
             groups.append([image])
     return sorted(groups, key=len, reverse=True)
 
@@ -63,14 +68,17 @@ def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
     if not (np.diff(along[order]) < SAME_PLACE_MM).any():
         return [list(stack)]
     groups: list[list[int]] = []
-    for k in order:
-        for group in groups:
-            nearest = min(group, key=lambda other: abs(along[other] - along[k]))
-            if _alike(stack[nearest], stack[k]):
-                group.append(int(k))
+    nearest: list[int] = []  # of each group the first of those that lie farthest along, as `order` ascends
+    for k in map(int, order):
+        for number, group in enumerate(groups):
+            if len(groups) == _MOST_GROUPS or _alike(stack[nearest[number]], stack[k]):
+                group.append(k)
+                if along[k] > along[nearest[number]]:
+                    nearest[number] = k
                 break
         else:
-            groups.append([int(k)])
+            groups.append([k])
+            nearest.append(k)
     return sorted(([stack[k] for k in sorted(group)] for group in groups), key=len, reverse=True)
 
 

@@ -141,7 +141,7 @@ def _study(
         files, wrong = list_files(item)
         problems += wrong
         if files:
-            series.append(SeriesSource(item.name, tuple(files), words.get(item.name)))
+            series.append(SeriesSource(path_text(Path(item.name)), tuple(files), words.get(item.name)))
         elif not wrong:
             problems.append(Problem(path_text(item), "the series folder is empty", "copy the series again"))
     if loose := _files(folder):
@@ -203,6 +203,8 @@ def _disagreements(
         lost = [f"{a}/{b}" for a, b in pairs if a in present and (a, b) not in series]
         path = base / "train_label_coordinates.csv"
         problems += _count(path, "annotated series have no folder", lost)
+        unknown = sorted(set(coordinates["study_id"]) - set(present))
+        problems += _count(path, "annotated studies have no folder", unknown)
     return problems
 
 

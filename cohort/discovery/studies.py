@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lsdc.cohort.dicom.pixel_budget import MAX_STUDY_PIXELS, PixelBudget
 from lsdc.cohort.dicom.series import read_series
 from lsdc.cohort.discovery.archives import is_archive, unpack
 from lsdc.cohort.discovery.dicom_tree import discover_tree
@@ -108,8 +109,9 @@ def read_study(source: StudySource | PathLike) -> Study:
         source, problems = _only_study(Path(source))
     problems += source.problems
     series: list[Series] = []
+    budget = PixelBudget(MAX_STUDY_PIXELS, "study")
     for item in source.series:
-        found, unread = read_series(item.series_id, item.files, item.description)
+        found, unread = read_series(item.series_id, item.files, item.description, budget)
         series += found
         problems += unread
     if not any(item.description for item in source.series):
