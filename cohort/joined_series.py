@@ -80,7 +80,7 @@ def _place(item: Slice) -> tuple[object, ...]:
 
 
 def _pictures(series: Series) -> set[bytes]:
-    return {hashlib.sha256(np.ascontiguousarray(item.pixels)).digest() for item in series.slices}
+    return {hashlib.sha256(np.ascontiguousarray(item.pixels).data).digest() for item in series.slices}
 
 
 def _signature(series: Series) -> tuple[object, ...]:

@@ -70,7 +70,7 @@ def write_series(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         What `series_of` gave for each study.
     """
     with atomic(path) as temporary:
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(temporary, index=False)
+        pd.DataFrame([dict(row) for row in rows], columns=list(COLUMNS)).to_csv(temporary, index=False)
 
 
 def passed_over(store: Path) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _without_copies(images: list[Frame]) -> list[Frame]:
 
 
 def _digest(image: Frame) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(image.pixels)).digest()
+    return hashlib.sha256(np.ascontiguousarray(image.pixels).data).digest()
 
 
 def _described(frames: list[Frame], view: View) -> list[_Stack]:
@@ -181,14 +181,10 @@ def _best_echo(stacks: list[_Stack]) -> list[_Stack]:
     """Leave the view, of several echoes at the same positions, to that which fits it best."""
     result = []
     for stack in stacks:
-        rivals = [other.slices for other in stacks if stack.view and other.view is stack.view]
-        sign = -1 if stack.view is View.SAGITTAL_T1 else 1
-        best = max(
-            rivals,
-            key=lambda part, sign=sign: sign * _echo(part) if math.isfinite(_echo(part)) else -math.inf,
-            default=stack.slices,
-        )
-        other = abs(_echo(stack.slices) - _echo(best)) > SAME_ECHO_MS
+        rivals = [_echo(other.slices) for other in stacks if stack.view and other.view is stack.view]
+        known = [echo for echo in rivals if math.isfinite(echo)] or [math.nan]
+        best = min(known) if stack.view is View.SAGITTAL_T1 else max(known)
+        other = abs(_echo(stack.slices) - best) > SAME_ECHO_MS
         result.append(replace(stack, view=None, passed_over="another echo") if other else stack)
     return result
 

@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 from support.scoring import shared
 
-
 from lsdc.cohort.folds import read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main

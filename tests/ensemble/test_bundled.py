@@ -87,7 +87,7 @@ def pretend(patch: pytest.MonkeyPatch, simulated: FakeStore, real: FakeStore) ->
     def extract(data: Path, out: Path, **options: object) -> Extraction:
         assert not (data / "train_label_coordinates.csv").exists()
         path = (simulated if data.name == "cohort" else real).path
-        return Extraction(path, 0, 0, 0, "bundled", "", {})
+        return Extraction(path, 0, 0, 0, "bundled", "", {}, (), {})
 
     patch.setattr(making, "simulate", simulate)
     patch.setattr(making, "extract", extract)
