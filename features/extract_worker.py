@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from lsdc.features.vanished_data import check_present
 from lsdc.runtime.artifact import atomic, read_json, write_json
 from lsdc.runtime.errors import Problem
 from lsdc.runtime.output_faults import writing_to
+from lsdc.slice_selector.mark_checks import mark_problems
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import make_example
 
@@ -50,6 +51,11 @@ class ExampleTask:
     def failure_path(self) -> Path:
         """The file that tells how often it has failed; absent where it has not."""
         return self.out.with_name(f"{self.out.stem}.failed.json")
+
+    @property
+    def marks_path(self) -> Path:
+        """The file of the problems of its annotated points; absent where they are sound."""
+        return self.out.with_name(f"{self.out.stem}.marks.json")
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,12 @@ def write_example(task: ExampleTask) -> None:
     if not study.series:
         return
     example = make_example(study, task.coordinates)
-    with writing_to(task.out), atomic(task.out) as temporary:
-        example.save(temporary)
+    found = mark_problems(study, task.coordinates)
+    with writing_to(task.out):
+        if found:
+            write_json(task.marks_path, [asdict(problem) for problem in found])
+        with atomic(task.out) as temporary:
+            example.save(temporary)
 
 
 def extract_study(task: StudyTask) -> None:

@@ -81,7 +81,7 @@ def make_examples(tasks: Sequence[ExampleTask], workers: int | None) -> None:
 
 
 def example_problems(tasks: Sequence[ExampleTask]) -> list[Problem]:
-    """List the studies from which the selector was to learn and could not.
+    """List the studies from which the selector was to learn and could not, and annotated points that are not sound.
 
     Parameters
     ----------
@@ -93,15 +93,15 @@ def example_problems(tasks: Sequence[ExampleTask]) -> list[Problem]:
     list of Problem
         In the order of the tasks.
     """
-    return [
-        Problem(
-            task.source.study_id,
-            f"the slice selector does not learn from this study: {read_json(task.failure_path)['reason']}",
-            _REMEDY,
-        )
-        for task in tasks
-        if task.failure_path.is_file()
-    ]
+    problems = []
+    for task in tasks:
+        if task.failure_path.is_file():
+            reason = read_json(task.failure_path)["reason"]
+            said = f"the slice selector does not learn from this study: {reason}"
+            problems.append(Problem(task.source.study_id, said, _REMEDY))
+        if task.marks_path.is_file():
+            problems += [Problem(**item) for item in read_json(task.marks_path)]
+    return problems
 
 
 def _seconds(task: StudyTask | ExampleTask) -> float:

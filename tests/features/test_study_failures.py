@@ -17,7 +17,7 @@ import pytest
 from support.processes import work_here
 
 from lsdc.cohort.discovery.sources import StudySource
-from lsdc.cohort.discovery.studies import read_study
+from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.study import Study
 from lsdc.features import extract_worker, extraction, study_failures, study_selectors
 from lsdc.features.array_files import ArrayFiles
@@ -26,6 +26,7 @@ from lsdc.features.extract_worker import ExampleTask, StudyTask, extract_study, 
 from lsdc.features.extraction import extract
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
+from lsdc.features.study_failures import example_problems
 from lsdc.features.study_selectors import StudySelectors, make_selectors
 from lsdc.features.vanished_data import VanishedError
 from lsdc.runtime.output_faults import OutputError
@@ -251,3 +252,17 @@ def test_a_study_that_cannot_teach_is_a_problem(
         (problem,) = made[-1].problems
         assert problem.path == tried[0] and "a name" not in problem.reason
         assert problem.reason.startswith("the slice selector does not learn from this study: ValueError in")
+
+
+def test_marks_that_cannot_be_right_are_problems(small_cohort: Path, tmp_path: Path) -> None:
+    cohort = discover(small_cohort)
+    assert cohort.coordinates is not None
+    source = next(study for study in cohort.studies if study.split == "train")
+    marks = cohort.coordinates.query("study_id == @source.study_id").copy()
+    marks.loc[marks.index[:2], "x"] = 5000.0
+    task = ExampleTask(source, marks, tmp_path / f"{source.study_id}.npz")
+    write_example(task)
+    (problem,) = example_problems([task])
+    assert problem.path == source.study_id and problem.reason.startswith(
+        "2 annotated points lie outside of their image"
+    )
