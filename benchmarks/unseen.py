@@ -55,7 +55,7 @@ def main() -> None:
     rows = []
     for family in Family:
         hidden = [k for k, condition in enumerate(Condition) if condition.family is family]
-        seen = np.isfinite(predicted).all(axis=-1)
+        seen = np.asarray(np.isfinite(predicted).all(axis=-1))
         seen[:, hidden] = False
         known, usual = np.empty_like(predicted), np.empty_like(predicted)
         for k in np.unique(fold):

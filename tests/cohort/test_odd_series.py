@@ -15,7 +15,7 @@ from lsdc.cohort import Study, View, discover, read_study
 from lsdc.cohort.study import Series
 
 T1, T2, AXIAL = View.SAGITTAL_T1, View.SAGITTAL_T2, View.AXIAL_T2
-SPINE = {"PixelSpacing": [8.0, 8.0]}
+SPINE: dict[str, Any] = {"PixelSpacing": [8.0, 8.0]}
 """A field of 256 by 288 mm, as one of the lumbar spine."""
 
 

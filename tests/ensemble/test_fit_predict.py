@@ -106,7 +106,7 @@ def test_what_was_not_seen_is_said_and_predicted_without_sight(
     monkeypatch.undo()
     predict(model, store.path, tmp_path / "all_seen.csv")
     as_seen = pd.read_csv(tmp_path / "all_seen.csv", dtype={"row_id": str}).set_index("row_id")
-    same = np.isclose(table[list(GRADES)], as_seen[list(GRADES)]).all(axis=1)
+    same = np.asarray(np.isclose(table[list(GRADES)], as_seen[list(GRADES)]).all(axis=1))
     assert same.sum() == 1490 and not same[table["status"] == "not seen"].any()
 
 
@@ -119,7 +119,7 @@ def test_refused_rows_have_the_prior_or_are_left_out(
     assert done.refused == refused and done.rows == 1500
     table = read_predictions(done.submission).set_index("row_id")
     prior = read_predictions(tmp_path / "base" / "weighted_prior.csv").set_index("row_id")
-    at_prior = np.isclose(table, prior.loc[table.index], atol=1e-12).all(axis=1)
+    at_prior = np.asarray(np.isclose(table, prior.loc[table.index], atol=1e-12).all(axis=1))
     mine = [name.startswith(f"{unseen}_") for name in table.index]
     assert at_prior[mine].sum() == refused
     short = predict(model, store.path, tmp_path / "short.csv", refuse=refuse, leave_out=True)
