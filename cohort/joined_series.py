@@ -62,13 +62,18 @@ def _without_copies(series: Sequence[Series]) -> list[Series]:
             and (j < k or places[k] < other)
             and _pictures(series[k]) <= _pictures(series[j])
             for j, other in enumerate(places)
-            if j != k and series[j].placed and _signature(series[j])[-2] == _signature(series[k])[-2]
+            if j != k and series[j].placed and _alike(series[j], series[k])
         )
 
     return [
         replace(one, view=None, passed_over=COPY) if not one.passed_over and is_copy(k) else one
         for k, one in enumerate(series)
     ]
+
+
+def _alike(one: Series, other: Series) -> bool:
+    """Tell whether two series are of one view and one echo: a copy that is no view must not replace one that is."""
+    return one.view is other.view and _signature(one)[-2] == _signature(other)[-2]
 
 
 def _place(item: Slice) -> tuple[object, ...]:

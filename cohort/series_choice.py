@@ -2,8 +2,8 @@
 
 A table of the cohort that describes a series is trusted. Other series are compared, for each view, by
 
-1. where they lie: all views of a study cover the same part of the patient, the one whose header names the lumbar
-   spine where such parts differ;
+1. where they lie: all views of a study cover the same part of the patient, that whose headers name the lumbar spine,
+   or at least no other region, where such parts differ; where headers do not tell, the slice selector looks;
 2. what they show: plain images and Dixon's in-phase ones before those with suppressed fat, and T1 without a contrast
    agent before T1 with one;
 3. the rest: a place in the patient that is known, a field of the usual size, original images before derived ones,
@@ -23,6 +23,17 @@ from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import View
 
 ELSEWHERE = "lies elsewhere than the other views"
+LIKE = "like the series that was chosen"
+REASONS = (
+    "its header names another region",
+    "its place in the patient is not known",
+    "with suppressed fat or a contrast agent; a plainer series was chosen",
+    "shows much more than the lumbar spine; a closer one was chosen",
+    "made from other images; an original series was chosen",
+    "fewer slices than the series that was chosen",
+    "smaller images than the series that was chosen",
+)
+"""By what the chosen series suits better, in the order of `_suitability`."""
 _SAME_PART = 0.5
 """Series that share this much of the shorter one's extent cover the same part of the patient."""
 _SHORTEST_MM = 80.0
@@ -87,12 +98,12 @@ def _elsewhere(series: Sequence[Series]) -> dict[int, str]:
     }
 
 
-def _rank_of_part(series: Sequence[Series], part: Sequence[int]) -> tuple[bool, bool, int]:
-    """Rank a part of the patient: described by a table, named lumbar, shown in many views."""
+def _rank_of_part(series: Sequence[Series], part: Sequence[int]) -> tuple[bool, bool, bool]:
+    """Rank a part of the patient by what is said of it: by a table, lumbar, no other region."""
     return (
         any(not _is_free(series[k]) for k in part),
         any("lumbar" in series[k].traits for k in part),
-        len({series[k].view for k in part}),
+        not any("other_region" in series[k].traits for k in part),
     )
 
 
@@ -130,7 +141,7 @@ def _covered_by_better(series: Sequence[Series], rivals: Sequence[int]) -> dict[
         better = [
             j
             for j in order[:rank]
-            if j not in reasons and _suitability(series[j])[:2] > _suitability(series[k])[:2]
+            if j not in reasons and _suitability(series[j])[:3] > _suitability(series[k])[:3]
         ]
         if better and _is_free(series[k]) and _is_covered(series[k], [series[j] for j in better]):
             reasons[k] = _reason(series[k], series[better[0]])
@@ -151,7 +162,7 @@ def _is_covered(series: Series, others: Sequence[Series]) -> bool:
     return covered > len(series.slices) / 2
 
 
-def _suitability(series: Series) -> tuple[bool, int, bool, bool, int, int]:
+def _suitability(series: Series) -> tuple[bool, bool, int, bool, bool, int, int]:
     """Rank how well a series suits its view; what counts most comes first."""
     traits = series.traits
     plainness = 3
@@ -161,20 +172,11 @@ def _suitability(series: Series) -> tuple[bool, int, bool, bool, int, int]:
         plainness -= 1
     usual_field = series.view is View.AXIAL_T2 or not extent_of(series).length > _TALLEST_MM
     size = series.slices[0].pixels.size
-    return series.placed, plainness, usual_field, "derived" not in traits, len(series.slices), size
+    named = "other_region" not in traits
+    return named, series.placed, plainness, usual_field, "derived" not in traits, len(series.slices), size
 
 
 def _reason(passed: Series, chosen: Series) -> str:
     """Say by what the chosen series suits better."""
-    reasons = (
-        "its place in the patient is not known",
-        "with suppressed fat or a contrast agent; a plainer series was chosen",
-        "shows much more than the lumbar spine; a closer one was chosen",
-        "made from other images; an original series was chosen",
-        "fewer slices than the series that was chosen",
-        "smaller images than the series that was chosen",
-    )
-    pairs = zip(reasons, _suitability(passed), _suitability(chosen))
-    return next(
-        (reason for reason, worse, better in pairs if worse < better), "like the series that was chosen"
-    )
+    pairs = zip(REASONS, _suitability(passed), _suitability(chosen))
+    return next((reason for reason, worse, better in pairs if worse < better), LIKE)

@@ -64,14 +64,17 @@ class Series:
         `no_pixel_spacing`, `no_thickness`, `no_spacing_between`, `no_position`; `mended` where single slices
         took such values from the others; `odd_header` where they were written in a way the standard does not allow;
         `unrelated` where nothing says how it lies to other series; `duplicates_dropped`; `split` where one series
-        became several; `joined` where several became one; `view_guessed` where no table describes it. Empty by
-        default.
+        became several; `joined` where several became one; `crowded` where its slices lie much closer than its header
+        says, as if two series were in it; `view_guessed` where no table describes it. Empty by default.
     traits : frozenset of str
         What makes it suit its view better or worse than another series: `contrast_agent`, `fat_saturated`,
-        `inversion`, `water`, `in_phase`, `derived`, and `lumbar` where the header names the region. Empty by default.
+        `inversion`, `water`, `in_phase`, `derived`, and `lumbar` or `other_region` where the header names one. Empty
+        by default.
     passed_over : str
         Why it is no view to grade, in words, such as `localizer`; empty for what is used, and where plane or contrast
         cannot be recognized.
+    frame_of_reference : str
+        FrameOfReferenceUID: places of two series compare where it is the same. Empty where it is not known.
     """
 
     series_id: str
@@ -81,6 +84,7 @@ class Series:
     flags: frozenset[str] = frozenset()
     traits: frozenset[str] = frozenset()
     passed_over: str = ""
+    frame_of_reference: str = ""
 
     def __repr__(self) -> str:
         """Give id, view and number of slices in one line."""

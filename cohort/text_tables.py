@@ -93,6 +93,9 @@ def column_names(path: PathLike) -> list[str]:
 def _read(path: PathLike) -> tuple[list[str], list[list[str]], list[int]]:
     """Read header, rows that are not blank, and their numbers; cells without spaces around them."""
     text = _decoded(path)
+    if "\x00" in text:
+        row = text.count("\n", 0, text.index("\x00")) + 1
+        raise TableError(f"{path}: row {row}: has a null character; save it again as CSV")
     lines = io.StringIO(text, newline="")
     separator, skipped = _separator(text)
     decimal_commas = separator != ","
@@ -102,11 +105,11 @@ def _read(path: PathLike) -> tuple[list[str], list[list[str]], list[int]]:
     numbers: list[int] = []
     try:
         for number, row in enumerate(reader, start=1):
-            if number <= skipped:
-                continue
             cells = [cell.strip() for cell in row]
             if not header:
-                if any(cells):
+                if any(cells) and skipped:
+                    skipped = False
+                elif any(cells):
                     header = _without_blank_end(cells)
                 continue
             if not any(cells):
@@ -145,13 +148,13 @@ def _without_blank_end(cells: list[str]) -> list[str]:
     return cells
 
 
-def _separator(text: str) -> tuple[str, int]:
-    """Tell what separates cells, by the first line, and how many rows are no part of the table."""
+def _separator(text: str) -> tuple[str, bool]:
+    """Tell what separates cells, by the first line, and whether that line is no part of the table."""
     first = text.lstrip("\r\n \t").partition("\n")[0].rstrip("\r")
     if first[:4].casefold() == "sep=" and first[4:5] in _SEPARATORS:
-        return first[4], 1  # a line that a spreadsheet wrote for itself
+        return first[4], True  # a line that a spreadsheet wrote for itself
     outside = "".join(first.split('"')[::2])
-    return max(_SEPARATORS, key=outside.count), 0
+    return max(_SEPARATORS, key=outside.count), False
 
 
 def _decoded(path: PathLike) -> str:

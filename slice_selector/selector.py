@@ -17,9 +17,10 @@ from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.axial import AxialSearch, RecessPair
 from lsdc.slice_selector.localizer import CHANNELS, Localizer
 from lsdc.slice_selector.locations import CanalFindings, RecessFindings, to_locations
+from lsdc.slice_selector.one_part import of_one_part
 from lsdc.slice_selector.ranking import SliceRanking
 from lsdc.slice_selector.sagittal import LevelLocations, SagittalSearch
-from lsdc.slice_selector.sagittal_series import sagittal_series
+from lsdc.slice_selector.sagittal_series import fullest
 from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS
 from lsdc.slice_selector.status import with_status
@@ -95,8 +96,9 @@ class SliceSelector:
             has no slice, a flag that says so, and its place in the patient where another view shows the level.
         """
         localizer = self.localizers.get("sagittal")
-        t2 = sagittal_series(study, localizer, View.SAGITTAL_T2, View.SAGITTAL_T1)
-        t1 = sagittal_series(study, localizer, View.SAGITTAL_T1, View.SAGITTAL_T2)
+        study = of_one_part(study, localizer)
+        t2 = fullest(study, View.SAGITTAL_T2, View.SAGITTAL_T1)
+        t1 = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
         searches = {k: SagittalSearch(study, k, localizer) for k in dict.fromkeys((t2, t1)) if k is not None}
         t2_search, t1_search = (None if k is None else searches[k] for k in (t2, t1))
         canal = self._locate_canal(t2_search, t1_search)

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lsdc.cohort.joined_series import COPY
 from lsdc.cohort.location import Location, Status
+from lsdc.cohort.series_choice import ELSEWHERE, LIKE, REASONS
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, View
 
@@ -20,6 +22,9 @@ DOUBTFUL = 0.3
 _SPINE_CONFIDENCE = {5: 0.15, 4: 0.85}
 """Mean confidence of five levels below which a series shows no lumbar spine, by how many neighbors among L1 to S1 are
 seen below each other: all five on nearly every real series, four at most on noise and other pictures."""
+_PARTLY = 3
+_CHOICES = frozenset({"", COPY, ELSEWHERE, LIKE, *REASONS})
+"""Why series are passed over of which another one is used; a missing view has other reasons."""
 _SURE = {"sagittal": 0.5, "axial": 0.3}
 """Confidence from which a place is trusted. Of real foramina 77 % of the places below .5 lie within 8 mm of the marked
 point, and 95 % of those above (benchmarks/status.py); for recesses the bound is that of simulated patients, as no real
@@ -55,7 +60,8 @@ def with_status(study: Study, locations: Sequence[Location], chained: int) -> li
         elif location.located_by == "mean_position" and shows_spine:
             status, reason = Status.NOT_SEEN, f"the {_name(location.view)} series does not show it"
         elif not shows_spine and any(item.view in _SAGITTAL for item in study.series):
-            status, reason = Status.NOT_SEEN, f"{NO_SPINE} on the sagittal series"
+            whole = "; some vertebrae of L1 to S1 are seen, but not all" if chained >= _PARTLY else ""
+            status, reason = Status.NOT_SEEN, f"{NO_SPINE} on the sagittal series{whole}"
         else:
             series = study.series[location.series]
             reasons = [*doubts[location.target.condition], *_against(location, series, study)]
@@ -103,8 +109,14 @@ def _against(location: Location, series: Series, study: Study) -> list[str]:
         reasons.append("the header gives no pixel spacing")
     if location.view is View.SAGITTAL_T1 and series.traits & {"fat_saturated", "water"}:
         reasons.append("the only T1 series has suppressed fat")
+    if "crowded" in series.flags:
+        reasons.append("slices lie closer than the header says, as if two series or patients were in it")
+    if "other_region" in series.traits:
+        reasons.append("the header names another part of the body")
     if location.view is View.AXIAL_T2 and not _led_to(series, study):
         reasons.append("no sagittal series tells the level")
+    elif location.view is View.AXIAL_T2 and _elsewhere(series, study):
+        reasons.append("another frame of reference than that of the sagittal series")
     return reasons
 
 
@@ -113,16 +125,17 @@ def _led_to(series: Series, study: Study) -> bool:
     return series.placed and any(item.view in _SAGITTAL and item.placed for item in study.series)
 
 
+def _elsewhere(series: Series, study: Study) -> bool:
+    """Tell whether an axial series has another frame of reference than all sagittal ones."""
+    frames = {item.frame_of_reference for item in study.series if item.view in _SAGITTAL}
+    return "" not in frames and bool(series.frame_of_reference) and series.frame_of_reference not in frames
+
+
 def _absent(study: Study, location: Location) -> str:
     """Say why a target has no slice."""
     if study.of_view(location.view):
         return f"no {_name(location.view)} slice reaches it"
-    kinds = [
-        item.passed_over
-        for item in study.series
-        if " " not in item.passed_over.replace("screen capture", "x")
-    ]
-    passed = Counter(filter(None, kinds))
+    passed = Counter(item.passed_over for item in study.series if item.passed_over not in _CHOICES)
     words = ", ".join(f"{count} {reason}" for reason, count in sorted(passed.items()))
     return f"no {_name(location.view)} series" + (f" (passed over: {words})" if words else "")
 

@@ -11,7 +11,7 @@ _OF_ALL_FRAMES = (
     "Modality", "Rows", "Columns", "SeriesDescription", "ProtocolName", "BodyPartExamined", "PatientAge", "PatientSex",
     "MagneticFieldStrength", "ImageType", "ScanningSequence", "SequenceName", "ScanOptions", "EchoPulseSequence",
     "AcquisitionContrast", "ComplexImageComponent", "ContrastBolusAgent", "ContrastBolusAgentSequence", "SOPClassUID",
-    "SeriesNumber", "RescaleSlope", "RescaleIntercept",
+    "SeriesNumber", "FrameOfReferenceUID", "BurnedInAnnotation", "RescaleSlope", "RescaleIntercept",
 )  # fmt: skip
 _PLANE = ("ImageOrientationPatient", "PixelSpacing", "ReconstructionDiameter")
 _ENHANCED_NAMES = {

@@ -106,8 +106,10 @@ class Header:
         AcquisitionContrast and ComplexImageComponent of enhanced images.
     contrast_agent : str
         ContrastBolusAgent.
-    sop_class : str
-        SOPClassUID.
+    sop_class, burned_in : str
+        SOPClassUID and BurnedInAnnotation.
+    frame_of_reference : str
+        FrameOfReferenceUID; positions compare where it is the same.
     series_number : str
         SeriesNumber; it tells series apart that have one UID.
     inversion_ms : float
@@ -137,6 +139,8 @@ class Header:
     component: str
     contrast_agent: str
     sop_class: str
+    burned_in: str
+    frame_of_reference: str
     series_number: str
     inversion_ms: float
     b_value: float
@@ -214,6 +218,8 @@ def read_header(dataset: Dataset) -> Header:
         component=text(dataset, "ComplexImageComponent"),
         contrast_agent=_contrast_agent(dataset),
         sop_class=text(dataset, "SOPClassUID"),
+        burned_in=text(dataset, "BurnedInAnnotation"),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         series_number=text(dataset, "SeriesNumber"),
         inversion_ms=_positive(lenient_number(dataset, "InversionTime")),
         b_value=number(dataset, "DiffusionBValue"),

@@ -8,14 +8,17 @@ from typing import TypeVar
 
 from lsdc.cohort.dicom.headers import Header
 from lsdc.cohort.dicom.words import (
+    LUMBAR,
     OTHER_REGION,
     aside_of,
     dixon_part,
     has_contrast_agent,
     is_fat_saturated,
     is_inversion,
+    names_contrast,
     plain_words,
     region_of,
+    region_of_body_part,
 )
 
 OTHER_PART = "another region"
@@ -32,31 +35,30 @@ _SPLITTING = frozenset({"contrast_agent", "water", "in_phase"})
 T = TypeVar("T")
 
 _TYPES = {
-    "LOCALIZER": "localizer", "SCOUT": "localizer", "POSDISP": "localizer",
-    "MOSAIC": "mosaic",
-    "DIFFUSION": "diffusion", "TRACEW": "diffusion", "DWI": "diffusion", "TRACE": "diffusion", "TENSOR": "diffusion",
-    "CALC_BVALUE": "diffusion", "CALCULATED_BVALUE": "diffusion", "ISO": "diffusion", "AVERAGE DC": "map",
-    "ADC": "map", "FA": "map", "EADC": "map", "T1 MAP": "map", "T2 MAP": "map", "T2_STAR MAP": "map", "R2 MAP": "map",
-    "T2*MAP": "map", "METABOLITE_MAP": "map", "FAT_FRACTION": "map", "FIELD_MAP": "map", "B0 MAP": "map",
-    "B1 MAP": "map",
-    "RELCBF": "map", "RELCBV": "map", "MTT": "map", "TTP": "map", "PDFF": "map", "PARALLEL": "map",
-    "PERFUSION": "perfusion", "DYNAMIC": "perfusion", "TIME RESOLVED": "perfusion",
+    "LOCALIZER": "localizer", "SCOUT": "localizer", "POSDISP": "localizer", "SURVEY": "localizer",
+    "MOSAIC": "mosaic", "CALIBRATION": "calibration",
+    "DIFFUSION": "diffusion", "TRACEW": "diffusion", "DWI": "diffusion", "DW": "diffusion", "DIFF": "diffusion",
+    "TRACE": "diffusion", "TENSOR": "diffusion", "CALC BVALUE": "diffusion", "CALCULATED BVALUE": "diffusion",
+    "ADC": "map", "FA": "map", "EADC": "map", "AVERAGE DC": "map", "FAT FRACTION": "map", "FF": "map", "PDFF": "map",
+    "R2": "map", "RELCBF": "map", "RELCBV": "map", "MTT": "map", "TTP": "map",
+    "PERFUSION": "perfusion", "TIME RESOLVED": "perfusion",
     "MIP": "projection", "PROJECTION IMAGE": "projection", "PJN": "projection", "VOLREN": "projection",
-    "MIN_IP": "projection", "MINIP": "projection",
-    "SUB": "subtraction", "SUBTRACTION": "subtraction",
-    "SCREEN SAVE": "screen capture", "SCREENSAVE": "screen capture", "CSA REPORT": "screen capture",
-    "P": "phase image", "PHASE": "phase image", "PHASE MAP": "phase image", "PHASE_MAP": "phase image",
-    "VELOCITY": "flow image", "PCA": "flow image", "FLOW_ENCODED": "flow image",
-    "ANGIO": "angiogram", "TOF": "angiogram", "MAGNITUDE_PC": "flow image",
+    "VRT": "projection", "MIN IP": "projection", "MINIP": "projection", "MIP IMAGE": "projection",
+    "SUB": "subtraction", "CSA REPORT": "screen capture", "VXTL STATE": "screen capture",
+    "P": "phase image", "PHASE": "phase image", "VELOCITY": "flow image", "PCA": "flow image",
+    "FLOW ENCODED": "flow image", "MAGNITUDE PC": "flow image", "PHASE CONTRAST M": "flow image",
+    "ANGIO": "angiogram", "TOF": "angiogram", "T2 STAR": "gradient echo", "M FFE": "gradient echo",
 }  # fmt: skip
-"""Values of ImageType, FrameType and AcquisitionContrast that make an image no view."""
+"""Values of ImageType, FrameType and AcquisitionContrast that make an image no view, with spaces for `_` and `*`."""
+_PARTS_OF_TYPES = (("MAP", "map"), ("SUBTRACT", "subtraction"), ("SCREEN", "screen capture"))
+"""What the last word of such a value begins with."""
 _CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.2": "spectroscopy",
     "1.2.840.10008.5.1.4.1.1.66": "raw data",
     "1.2.840.10008.5.1.4.1.1.4.4": "color image",
 }
 _CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
-_NO_AGENT = ("", "no", "none", "n", "0", "without", "not given", "false")
+_NO_AGENT = ("", "no", "none", "n", "0", "without", "not given", "none given", "false", "no contrast")
 _DIFFUSION_SEQUENCE = re.compile(r"ep\w* ?b ?[0-9]+|dwi|diff")
 
 
@@ -76,23 +78,41 @@ def kind_of(header: Header) -> str:
     """
     if kind := object_kind(header.sop_class, header.position is not None):
         return kind
-    types = {item.strip().upper() for item in header.image_type.split("\\")}
-    types |= {header.acquisition_contrast.upper()}
-    for item in sorted(types):
-        if item in _TYPES:
-            return _TYPES[item]
+    for item in (*header.image_type.split("\\")[2:], header.acquisition_contrast):
+        if kind := _kind_of_type(item):
+            return kind
     if header.b_value > 0 or _DIFFUSION_SEQUENCE.search(plain_words(header.sequence_name)):
         return "diffusion"
     if header.component.upper() in ("PHASE", "REAL", "IMAGINARY"):
         return "phase image"
-    if kind := aside_of(header.description, header.protocol):
+    if header.burned_in.upper() == "YES" and header.sop_class.startswith(_CAPTURES):
+        return "screen capture"
+    if kind := aside_of(*_words(header)):
         return kind
-    part = dixon_part(header.description, header.image_type)
+    part = dixon_part(header.description, header.image_type, header.protocol)
     if part in ("fat", "opposed-phase"):
         return FAT_ONLY if part == "fat" else OPPOSED
-    if region_of(header.body_part, header.description, header.protocol) == OTHER_REGION:
-        return OTHER_PART
-    return ""
+    # One of body part and protocol alone is often a default that nobody changed; the choice of series weighs it.
+    said = region_of(header.description)
+    others = region_of(header.protocol), region_of_body_part(header.body_part)
+    return OTHER_PART if said == OTHER_REGION or (not said and others == (OTHER_REGION,) * 2) else ""
+
+
+def _kind_of_type(item: str) -> str:
+    """Say what one value of an image type makes of an image."""
+    value = " ".join(re.sub(r"[_*\s]+", " ", item.upper()).split())
+    if value in _TYPES:
+        return _TYPES[value]
+    last = value.split(" ")[-1]
+    parts = (kind for begin, kind in _PARTS_OF_TYPES if last.startswith(begin) or value.startswith(begin))
+    return next(parts, "map" if value.endswith("MAP") else "")
+
+
+def _words(header: Header) -> tuple[str, ...]:
+    """Take the words that tell a kind: of the protocol, which may be that of the whole examination, only if needed."""
+    return (
+        (header.description,) if names_contrast(header.description) else (header.description, header.protocol)
+    )
 
 
 def object_kind(sop_class: str, placed: bool) -> str:
@@ -132,13 +152,13 @@ def traits_of(header: Header) -> frozenset[str]:
     -------
     frozenset of str
         Of `contrast_agent`, `fat_saturated`, `inversion`, `water` and `in_phase` (of Dixon images), `derived`
-        (made from other images), `lumbar` (the header names the region).
+        (made from other images), `lumbar` and `other_region` (what the header names, however sure that is).
     """
-    words = header.description, header.protocol
-    part = dixon_part(header.description, header.image_type)
+    words, part = _words(header), dixon_part(header.description, header.image_type, header.protocol)
     agent = plain_words(header.contrast_agent) not in _NO_AGENT
     options = {item.strip().upper() for item in header.scan_options.split("\\")}
-    region = region_of(header.body_part, header.description, header.protocol)
+    regions = [region_of(text) for text in (header.description, header.protocol)]
+    regions = [region for region in (*regions, region_of_body_part(header.body_part)) if region]
     found = {
         "contrast_agent": agent or has_contrast_agent(*words),
         "fat_saturated": is_fat_saturated(*words) or bool(options & {"FS", "SFS", "FAT SAT", "FATSAT"}),
@@ -146,7 +166,8 @@ def traits_of(header: Header) -> frozenset[str]:
         "water": part == "water",
         "in_phase": part == "in-phase",
         "derived": header.image_type.upper().startswith("DERIVED") and not part,
-        "lumbar": region == "lumbar",
+        "lumbar": bool(regions) and regions[0] == LUMBAR,
+        "other_region": bool(regions) and regions[0] == OTHER_REGION,
     }
     return frozenset(name for name, present in found.items() if present)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -10,6 +11,7 @@ from pydicom.tag import Tag
 
 from lsdc.cohort.dicom.safe_attributes import numbers, text
 
+_UNITS = re.compile(r"\s*mm\b")
 _LONGEST = 256
 """Characters of a value that are looked at; six coordinates need fewer."""
 
@@ -43,9 +45,11 @@ def lenient_numbers(dataset: Dataset, name: str, count: int) -> tuple[tuple[floa
     found = numbers(dataset, name, count)
     if found is not None:
         return found, False
-    parts = _written(dataset, name).strip(" \0[]()").split("\\")
-    if len(parts) == 1 and count > 1 and "." in parts[0]:
-        parts = parts[0].replace(";", ",").split(",")  # points are decimal, so commas stand between numbers
+    parts = _UNITS.sub("", _written(dataset, name)).strip(" \0[]()").split("\\")
+    if len(parts) == 1 and ";" in parts[0]:
+        parts = parts[0].split(";")
+    elif len(parts) == 1 and count > 1 and "." in parts[0]:
+        parts = parts[0].split(",")  # points are decimal, so commas stand between numbers
     try:
         values = tuple(float(part.strip().replace(",", ".")) for part in parts)
     except ValueError:

@@ -33,6 +33,8 @@ from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import View
 from lsdc.runtime import Problem
 
+_CROWD, _CROWDED = 6, 0.6
+
 
 @dataclass(frozen=True)
 class _Stack:
@@ -204,8 +206,16 @@ def _assemble(series_id: str, stack: _Stack, flags: frozenset[str]) -> Series:
         flags |= {"no_spacing_between"}
         if len(ordered) > 1:
             metadata["spacing_between_slices_mm"] = float(np.median(np.diff(positions(ordered))))
-    slices, traits = tuple(item.slice for item in ordered), traits_of(ordered[0].header)
-    return Series(series_id, stack.view, slices, metadata, flags, traits, stack.passed_over)
+    if _is_crowded(ordered, metadata["spacing_between_slices_mm"]):
+        flags |= {"crowded"}
+    first, slices = ordered[0].header, tuple(item.slice for item in ordered)
+    known = traits_of(first), stack.passed_over, first.frame_of_reference
+    return Series(series_id, stack.view, slices, metadata, flags, *known)
+
+
+def _is_crowded(ordered: list[Placed], stated_mm: float) -> bool:
+    """Tell whether slices lie much closer than the header says: two series, or two patients, in one."""
+    return len(ordered) >= _CROWD and float(np.median(np.diff(positions(ordered)))) < _CROWDED * stated_mm
 
 
 def _metadata(headers: list[Header]) -> dict[str, float]:

@@ -20,7 +20,7 @@ _BESIDE_MM = 30.0
 _MOST_GROUPS = 64
 """More orientations, or more stacks at the same positions, are no series of slices: what is left joins the others."""
 _OFTEN = 3
-_MOST_SCOUT_SLICES = 7
+_MOST_SCOUT_SLICES = 12
 
 
 def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
@@ -51,7 +51,7 @@ def split_orientations(images: Sequence[Oriented]) -> list[list[Oriented]]:
 
 
 def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
-    """Split parallel slices at the same positions that show something else: another echo, or a place beside.
+    """Split parallel slices that show something else: another echo at the same positions, or a place beside.
 
     Parameters
     ----------
@@ -61,17 +61,23 @@ def untangle(stack: Sequence[Placed]) -> list[list[Placed]]:
     Returns
     -------
     list of list of Placed
-        The largest part first, images in the order given; one part where no two slices are at one position.
+        The largest part first, images in the order given.
     """
     along = positions(stack)
     order = np.argsort(along, kind="stable")
-    if not (np.diff(along[order]) < SAME_PLACE_MM).any():
+    together = bool((np.diff(along[order]) < SAME_PLACE_MM).any())
+    centers = [_center(item) for item in stack]
+    normal = stack[0].slice.plane.normal
+    across = np.array([center - normal * (normal @ center) for center in centers])
+    if not together and np.ptp(across, axis=0).max() < _BESIDE_MM:
         return [list(stack)]
     groups: list[list[int]] = []
     nearest: list[int] = []  # of each group the first of those that lie farthest along, as `order` ascends
     for k in map(int, order):
         for number, group in enumerate(groups):
-            if len(groups) == _MOST_GROUPS or _alike(stack[nearest[number]], stack[k]):
+            beside = float(np.linalg.norm(across[nearest[number]] - across[k])) >= _BESIDE_MM
+            other = together and _other_echo(stack[nearest[number]], stack[k])
+            if len(groups) == _MOST_GROUPS or not (beside or other):
                 group.append(k)
                 if along[k] > along[nearest[number]]:
                     nearest[number] = k
@@ -163,7 +169,7 @@ def is_scout(stacks: Sequence[tuple[NDArray[np.float64], int]]) -> bool:
     Returns
     -------
     bool
-        True where there are sagittal, axial and coronal slices, and of no plane more than 7.
+        True where there are sagittal, axial and coronal slices, and of no plane more than 12.
     """
     counts: Counter[str] = Counter()
     for normal, slices in stacks:
@@ -171,14 +177,10 @@ def is_scout(stacks: Sequence[tuple[NDArray[np.float64], int]]) -> bool:
     return len(counts) == 3 and max(counts.values()) <= _MOST_SCOUT_SLICES
 
 
-def _alike(one: Placed, other: Placed) -> bool:
-    """Judge whether two parallel slices have the same contrast and lie over each other."""
+def _other_echo(one: Placed, other: Placed) -> bool:
+    """Judge whether two parallel slices have different contrasts."""
     echoes = one.header.acquisition["echo_time_ms"], other.header.acquisition["echo_time_ms"]
-    if abs(echoes[0] - echoes[1]) > SAME_ECHO_MS:
-        return False
-    across = _center(one) - _center(other)
-    normal = one.slice.plane.normal
-    return bool(np.linalg.norm(across - normal * (normal @ across)) < _BESIDE_MM)
+    return abs(echoes[0] - echoes[1]) > SAME_ECHO_MS
 
 
 def _center(item: Placed) -> NDArray[np.float64]:

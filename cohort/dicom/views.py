@@ -9,7 +9,7 @@ import numpy as np
 
 from lsdc.cohort.dicom.headers import Header
 from lsdc.cohort.dicom.kinds import kind_of
-from lsdc.cohort.dicom.words import plain_words
+from lsdc.cohort.dicom.words import is_gradient_echo, plain_words
 from lsdc.cohort.geometry import Axes, plane_of
 from lsdc.cohort.vocabulary import View
 
@@ -78,6 +78,8 @@ def guess_view(header: Header, axes: Axes | None) -> View | None:
     if kind_of(header):
         return None
     plane = _named(_PLANE_WORDS, header.description) if axes is None else plane_of(np.cross(*axes))
+    if _is_neither(header):
+        return None
     contrast = (
         _named(_CONTRAST_WORDS, header.description)
         or _named(_CONTRAST_WORDS, header.protocol)
@@ -92,19 +94,24 @@ def _named(words: dict[str, str], description: str | None) -> str:
     return found[0] if len(found) == 1 else ""
 
 
+def _is_neither(header: Header) -> bool:
+    """Tell what is neither T1 nor T2, whatever words say: echo planar, T2*, dark fluid, echoes of fluid alone."""
+    echo_planar = "EP" in header.sequence.upper().split("\\") or "ep2d" in header.sequence_name.casefold()
+    late = header.inversion_ms >= _T1_INVERSION_MS or header.acquisition["echo_time_ms"] > _LONGEST_ECHO_MS
+    return echo_planar or late or is_gradient_echo(header.description)
+
+
 def _measured_contrast(header: Header) -> str:
     """Judge `t1` or `t2` by the times of the sequence; empty where they fit neither or are absent."""
     if (stated := header.acquisition_contrast.upper()) not in ("", "UNKNOWN"):
         return _STATED_CONTRAST.get(stated, "")
     sequence = header.sequence.upper().split("\\")
-    if "EP" in sequence or (("GR" in sequence or "GRADIENT" in sequence) and "SE" not in sequence):
+    if ("GR" in sequence or "GRADIENT" in sequence) and "SE" not in sequence:
         return ""
     echo, repetition = header.acquisition["echo_time_ms"], header.acquisition["repetition_time_ms"]
     inversion = header.inversion_ms
     if inversion < _FAT_INVERSION_MS:
         return "t2"
-    if inversion >= _T1_INVERSION_MS or echo > _LONGEST_ECHO_MS:
-        return ""
     if echo >= _T2_ECHO_MS:
         return "t2"
     short_repetition = repetition < _T1_REPETITION_MS or inversion >= _FAT_INVERSION_MS

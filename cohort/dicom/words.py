@@ -28,10 +28,19 @@ def _any_of(words: str) -> re.Pattern[str]:
 
 def _pattern(word: str) -> str:
     """Compile one word: it begins and ends where no letter stands beside, except at an asterisk."""
-    inner = _without_accents(word.strip("*"))
-    begin = "" if word.startswith("*") else r"(?<![^\W_])" if len(inner) == 1 else r"(?<![^\W\d_])"
-    end = "" if word.endswith("*") else r"(?![^\W\d_])"
-    return begin + re.escape(inner).replace("_", " ?").replace(r"\#", "[0-9]+") + end
+    inner = _without_accents(word.strip("*$"))
+    # One letter alone, or before a gap, must not be the end of a word such as T2W or 3D.
+    lonely = len(inner.split("_")[0]) == 1 and inner[0].isalpha()
+    begin = (
+        ""
+        if word.startswith("*") or not inner[0].isalnum()
+        else r"(?<![^\W_])"
+        if lonely
+        else r"(?<![^\W\d_])"
+    )
+    end = "" if word.endswith("*") else "$" if word.endswith("$") else r"(?![^\W\d_])"
+    middle = re.escape(inner).replace("_", " ?").replace(r"\#\#", "[0-9]{2,}").replace(r"\#", "[0-9]+")
+    return begin + middle.replace(r"\*", r"\w*") + end
 
 
 def _without_accents(text: str) -> str:
@@ -41,12 +50,18 @@ def _without_accents(text: str) -> str:
 
 
 _LUMBAR = _any_of(word_lists.LUMBAR + word_lists.WHOLE_SPINE)
-_OTHER = _any_of(word_lists.OTHER_REGIONS)
+_OTHER, _POSITIONS = _any_of(word_lists.OTHER_REGIONS), _any_of(word_lists.POSITIONS)
+_GRADIENT_ECHO = _any_of(word_lists.GRADIENT_ECHO)
 _ASIDE = {kind: _any_of(words) for kind, words in word_lists.ASIDE.items()}
 _CONTRAST_AGENT, _NO_CONTRAST_AGENT = map(_any_of, (word_lists.CONTRAST_AGENT, word_lists.NO_CONTRAST_AGENT))
 _FAT_SATURATED, _INVERSION = map(_any_of, (word_lists.FAT_SATURATED, word_lists.INVERSION))
 _DIXON = _any_of(word_lists.DIXON)
 _DIXON_PARTS = {part: _any_of(words) for part, words in word_lists.DIXON_PARTS.items()}
+_NAMED_PARTS = {
+    part: re.compile(rf"(?:{_any_of(words).pattern})$") for part, words in word_lists.NAMED_PARTS.items()
+}
+_CONTRAST = re.compile(r"t[12](?![0-9])|stir|tirm|(?<![^\W_])pd(?![^\W\d_])")
+_PREFIX = re.compile(r"\s*([a-z ]+?)\s*:", re.IGNORECASE)
 
 
 @lru_cache(_REMEMBERED)
@@ -72,41 +87,93 @@ def plain_words(text: str | None) -> str:
 
 
 @lru_cache(_REMEMBERED)
-def region_of(body_part: str, *texts: str) -> str:
-    """Tell which region a header names.
+def region_of(text: str) -> str:
+    """Tell which region free words name.
 
     Parameters
     ----------
-    body_part : str
-        BodyPartExamined.
-    *texts : str
-        What is said in free words, the most specific first: SeriesDescription, ProtocolName.
+    text : str
+        SeriesDescription or ProtocolName.
 
     Returns
     -------
     str
         `LUMBAR` where the lumbar spine is named, also with other regions or as part of the whole spine;
-        `OTHER_REGION` where only other parts of the body are; empty where nothing tells. The first of the texts that
-        names a region decides, then the body part.
+        `OTHER_REGION` where only other parts of the body are; empty where nothing tells.
 
     Examples
     --------
-    >>> region_of("", "T2 SAG C-SPINE"), region_of("CSPINE", "LWS t2 sag"), region_of("", "t2_tse_sag")
+    >>> region_of("T2 SAG C-SPINE"), region_of("LWS t2 sag"), region_of("t2_tse_sag, head first")
     ('other', 'lumbar', '')
     """
-    for text in texts:
-        words = plain_words(text)
-        if _LUMBAR.search(words):
-            return LUMBAR
-        if _OTHER.search(words):
-            return OTHER_REGION
+    words = _POSITIONS.sub(" ", plain_words(text))
+    return LUMBAR if _LUMBAR.search(words) else OTHER_REGION if _OTHER.search(words) else ""
+
+
+@lru_cache(_REMEMBERED)
+def region_of_body_part(body_part: str) -> str:
+    """Tell which region a code names.
+
+    Parameters
+    ----------
+    body_part : str
+        BodyPartExamined.
+
+    Returns
+    -------
+    str
+        As `region_of`.
+
+    Examples
+    --------
+    >>> region_of_body_part("CSPINE"), region_of_body_part("LSPINE"), region_of_body_part("SPINE")
+    ('other', 'lumbar', '')
+    """
     code = re.sub(r"[^A-Z]", "", body_part.upper())
-    if code in _BODY_PARTS:
-        return _BODY_PARTS[code]
-    words = plain_words(body_part)
-    if _LUMBAR.search(words):
-        return LUMBAR
-    return OTHER_REGION if _OTHER.search(words) else ""
+    return _BODY_PARTS[code] if code in _BODY_PARTS else region_of(body_part)
+
+
+@lru_cache(_REMEMBERED)
+def is_gradient_echo(text: str) -> bool:
+    """Tell whether words name T2* or a gradient echo, which look otherwise than T2.
+
+    Parameters
+    ----------
+    text : str
+        SeriesDescription.
+
+    Returns
+    -------
+    bool
+        False where nothing says so.
+
+    Examples
+    --------
+    >>> is_gradient_echo("T2* SAG MEDIC"), is_gradient_echo("t2_tse_sag")
+    (True, False)
+    """
+    return "t2*" in text.casefold().replace(" ", "") or _GRADIENT_ECHO.search(plain_words(text)) is not None
+
+
+def names_contrast(text: str) -> bool:
+    """Tell whether words name a contrast, as those of an image do and those of a whole examination do not.
+
+    Parameters
+    ----------
+    text : str
+        SeriesDescription.
+
+    Returns
+    -------
+    bool
+        True for T1, T2, STIR, PD and the like.
+
+    Examples
+    --------
+    >>> names_contrast("SAG T2 FSE"), names_contrast("L-SPINE DWI")
+    (True, False)
+    """
+    return _CONTRAST.search(plain_words(text)) is not None
 
 
 @lru_cache(_REMEMBERED)
@@ -195,15 +262,18 @@ def is_inversion(*texts: str) -> bool:
 
 
 @lru_cache(_REMEMBERED)
-def dixon_part(description: str, image_type: str) -> str:
+def dixon_part(description: str, image_type: str, protocol: str = "") -> str:
     r"""Tell which of the images of a Dixon sequence one is.
 
     Parameters
     ----------
     description : str
-        SeriesDescription; its last words count where it names a Dixon sequence.
+        SeriesDescription; its last words count where it or the protocol names a Dixon sequence, its first before a
+        colon always.
     image_type : str
         ImageType, backslash between values; it rules.
+    protocol : str
+        ProtocolName; empty by default.
 
     Returns
     -------
@@ -212,15 +282,22 @@ def dixon_part(description: str, image_type: str) -> str:
 
     Examples
     --------
-    >>> dixon_part("t2_tse_dixon_sag_F", ""), dixon_part("t2 sag", "DERIVED\\PRIMARY\\DIXON\\WATER")
+    >>> dixon_part("t2_tse_dixon_sag_F", ""), dixon_part("t2 sag", r"DERIVED\PRIMARY\DIXON\WATER")
     ('fat', 'water')
+    >>> dixon_part("FAT:Sag T2", "")
+    'fat'
     """
-    types = [plain_words(item) for item in image_type.split("\\")[2:]]
+    words, types = plain_words(description), [plain_words(item) for item in image_type.split("\\")[2:]]
+    named = bool(_DIXON.search(words) or _DIXON.search(plain_words(protocol)) or "dixon" in types)
     for part, pattern in _DIXON_PARTS.items():
-        if any(pattern.fullmatch(item) for item in types):
+        if any(pattern.fullmatch(item) and (named or len(item) > 2) for item in types):
             return part
-    words = plain_words(description)
-    if not (_DIXON.search(words) or "dixon" in types):
+    prefix = _PREFIX.match(description)
+    before = plain_words(prefix[1]) if prefix else ""
+    for part, pattern in _DIXON_PARTS.items():
+        if (before and pattern.fullmatch(before)) or _NAMED_PARTS[part].search(words):
+            return part
+    if not named:
         return ""
     ends = [
         (match.end(), part) for part, pattern in _DIXON_PARTS.items() for match in pattern.finditer(words)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import lzma
 import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from lsdc.cohort.dicom.files import UNPACKED_PREFIX, path_text
@@ -24,6 +27,10 @@ _MOST_PARTS, _LONGEST_PART = 40, 200
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _CHUNK = 2**20
+_DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError
+)  # fmt: skip
+"""What zipfile and its decompressors raise on damaged archives."""
 _LAYOUT = ("train_images", "test_images")
 _unpacked: dict[tuple[str, int, int], Path] = {}
 
@@ -62,7 +69,8 @@ def unpack(archive: Path) -> Path:
     -------
     Path
         A folder of the archive's name, in the system's folder for temporary files (`TMPDIR`); only its owner can read
-        it. It is removed when the process ends; what a killed process has left is removed by the next call.
+        it. It is removed when the process ends; what a killed process has left is removed by the next call,
+        but on Windows.
 
     Raises
     ------
@@ -87,10 +95,14 @@ def unpack(archive: Path) -> Path:
             folder.mkdir()
             for member in members:
                 _write(content, member, folder)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise DiscoveryError(
             f"{name}: a damaged ZIP archive ({type(error).__name__}); copy it again"
         ) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DiscoveryError(f"{name}: a damaged ZIP archive ({error}); copy it again") from error  # of bzip2
     except RuntimeError as error:  # what zipfile raises for passwords, and decompressors for damage
         raise DiscoveryError(f"{name}: a ZIP archive that cannot be unpacked; unpack it yourself") from error
     inner = list(folder.iterdir())
@@ -179,13 +191,13 @@ def _remove_leftovers() -> None:
     for place in Path(tempfile.gettempdir()).glob(f"{UNPACKED_PREFIX}*-*"):
         owner = re.fullmatch(rf"{UNPACKED_PREFIX}([0-9]+)-.*", place.name)
         with contextlib.suppress(OSError):
-            if (
-                owner
-                and not place.is_symlink()
-                and place.stat().st_uid == os.getuid()
-                and not _lives(int(owner[1]))
-            ):
+            if owner and not place.is_symlink() and _is_ours(place) and not _lives(int(owner[1])):
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_ours(place: Path) -> bool:
+    """Tell whether a folder is this user's; Windows does not say, nor whether a process lives."""
+    return sys.platform != "win32" and place.stat().st_uid == os.getuid()
 
 
 def _lives(process: int) -> bool:

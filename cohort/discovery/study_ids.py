@@ -138,8 +138,10 @@ def write_ids(cohort: Cohort, path: PathLike) -> Path:
     path = check_output_file(path)
     table = pd.DataFrame([_owner(study) for study in cohort.studies])
     with atomic(path) as temporary:
-        table.map(safe_cell).to_csv(temporary, index=False)
-        temporary.chmod(0o600)
+        temporary.unlink(missing_ok=True)  # what a killed process of this number left may be open to others
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            table.map(safe_cell).to_csv(stream, index=False)
     return path
 
 

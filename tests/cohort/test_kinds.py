@@ -34,7 +34,15 @@ def header(**attributes: Any) -> Header:
         ("projection", {"ImageType": ["DERIVED", "SECONDARY", "PROJECTION IMAGE"]}),
         ("fat image", {"ImageType": ["DERIVED", "PRIMARY", "DIXON", "FAT"]}),
         ("opposed-phase image", {"ImageType": ["DERIVED", "PRIMARY", "DIXON", "OUT_PHASE"]}),
-        ("another region", {"BodyPartExamined": "CSPINE"}),
+        ("another region", {"SeriesDescription": "T2 SAG C-SPINE", "BodyPartExamined": "LSPINE"}),
+        ("another region", {"ProtocolName": "HWS", "BodyPartExamined": "CSPINE"}),
+        ("", {"BodyPartExamined": "CSPINE"}),
+        ("", {"SeriesDescription": "SAG T2 FSE", "ProtocolName": "L-SPINE DWI"}),
+        ("diffusion", {"SeriesDescription": "sag", "ProtocolName": "L-SPINE DWI"}),
+        ("map", {"ImageType": ["DERIVED", "SECONDARY", "T2_MAP"]}),
+        ("map", {"ImageType": ["ORIGINAL", "PRIMARY", "T2*MAP"]}),
+        ("subtraction", {"ImageType": ["DERIVED", "SECONDARY", "SUBTRACTED"]}),
+        ("screen capture", {"ImageType": ["DERIVED", "SECONDARY", "SCREEN_SAVE"]}),
         ("screen capture", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}),
         ("", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "ImagePositionPatient": [0, 0, 0]}),
     ],
@@ -53,6 +61,8 @@ def test_traits() -> None:
     agent = header(ContrastBolusAgent="GADOLINIUM", ScanOptions="FS", SeriesDescription="T1 L-SPINE")
     assert traits_of(agent) == {"contrast_agent", "fat_saturated", "lumbar"}
     assert traits_of(header(ContrastBolusAgent="NONE")) == frozenset()
+    assert traits_of(header(BodyPartExamined="CSPINE")) == {"other_region"}
+    assert traits_of(header(SeriesDescription="T1 SAG", ProtocolName="LUMBAR WITH CONTRAST")) == {"lumbar"}
     assert traits_of(header(ImageType=["DERIVED", "SECONDARY", "MPR"])) == {"derived"}
     assert traits_of(header(InversionTime=160)) == {"inversion"}
     assert traits_of(header(ImageType=["DERIVED", "PRIMARY", "DIXON", "WATER"])) == {"water"}

@@ -58,14 +58,47 @@ def test_a_neck_beside_the_lumbar_spine_is_passed_over_by_its_words(tmp_path: Pa
     assert of(study, "2").view is None and of(study, "2").passed_over == "another region"
 
 
-def test_a_neck_without_words_is_passed_over_by_where_it_lies(tmp_path: Path) -> None:
+def test_a_neck_that_only_a_code_names_gives_way_to_the_lumbar_spine(tmp_path: Path) -> None:
     write(tmp_path, "1")
-    write_moved(tmp_path, "2", 420, slices=9)
-    write(tmp_path, "3", contrast="t1")
-    write(tmp_path, "4", [-60, -30, 0, 30], plane="axial")
+    write_moved(tmp_path, "2", 420, slices=9, BodyPartExamined="CSPINE")
     study = read(tmp_path)
-    assert [of(study, k).view for k in "1234"] == [T2, None, T1, AXIAL]
+    assert [of(study, k).view for k in "12"] == [T2, None]
     assert of(study, "2").passed_over == "lies elsewhere than the other views"
+
+
+def test_a_code_alone_excludes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "1", BodyPartExamined="CSPINE")
+    (series,) = read(tmp_path).series
+    assert series.view is T2 and "other_region" in series.traits
+
+
+def test_a_copy_that_is_no_view_does_not_replace_one(tmp_path: Path) -> None:
+    write(tmp_path, "1", SeriesDescription="localizer")
+    write(tmp_path, "2", SeriesDescription="T2 sag")
+    study = read(tmp_path)
+    assert of(study, "2").view is T2 and of(study, "1").passed_over == "localizer"
+
+
+def test_stations_of_one_series_are_told_apart(tmp_path: Path) -> None:
+    tilted = [0.02, 0.9998, 0, 0.0, 0, -1]
+    for station, up in enumerate((0, 260)):
+        for k in range(6):
+            dataset = make_slice(
+                picture(k + station),
+                place=4.0 * k,
+                number=k + 6 * station,
+                ImageOrientationPatient=tilted,
+                **SPINE,
+            )
+            x, y, z = dataset.ImagePositionPatient
+            dataset.ImagePositionPatient = [float(x) + station * 1.7, float(y), float(z) + up]
+            save(tmp_path / f"{station}_{k}.dcm", dataset)
+    assert [len(item.slices) for item in read(tmp_path).series] == [6, 6]
+
+
+def test_slices_much_closer_than_the_header_says_are_flagged(tmp_path: Path) -> None:
+    write_series(tmp_path, np.arange(0, 20, 2.0).tolist())
+    assert "crowded" in read(tmp_path).series[0].flags
 
 
 def test_where_nothing_tells_two_parts_of_the_patient_apart_both_stay(tmp_path: Path) -> None:

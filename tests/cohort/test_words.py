@@ -7,9 +7,11 @@ from lsdc.cohort.dicom.words import (
     dixon_part,
     has_contrast_agent,
     is_fat_saturated,
+    is_gradient_echo,
     is_inversion,
     plain_words,
     region_of,
+    region_of_body_part,
 )
 
 
@@ -26,15 +28,27 @@ from lsdc.cohort.dicom.words import (
 )  # fmt: skip
 def test_regions_in_many_languages(region: str, texts: str) -> None:
     for text in texts.split("|"):
-        assert region_of("", text) == region, text
+        assert region_of(text) == region, text
 
 
-def test_words_of_the_series_rule_over_the_body_part() -> None:
-    assert region_of("CSPINE", "LWS sag") == "lumbar"
-    assert region_of("LSPINE", "T2 SAG C-SPINE") == "other"
-    assert region_of("CSPINE", "t2 sag") == region_of("KNEE", "") == "other"
-    assert region_of("SPINE", "t2 sag") == region_of("ABDOMEN", "") == ""
-    assert region_of("", "t2 sag", "HWS Routine") == "other"
+def test_codes_of_body_parts() -> None:
+    assert region_of_body_part("LSPINE") == region_of_body_part("LUMBAR SPINE") == "lumbar"
+    assert region_of_body_part("CSPINE") == region_of_body_part("KNEE") == "other"
+    assert region_of_body_part("SPINE") == region_of_body_part("ABDOMEN") == region_of_body_part("") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["T2 3D SPINE SAG", "SAG T2 ASSET", "T2 sag head first", "FEET FIRST T2", "T2 NECK COIL", "T2 sag chest sat",
+     "SAG T2 DYN", "T2 AX 5 PL", "L3 B1", "T2 sub L5", "sag t2 rotated", "T2 bladder"],
+)  # fmt: skip
+def test_ordinary_words_are_not_taken_for_kinds_or_parts(text: str) -> None:
+    assert region_of(text) == "" and aside_of(text) == ""
+
+
+@pytest.mark.parametrize("text", ["T2* SAG MEDIC", "AX T2* MERGE", "T2_FFE sag", "t2star", "T2 * gre"])
+def test_gradient_echoes(text: str) -> None:
+    assert is_gradient_echo(text) and not is_gradient_echo("t2_tse_sag")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +61,10 @@ def test_words_of_the_series_rule_over_the_body_part() -> None:
         ("perfusion", "Perfusion|DCE sag"),
         ("projection", "MIP_t2"),
         ("myelogram", "T2 myelo|MR Myelographie"),
-        ("subtraction", "T1 SAG SUB|Subtraction"),
+        ("subtraction", "T1 SAG SUB|Subtraction|SOUSTRACTION|SUSTRACCION"),
+        ("localizer", "Lokátor|планировка локал|ローカライザ|Uebersicht|Oversikt|Kılavuz|scout"),
+        ("diffusion", "ДВИ|弥散|dyfuzja|difuze|DIFUSION T2 SAG|DW_SSh"),
+        ("map", "Mapa T2|Cartographie T2|CARTIGRAM|relaxometry|T1rho"),
         ("screen capture", "Screen Save|Bildschirmfoto"),
         ("", "t2_tse_sag|T2W_TSE_TRA|AX T2 OBL|t2_space_sag|t1_tse_sag_isometric|t2_tse_sag p2 S2|T2 SAG (B)|local"),
     ],
@@ -91,6 +108,15 @@ def test_fat_saturation_and_inversion() -> None:
         ("fat", "t2_tse_dixon_sag_W", "DERIVED\\PRIMARY\\DIXON\\FAT"),
         ("in-phase", "", "DERIVED\\PRIMARY\\DIXON\\IN_PHASE"),
         ("", "T2W_mDIXON_TSE SAG", ""),
+        ("fat", "FAT:Sag T2", "ORIGINAL\\PRIMARY\\OTHER"),
+        ("water", "WATER:Sag T2", ""),
+        ("in-phase", "InPhase:Sag T2", ""),
+        ("opposed-phase", "OutPhase: Sag T2", ""),
+        ("fat", "t1 graisse", ""),
+        ("in-phase", "t1 en phase", ""),
+        ("opposed-phase", "t1 opposition de phase", ""),
+        ("fat", "T1 WFS sag Fat", ""),
+        ("", "t2_tse_sag", "ORIGINAL\\PRIMARY\\F\\NORMAL"),
         ("", "t2 sag F", ""),
     ],
 )
