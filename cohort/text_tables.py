@@ -94,8 +94,8 @@ def _read(path: PathLike) -> tuple[list[str], list[list[str]], list[int]]:
     """Read header, rows that are not blank, and their numbers; cells without spaces around them."""
     text = _decoded(path)
     if "\x00" in text:
-        row = text.count("\n", 0, text.index("\x00")) + 1
-        raise TableError(f"{path}: row {row}: has a null character; save it again as CSV")
+        place = text.count("\n", 0, text.index("\x00")) + 1
+        raise TableError(f"{path}: row {place}: has a null character; save it again as CSV")
     lines = io.StringIO(text, newline="")
     separator, skipped = _separator(text)
     decimal_commas = separator != ","

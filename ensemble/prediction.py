@@ -26,6 +26,7 @@ from lsdc.runtime.artifact import check_output_file
 from lsdc.runtime.console import say, warn
 from lsdc.runtime.errors import ConfigError
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import check_output_folder
 from lsdc.slice_selector.status import DOUBTFUL
 
 
@@ -137,6 +138,8 @@ def predict(
         When model or store is absent or damaged, their features differ, or a member's class is not installed.
     TableError
         When the sample submission is malformed or asks for none of the store's studies.
+    LsdcError
+        When `out` cannot be a file, or `baselines` no folder.
     """
     out = check_output_file(out)
     check_weighting(weighting)
@@ -144,7 +147,9 @@ def predict(
         raise ConfigError(
             "leave_out and sample exclude each other: a sample submission asks for all of its rows"
         )
-    about_path(out)  # Refused now rather than after the work.
+    about_path(out)  # Refused now rather than after the work, as the baselines are.
+    if baselines is not None:
+        check_output_folder(baselines)
     opened, features = Model.open(model), FeatureStore.open(Path(store))
     opened.check_store(features)
     about = About.of(opened, weighting)
@@ -171,7 +176,12 @@ def predict(
     asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
     n = len(asked)
     doubts = level_doubts(features.rows[mask & features.rows["study_id"].isin(asked).to_numpy(bool)])
-    said = {"status": sight.counts(), "summary": sight.summary(), "refused": int(refused.sum())}
+    sight = sight if order is None else sight.only(order)
+    said = {
+        "status": sight.counts(),
+        "summary": sight.summary(),
+        "refused": int(sight.refused(refuse).sum()),
+    }
     beside = about.write(out, studies=n, rows=rows, level_doubt=doubts, **said)
     say(f"{out}: {rows} rows; {beside.name} beside it says:")
     for sentence in about.statement:
@@ -184,8 +194,8 @@ def predict(
             f"{len(doubts)} of {n} studies may have all levels one too high or too low; look at them: {first}"
         )
     return Predicted(
-        out, n, rows, len(known), len(extra), sight.counts(), sight.summary(), int(refused.sum()),
-        beside, weighting, about.statement, doubts, written,
+        out, n, rows, len(known), len(extra), sight.counts(), sight.summary(),
+        int(sight.refused(refuse).sum()), beside, weighting, about.statement, doubts, written,
     )  # fmt: skip
 
 

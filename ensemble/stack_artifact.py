@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -37,6 +38,8 @@ class StackArtifact(Artifact):
     manifest : dict
         The content of its manifest.json.
     """
+
+    schema: ClassVar[int] = 2
 
     @property
     def members(self) -> list[str]:

@@ -103,8 +103,8 @@ def extract(
         Where the encoder runs: `auto` (the fastest that is there), `cpu`, `cuda`, `cuda:1` or `mps`.
     workers : int, optional
         Processes that read studies; by default one per core. Results do not depend on it. A study that cannot be
-        read, makes its process die or takes too long becomes a problem of the store, and is tried again once when
-        the run resumes.
+        read, makes its process die or takes too long becomes a problem of the store. It is tried again once when a
+        run that was interrupted resumes; a finished store stays as it is.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def _run_stages(
         chunks = embed_crops(encoder, out / "crops.npy", len(tasks), work)
     with clock.stage("write"):
         store = assemble_store(out, plan, tasks, chunks, configuration, selectors.problems)
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)
     return store
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -35,7 +35,7 @@ class Sight:
     studies : tuple of str
         Ids of the n studies.
     status, reason : (n, 25) object
-        One `Status` value each, and why; in the order of `TARGETS`.
+        One `Status` value each, and why; in the order of `TARGETS`. A status is empty where nobody asked.
     """
 
     studies: tuple[str, ...]
@@ -64,6 +64,26 @@ class Sight:
         status = found["status"].fillna(Status.NOT_SEEN.value).to_numpy(object).reshape(shape)
         return cls(
             tuple(studies), status, found["reason"].fillna(NOT_IN_STORE).to_numpy(object).reshape(shape)
+        )
+
+    def only(self, asked: Sequence[str]) -> Self:
+        """Keep to some rows, for counts and sentences.
+
+        Parameters
+        ----------
+        asked : sequence of str
+            Their row ids.
+
+        Returns
+        -------
+        Sight
+            Of the studies of these rows; the other rows of these studies have no status, and count as nothing.
+        """
+        wanted = np.isin(row_ids(self.studies), list(asked)).reshape(self.status.shape)
+        kept = np.flatnonzero(wanted.any(axis=1))
+        status = np.where(wanted, self.status, "").astype(object)
+        return replace(
+            self, studies=tuple(self.studies[k] for k in kept), status=status[kept], reason=self.reason[kept]
         )
 
     def seen(self) -> NDArray[np.bool_]:
@@ -96,12 +116,12 @@ class Sight:
         """
         if refuse not in REFUSALS:
             raise ConfigError(f"refuse must be one of {', '.join(REFUSALS)}, not {refuse!r}")
-        kept = {
-            "none": [status.value for status in Status],
-            "not-seen": [Status.SEEN.value, Status.UNSURE.value],
-            "unsure": [Status.SEEN.value],
+        taken = {
+            "none": [],
+            "not-seen": [Status.NOT_SEEN.value],
+            "unsure": [Status.NOT_SEEN.value, Status.UNSURE.value],
         }[refuse]
-        return ~np.isin(self.status.astype(str), kept).reshape(-1, *SHAPE)
+        return np.isin(self.status.astype(str), taken).reshape(-1, *SHAPE)
 
     def counts(self) -> dict[str, int]:
         """Count the rows by status.
@@ -149,6 +169,9 @@ def _status_before(rows: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
     """Judge rows of a store of an earlier version, which has no status, by where and how surely they were located."""
     absent = (rows["series_id"] == "").to_numpy(bool)
     unsure = (rows["confidence"] < _UNSURE_BEFORE).to_numpy(bool)
+    if absent.all():  # written by `write_store` of features made elsewhere: no row says where they are from
+        located = (rows["located_by"] != "absent").to_numpy(bool) if "located_by" in rows else False
+        absent, unsure = np.zeros_like(absent), unsure & located
     status = np.where(absent, Status.NOT_SEEN.value, np.where(unsure, Status.UNSURE.value, Status.SEEN.value))
     reason = np.where(absent, "its view is absent", np.where(unsure, "its place is uncertain", ""))
     return {"status": status.astype(object), "reason": reason.astype(object)}

@@ -67,6 +67,7 @@ class FeatureStore(Artifact):
     """
 
     kind: ClassVar[str] = "store"
+    schema: ClassVar[int] = 2
     made_by: ClassVar[str] = "lsdc-features extract DATA --out STORE"
     files: ClassVar[tuple[str, ...]] = ("rows.parquet", "crops.npy")
     _fields: ClassVar[Check] = STORE_FIELDS

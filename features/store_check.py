@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.runtime.npy_files import open_array
 from lsdc.runtime.parquet_files import ERRORS, open_parquet
@@ -40,6 +41,9 @@ STORE_FIELDS: Check = record(
 """What a store's manifest must hold."""
 _TEXT = ("row_id", "study_id", "split", "condition", "level")
 _WHOLE = {"grade": (-1, 2), "fold": (-1, 10**6), "volume_slice": (-1, 10**6), "preview": (-1, 7)}
+_TEXT_SINCE = ("status", "reason", "series_id")
+_NUMBERS_SINCE = ("confidence", "level_doubt")
+"""Columns that not every store has."""
 _NUMBERS = ("volume_x", "volume_y", "preview_x", "preview_y", "left_mm", "head_mm")
 NEEDED_COLUMNS: tuple[str, ...] = (*_TEXT, *_WHOLE, *_NUMBERS)
 """Columns of rows.parquet that others read by name."""
@@ -64,12 +68,12 @@ def check_rows(rows: pd.DataFrame, numeric_names: Sequence[str]) -> None:
     count = len(TARGETS)
     if len(rows) % count:
         raise ValueError(f"{len(rows)} rows are not whole studies of {count} targets")
-    for name in _TEXT:
+    for name in (*_TEXT, *(name for name in _TEXT_SINCE if name in rows)):
         _check_text(rows, name)
     for name, (low, high) in _WHOLE.items():
         if rows[name].dtype.kind != "i" or not rows[name].between(low, high).all():
             raise ValueError(f"the column {name!r} is not whole numbers from {low} to {high}")
-    for name in (*_NUMBERS, *numeric_names):
+    for name in (*_NUMBERS, *(name for name in _NUMBERS_SINCE if name in rows), *numeric_names):
         if name not in rows:
             raise ValueError(f"the column {name!r} is missing")
         if rows[name].dtype.kind not in "fiub":
@@ -87,6 +91,10 @@ def check_rows(rows: pd.DataFrame, numeric_names: Sequence[str]) -> None:
         raise ValueError("row ids do not fit study, condition and level")
     if not rows["split"].isin(_SPLITS).all():
         raise ValueError(f"splits are not among {', '.join(_SPLITS)}")
+    if ("status" in rows) != ("reason" in rows):
+        raise ValueError("of the columns 'status' and 'reason' one is missing")
+    if "status" in rows and not rows["status"].isin([status.value for status in Status]).all():
+        raise ValueError(f"the column 'status' is not among {', '.join(Status)}")
 
 
 def check_studies(studies: pd.DataFrame, study_ids: pd.Series) -> None:

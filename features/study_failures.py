@@ -1,4 +1,4 @@
-"""Studies that failed: each has its rows and its record, and is tried once more when the run resumes."""
+"""Studies that failed: each has rows and a record, and is tried once more when an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def extract_studies(tasks: Sequence[StudyTask], workers: int | None) -> None:
             task.failure_path.unlink()
     failed = sum(task.failure_path.is_file() for task in tasks)
     if failed:
-        warn(f"{failed} of {len(tasks)} studies failed; their rows hold no image, and problems.csv says why")
+        warn(
+            f"{failed} of {len(tasks)} studies failed; their rows hold no image, and problems.csv says why; to try "
+            "them again, extract to another directory"
+        )
 
 
 def make_examples(tasks: Sequence[ExampleTask], workers: int | None) -> None:

@@ -25,6 +25,8 @@ from lsdc.runtime.safe_text import safe_cell
 
 FEATURE_KEYS = ("backbone", "encoder", "crop_px", "crop_mm", "numeric_names", "embedding_dim", "schema")
 """What decides whether a model fitted on one store may read another."""
+_FEATURES = 1
+"""Version of what the features mean; the layout of a store has another."""
 
 _SMALLEST = ArraySizes(crop_px=8, volume_slices=4, volume_px=8, preview_px=8)
 """Sizes of the empty arrays of a store that holds other people's features."""
@@ -155,7 +157,7 @@ def finish_store(
     layout = {
         "numeric_names": writer.numeric_names,
         "embedding_dim": writer.embedding_dim,
-        "schema": FeatureStore.schema,
+        "schema": _FEATURES,
     }
     meaning = {key: (dict(configuration) | layout).get(key) for key in FEATURE_KEYS}
     write_manifest(

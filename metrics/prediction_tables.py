@@ -18,6 +18,7 @@ from lsdc.metrics.table_checks import check_row_ids, probability_columns, read_t
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.safe_text import safe_cell
 
 SHAPE = (len(Condition), len(Level))
 """Conditions and levels: the shape of the grades of one study."""
@@ -255,7 +256,8 @@ def write_submission(
     order : sequence of str, optional
         The row ids to write, as in sample_submission.csv. By default all 25 of each study, in the order of `TARGETS`.
     notes : mapping of str to str or sequence of str, optional
-        Columns to add behind the competition's: one text for all rows, or one for each of the 25 of each study.
+        Columns to add behind the competition's: one text for all rows, or one for each of the 25 of each study. A
+        spreadsheet does not run them.
 
     Returns
     -------
@@ -269,6 +271,8 @@ def write_submission(
     """
     path = Path(path)
     table = table_of(row_ids(studies), probabilities.reshape(-1, len(COLUMNS))).assign(**(notes or {}))
+    for name in notes or {}:
+        table[name] = table[name].map(safe_cell)
     if order is not None:
         here = set(table["row_id"])
         unknown = [row_id for row_id in order if row_id not in here]

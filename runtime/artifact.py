@@ -31,6 +31,8 @@ from lsdc.runtime.whole_files import atomic as atomic
 from lsdc.runtime.whole_files import check_output as check_output
 from lsdc.runtime.whole_files import check_output_file as check_output_file
 
+_LISTED_SINCE = 2
+"""Layouts of artifacts before this one kept no digests."""
 _HEADER = record({"schema": whole(1)}, {"lsdc": text(most=100)})
 
 
@@ -116,7 +118,7 @@ class Artifact:
     kind: ClassVar[str]
     """What the manifest says that the directory is, such as `store`."""
     schema: ClassVar[int] = 1
-    """The newest layout that this version reads."""
+    """The newest layout that this version reads, which it writes; from 2 on, the manifest must list the files."""
     made_by: ClassVar[str]
     """The command that makes such a directory, for errors."""
     files: ClassVar[tuple[str, ...]] = ()
@@ -149,6 +151,8 @@ class Artifact:
         folder = Path(path)
         opened = cls(folder, read_manifest(folder, cls.kind, cls.schema, cls.made_by))
         check_schema(opened.manifest, cls._fields, folder / MANIFEST, f"make it again with `{cls.made_by}`")
+        if opened.listed.entries is None and opened.manifest["schema"] >= _LISTED_SINCE:
+            raise opened.damage(f"{MANIFEST} lists no files")
         opened.listed.check_sizes()
         for name in cls.files:
             if not opened.listed.has(name):
@@ -255,6 +259,8 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
     wanted = json.loads(json.dumps(dict(config), default=str))
     if mark.is_file():
         found = read_json(mark)
+        if not isinstance(found, dict):
+            raise ArtifactError(f"{mark}: damaged, it holds no configuration; {redo()}")
         if found != wanted:
             different = sorted(
                 key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lsdc.runtime.errors import LsdcError
-from lsdc.runtime.safe_text import printable
+from lsdc.runtime.safe_text import MOST_CHARACTERS, printable
 from lsdc.runtime.whole_files import check_output
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record for a terminal or for a file; names of files in it cannot steer the terminal."""
-        return printable((self._plain if sys.stderr.isatty() else self._stamped).format(record))
+        text = (self._plain if sys.stderr.isatty() else self._stamped).format(record)
+        # A traceback is shown whole: what is reported of an error is in its middle too.
+        return printable(text, sys.maxsize if record.exc_info else MOST_CHARACTERS)
 
 
 def configure_logging(level: str = "info", file: Path | None = None) -> None:

@@ -78,8 +78,9 @@ def attempt_each(
     workers = _needed(workers, items)
     if not items:
         return
-    alone = multiprocessing.current_process().daemon  # such a process may have no children
-    outcomes = _tried_here(work, items) if alone else _tried_twice(work, items, workers, seconds)
+    outcomes = (
+        _tried_here(work, items) if _may_have_no_children() else _tried_twice(work, items, workers, seconds)
+    )
     with contextlib.closing(outcomes):
         for item, outcome in track(outcomes, description, len(items)):
             if isinstance(outcome, Answer) and isinstance(outcome.error, fatal):
@@ -107,7 +108,7 @@ def fan_out(
     description : str
         Words for the progress.
     workers : int, optional
-        Processes; 1 runs in this one. Default: one per core.
+        Processes; 1 runs in this one, as does any number in a worker. Default: one per core.
 
     Yields
     ------
@@ -122,7 +123,7 @@ def fan_out(
         When a worker process was killed.
     """
     workers = _needed(workers, items)
-    if workers <= 1:
+    if workers <= 1 or _may_have_no_children():
         for item in track(items, description):
             with on_one_thread():
                 result = work(item)
@@ -181,6 +182,11 @@ def _needed(workers: int | None, items: Sequence[T]) -> int:
     """Check the number of workers; no more are needed than there are items."""
     check_workers(workers)
     return min(workers or default_workers(), len(items))
+
+
+def _may_have_no_children() -> bool:
+    """Tell whether this process is a worker itself."""
+    return multiprocessing.current_process().daemon
 
 
 def _tried_twice(

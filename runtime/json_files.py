@@ -11,7 +11,8 @@ from lsdc.runtime.whole_files import atomic
 
 MOST_BYTES = 32 * 2**20
 """A larger JSON file is refused: what it becomes in memory is many times as large."""
-_MOST_DIGITS = 19
+_MOST_DIGITS = 20
+"""Of 64 bits, with the sign."""
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -60,6 +61,6 @@ def read_json(path: Path) -> Any:
 
 def _whole(digits: str) -> int:
     """Read a whole number that fits into 64 bits; larger ones overflow wherever they are used."""
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return int(digits)
+    if len(digits) > _MOST_DIGITS or not -(2**63) <= (value := int(digits)) < 2**63:
+        raise ValueError(f"a whole number of {len(digits.lstrip('-'))} digits, more than 64 bits hold")
+    return value

@@ -114,7 +114,7 @@ def _check_sizes(found: pq.FileMetaData, size: int, stream: BinaryIO) -> None:
         raise ValueError("an impossible number of rows or columns")
     if not 0 <= found.num_row_groups <= _MOST_GROUPS:
         raise ValueError("an impossible number of row groups")
-    rows = unpacked = 0
+    rows = unpacked = taken = 0
     for k in range(found.num_row_groups):
         group = found.row_group(k)
         rows += group.num_rows
@@ -125,6 +125,9 @@ def _check_sizes(found: pq.FileMetaData, size: int, stream: BinaryIO) -> None:
             first = min(first, column.data_page_offset)
             if not 0 <= packed <= size or not 4 <= first <= size - packed:
                 raise ValueError("a column that lies outside of the file")
+            taken += packed
+            if taken > size:
+                raise ValueError("columns that lie upon each other")
             unpacked += unpacked_size(stream, first, packed)
     if rows > size:
         raise ValueError(f"{rows} rows in {size} bytes")

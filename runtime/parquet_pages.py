@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import BinaryIO
 
-_LONGEST_HEADER = 2**20
+_HEADERS = (2**12, 2**16, 2**20)
+"""Bytes that are read for a header, one after the other where it is cut short: few are longer than the first."""
+_MOST_PAGES = 1_000_000
 _DEEPEST = 8
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 
@@ -27,20 +30,39 @@ def unpacked_size(stream: BinaryIO, begin: int, size: int) -> int:
     Raises
     ------
     ValueError
-        When the headers do not follow each other to the end of the column.
+        When the headers do not follow each other to the end of the column, or there are too many.
     """
-    place, total = begin, 0
+    place, total, pages = begin, 0, 0
     while place < begin + size:
-        stream.seek(place)
-        header = _Header(stream.read(min(_LONGEST_HEADER, begin + size - place)))
-        plain, packed = header.sizes()
+        pages += 1
+        if pages > _MOST_PAGES:
+            raise ValueError(f"a column of more than {_MOST_PAGES} pages")
+        length, plain, packed = _header(stream, place, begin + size - place)
         if plain < 0 or packed < 0:
             raise ValueError("a page of negative size")
         total += plain
-        place += header.place + packed
+        place += length + packed
     if place != begin + size:
         raise ValueError("pages that do not fill their column")
     return total
+
+
+def _header(stream: BinaryIO, place: int, left: int) -> tuple[int, int, int]:
+    """Read the header of a page: its own length, and the page's unpacked and packed size."""
+    for length in _HEADERS:
+        stream.seek(place)
+        header = _Header(stream.read(min(length, left)))
+        with contextlib.suppress(_CutShortError):
+            plain, packed = header.sizes()
+            return header.place, plain, packed
+    raise _CutShortError
+
+
+class _CutShortError(ValueError):
+    """A header goes on behind what was read."""
+
+    def __init__(self) -> None:
+        super().__init__("a page whose header is cut short")
 
 
 class _Header:
@@ -68,7 +90,7 @@ class _Header:
 
     def _byte(self) -> int:
         if self.place >= len(self.content):
-            raise ValueError("a page whose header is cut short")
+            raise _CutShortError
         self.place += 1
         return self.content[self.place - 1]
 
@@ -114,4 +136,4 @@ class _Header:
         elif kind not in (_TRUE, _FALSE):
             raise ValueError("a page whose header holds something unknown")
         if self.place > len(self.content):
-            raise ValueError("a page whose header is cut short")
+            raise _CutShortError

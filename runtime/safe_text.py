@@ -33,12 +33,14 @@ def printable(text: str, most: int = MOST_CHARACTERS, keep: str = _KEPT) -> str:
     >>> printable("abcdefghij", most=5)
     'ab…ij'
     """
-    if len(text) > most:
-        head = most // 2
-        text = f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() or letter in keep else _escaped(letter) for letter in text)
+    if len(text) > most:  # Escapes are longer than what they stand for: no more of it is needed.
+        text = text[:most] + text[-most:]
+    if not text.isprintable():
+        text = "".join(
+            letter if letter.isprintable() or letter in keep else _escaped(letter) for letter in text
+        )
+    head = most // 2
+    return text if len(text) <= most else f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
 
 
 def shown(value: object, most: int = 60) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name."""
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -35,7 +38,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = check_output(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(_temporary_name(path))
     try:
         yield temporary
         temporary.replace(path)
@@ -44,6 +47,15 @@ def atomic(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> str:
+    """Name what is being written: hidden, this process's own, and no longer than a file's name may be."""
+    ending = f".{os.getpid()}.part{path.suffix}"
+    stem = path.stem
+    while stem and len(os.fsencode(f".{stem}{ending}")) > _LONGEST_NAME:
+        stem = stem[:-1]
+    return f".{stem}{ending}"
 
 
 def check_output(path: PathLike) -> Path:

@@ -73,14 +73,21 @@ def on_one_thread() -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     torch = sys.modules.get("torch")
     threads = None if torch is None else torch.get_num_threads()
     with threadpool_limits(1):
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # for what is first imported in the block
         if torch is not None:
             torch.set_num_threads(1)
         try:
             yield
         finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
             if torch is not None:
                 torch.set_num_threads(threads)
 

@@ -22,31 +22,48 @@ HEADER_TAGS = [
 ]  # fmt: skip
 """The attributes that are read of every file to find its series."""
 _T2_ECHO_MS = 50.0
+_NOBODY = frozenset((
+    "", "anon", "anonym", "anonymous", "anonymized", "anonymised", "anonymus", "unknown", "patient", "test", "none",
+    "na", "hidden", "removed", "deidentified", "x",
+))  # fmt: skip
+"""What anonymizers write for everybody."""
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
 @dataclass(frozen=True)
 class Person:
-    """What a header says of who was examined; empty where it is silent.
+    """What a header says of who was examined, and when; empty where it is silent.
 
     Parameters
     ----------
-    patient_id, name, birth_date, sex : str
+    patient_id : str
+        In lower case.
+    name, birth_date, sex : str
         In lower case, letters and digits alone.
+    date : str
+        StudyDate.
     """
 
     patient_id: str
     name: str
     birth_date: str
     sex: str
+    date: str
 
     @property
-    def values(self) -> tuple[str, str, str, str]:
+    def values(self) -> tuple[str, str, str, str, str]:
         """All that is known, in a fixed order."""
-        return self.patient_id, self.name, self.birth_date, self.sex
+        return self.patient_id, self.name, self.birth_date, self.sex, self.date
+
+    @property
+    def is_somebody(self) -> bool:
+        """Whether it tells one person from others: an id, or a name with a birth date, that no anonymizer wrote."""
+        known = self.patient_id if self.patient_id not in _NOBODY else ""
+        named = self.name not in _NOBODY and bool(self.birth_date)
+        return bool(known) or named
 
     def contradicts(self, other: Person) -> bool:
-        """Tell whether the two cannot be the same person.
+        """Tell whether the two cannot be the same person at the same time.
 
         Parameters
         ----------
@@ -58,11 +75,12 @@ class Person:
         bool
             True where something is known of both, and differs; a name may be the beginning of the other.
         """
-        if self.patient_id and other.patient_id and self.patient_id != other.patient_id:
+        exact = ((self.patient_id, other.patient_id), (self.date, other.date))
+        if any(mine and others and mine != others for mine, others in exact):
             return True
         return any(
             mine and others and not (mine.startswith(others) or others.startswith(mine))
-            for mine, others in zip(self.values[1:], other.values[1:])
+            for mine, others in zip(self.values[1:4], other.values[1:4])
         )
 
 
@@ -79,9 +97,7 @@ class FileRecord:
     study, series, frame_of_reference, image : str
         StudyInstanceUID, SeriesInstanceUID, FrameOfReferenceUID and SOPInstanceUID; empty where absent.
     person : Person
-        Who was examined.
-    date : str
-        StudyDate.
+        Who was examined, and when.
     shows : str
         Plane and weighting, roughly: two files that show the same are alike.
     place : tuple of float
@@ -95,7 +111,6 @@ class FileRecord:
     frame_of_reference: str
     image: str
     person: Person
-    date: str
     shows: str
     place: tuple[float, ...]
 
@@ -138,9 +153,11 @@ def record_of(path: Path, root: Path, header: Dataset) -> FileRecord:
     FileRecord
         Nothing of it is written anywhere but the UIDs that stand for study and series.
     """
-    person = Person(*(
-        _plain(text(header, name)) for name in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
-    ))  # fmt: skip
+    person = Person(
+        text(header, "PatientID").casefold(),
+        *(_plain(text(header, name)) for name in ("PatientName", "PatientBirthDate", "PatientSex")),
+        text(header, "StudyDate"),
+    )
     place, _ = lenient_numbers(header, "ImagePositionPatient", 3)
     return FileRecord(
         path,
@@ -150,7 +167,6 @@ def record_of(path: Path, root: Path, header: Dataset) -> FileRecord:
         text(header, "FrameOfReferenceUID"),
         text(header, "SOPInstanceUID"),
         person,
-        text(header, "StudyDate"),
         _shown(header),
         tuple(round(value, 1) for value in place or ()),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lsdc.cohort.dicom.files import natural_key, path_text
 from lsdc.cohort.discovery.file_records import FileRecord, Person, is_uid
@@ -10,6 +11,7 @@ from lsdc.cohort.discovery.sources import usable_id
 from lsdc.runtime import Problem
 
 Records = list[FileRecord]
+_FEWEST_SERIES = 3
 _CHECK = "check how the data were exported and anonymized"
 
 
@@ -17,8 +19,8 @@ def group_records(records: Sequence[FileRecord], root_name: str) -> tuple[dict[s
     """Group files into studies, each of one patient.
 
     Files belong to one study where they have one StudyInstanceUID and nothing in their headers says that they are of
-    two patients. Where that UID is missing, or is a word that was written over it, the folders decide. Studies of one
-    series each that share a patient and a frame of reference, and show different things, are one.
+    two patients, or of two days. Where that UID is missing, or is a word that was written over it, the folders decide.
+    Studies of one series each that share a patient who is known, a day and a frame of reference are one.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def group_records(records: Sequence[FileRecord], root_name: str) -> tuple[dict[s
     Returns
     -------
     studies : dict of str to list of FileRecord
-        By a name from which the study's id is made; files in the order given. Names differ by more than their case.
+        By a name from which the study's id is made; files in the order given.
     problems : list of Problem
         What was split, or may have to be, without a value of a header.
     """
@@ -40,10 +42,11 @@ def group_records(records: Sequence[FileRecord], root_name: str) -> tuple[dict[s
         parts = [part for person in _by_person(members) for part in _by_frame(person)]
         if len(parts) > 1:
             problems.append(_split_problem(parts))
-        elif (doubled := _doubled_folders(members)) is not None:
-            problems.append(doubled)
+        else:
+            problems += _doubts(members)
         studies += [(name, part) for part in parts]
-    studies = _joined(studies)
+    studies, joined = _joined(studies)
+    problems += joined
     studies.sort(key=lambda item: natural_key(item[1][0].path))
     named: dict[str, Records] = {}
     for name, members in studies:
@@ -142,13 +145,14 @@ def _by_person(members: Records) -> list[Records]:
 
 
 def _ids_of_series(parts: list[Records]) -> bool:
-    """Tell whether ids were made anew for each series: one frame of reference, and no thing shown twice."""
-    if len(parts) < 2:
+    """Tell whether ids were made anew for each series: at least three, in one frame of reference, of nobody else."""
+    if len(parts) < _FEWEST_SERIES:
         return False
     frames = {record.frame_of_reference for part in parts for record in part}
-    shown = [record.shows for part in parts for record in part[:1]]
+    people = [replace(record.person, patient_id="") for part in parts for record in part[:1]]
     single = all(len({record.series for record in part}) == 1 for part in parts)
-    return single and len(frames) == 1 and is_uid(next(iter(frames))) and len(set(shown)) == len(shown)
+    same = not any(people[0].contradicts(other) for other in people)
+    return single and same and len(frames) == 1 and is_uid(next(iter(frames)))
 
 
 def _by_frame(members: Records) -> list[Records]:
@@ -159,22 +163,32 @@ def _by_frame(members: Records) -> list[Records]:
             record
         )
     shown = [{record.shows for record in part} for part in frames.values()]
-    if len(frames) < 2 or "" in frames or not all(len(shown[0] & other) > 1 for other in shown):
+    both = set[str].intersection(*shown) if shown else set()
+    if len(frames) < 2 or "" in frames or len(both) < 2 or "sagittal t2" not in both:
         return [members]
     return list(frames.values())
 
 
-def _doubled_folders(members: Records) -> Problem | None:
-    """Record that two folders each look like a whole study, though headers do not tell two patients apart."""
+def _doubts(members: Records) -> list[Problem]:
+    """Record what may speak for two patients in one study, though headers do not tell them apart."""
+    path = path_text(members[0].path.parent)
+    remedy = f"they are read as one; if they are of two patients, {_CHECK}"
+    reasons = []
     branches = list(_branches(members).values())
-    if not _are_studies(branches):
-        return None
     images = [{record.image for record in branch} for branch in branches]
-    if any(a & b for k, a in enumerate(images) for b in images[:k]):  # the same study, exported twice
-        return None
-    path = path_text(branches[0][0].path.parent)
-    reason = f"{len(branches)} folders share one StudyInstanceUID, and each looks like a whole study"
-    return Problem(path, reason, f"they are read as one; if they are of two patients, {_CHECK}")
+    copies = any(a & b for k, a in enumerate(images) for b in images[:k])  # the same study, exported twice
+    if _are_studies(branches) and not copies:
+        reasons.append(
+            f"{len(branches)} folders share one StudyInstanceUID, and each looks like a whole study"
+        )
+    frames: dict[str, set[str]] = {}
+    for record in members:
+        frames.setdefault(record.shows, set()).add(record.frame_of_reference)
+    if any(shows and len(found) > 1 for shows, found in frames.items()):
+        reasons.append("images of one study show the same in several frames of reference")
+    if len({bool(record.person.patient_id or record.person.name) for record in members}) > 1:
+        reasons.append("some images of one study name a patient, and others do not")
+    return [Problem(path, reason, remedy) for reason in reasons]
 
 
 def _split_problem(parts: list[Records]) -> Problem:
@@ -183,30 +197,29 @@ def _split_problem(parts: list[Records]) -> Problem:
     return Problem(path, reason, f"each is read as a study of its own; {_CHECK}")
 
 
-def _joined(studies: list[tuple[str, Records]]) -> list[tuple[str, Records]]:
+def _joined(studies: list[tuple[str, Records]]) -> tuple[list[tuple[str, Records]], list[Problem]]:
     """Join studies of one series or one file each that are parts of one examination, each with a UID of its own."""
     groups: dict[object, list[int]] = {}
     for k, (_, members) in enumerate(studies):
         first = members[0]
         alone = len({series_name(record) for record in members}) == 1
-        known = alone and any(first.person.values) and is_uid(first.frame_of_reference)
-        same = (first.person, first.frame_of_reference, first.date)
+        known = (
+            alone
+            and first.person.is_somebody
+            and bool(first.person.date)
+            and is_uid(first.frame_of_reference)
+        )
+        same = (first.person.patient_id, first.person.birth_date, first.person.date, first.frame_of_reference)
         groups.setdefault(same if known else k, []).append(k)
     result: list[tuple[str, Records]] = []
+    problems = []
     for together in groups.values():
         parts = [studies[k] for k in together]
-        if _are_parts([members for _, members in parts]):
+        people = [members[0].person for _, members in parts]
+        if len(parts) > 1 and not any(people[0].contradicts(other) for other in people):
+            path = path_text(parts[0][1][0].path.parent)
+            reason = f"{len(parts)} StudyInstanceUIDs for series of one patient, day and frame of reference"
+            problems.append(Problem(path, reason, f"they are read as one study; {_CHECK}"))
             parts = [(parts[0][0], [record for _, members in parts for record in members])]
         result += parts
-    return result
-
-
-def _are_parts(studies: list[Records]) -> bool:
-    """Judge whether single series are parts of one examination: nothing is shown twice at one place."""
-    shown = [{record.shows for record in members} for members in studies]
-    if len(set().union(*shown)) == sum(map(len, shown)):
-        return True
-    files = [record for members in studies for record in members]
-    if len({record.path.parent for record in files}) > 1:
-        return False
-    return len(files) == len(studies) == len({(record.shows, record.place) for record in files})
+    return result, problems

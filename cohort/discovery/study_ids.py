@@ -25,7 +25,7 @@ NamedBy = Literal["uid", "folder", "hash"]
 """How studies are named: by StudyInstanceUID, by the folder that holds them, or by a hash of the UID."""
 NAMES: tuple[NamedBy, ...] = ("uid", "folder", "hash")
 _DIGITS = 16
-_NAMES_OF_FILES = re.compile(r" \([^()]*\)$")
+_NAMES_OF_FILES = re.compile(r" \(.*\)$", re.DOTALL)
 """What a reason that counts files ends with: the names of the first ones."""
 
 
@@ -106,11 +106,11 @@ def hide_paths(problems: Iterable[Problem], cohort: Cohort) -> list[Problem]:
     """
     if cohort.named_by != "hash":
         return list(problems)
-    root = path_text(cohort.root)
+    root, studies = path_text(cohort.root), {study.study_id for study in cohort.studies}
     hidden = []
     for problem in problems:
-        inner = problem.path.removeprefix(root)
-        path = f"{root}/{hashed(inner)}" if inner and inner != problem.path else problem.path
+        kept = problem.path == root or problem.path in studies
+        path = problem.path if kept else f"{root}/{hashed(problem.path.removeprefix(root))}"
         hidden.append(Problem(path, _NAMES_OF_FILES.sub("", problem.reason), problem.remedy))
     return hidden
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,32 @@ def test_encrypted_doubled_and_damaged_archives_are_named(tmp_path: Path) -> Non
         unpack(path)
     path.write_bytes(packed(path, ("a.dcm", os.urandom(5000))).read_bytes()[:3000])
     with pytest.raises(DiscoveryError, match="a damaged ZIP archive"):
+        unpack(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_stream_is_a_damaged_archive(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.dcm", os.urandom(500) * 4)
+    sound = path.read_bytes()
+    for place in range(35, 60):
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 0xFF]) * 40 + sound[place + 40 :])
+        with pytest.raises(DiscoveryError, match=r"x\.zip: a (damaged ZIP archive|ZIP archive that cannot)"):
+            unpack(path)
+
+
+@pytest.mark.parametrize("error", [zlib.error, lzma.LZMAError])
+def test_whatever_a_decompressor_raises_is_damage(
+    tmp_path: Path, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(tmp_path / "x.zip", ("a.dcm", b"1"))
+
+    def fail(*_: object) -> None:
+        raise error("invalid")
+
+    monkeypatch.setattr("lsdc.cohort.discovery.archives._write", fail)
+    with pytest.raises(DiscoveryError, match=r"x\.zip: a damaged ZIP archive \("):
         unpack(path)
 
 

@@ -64,6 +64,7 @@ def test_unknown_grade_names_file_row_and_column(tmp_path: Path) -> None:
         labels()[:-1].encode(),
         labels().replace(",", ";").encode(),
         ("sep=;\r\n" + labels().replace(",", ";").replace("\n", "\r\n")).encode("utf-8-sig"),
+        ("\r\n\n sep=;\r\n\n" + labels().replace(",", ";")).encode(),
         labels().replace(",", "\t").encode("utf-16"),
         labels().encode("utf-16-le"),
         labels().replace("\n", ",,\n").encode(),
@@ -79,6 +80,7 @@ def test_unknown_grade_names_file_row_and_column(tmp_path: Path) -> None:
         "no last newline",
         "semicolons",
         "separator named",
+        "separator named after blank lines",
         "UTF-16",
         "UTF-16 without mark",
         "blank columns",
@@ -104,6 +106,7 @@ def test_habits_of_spreadsheets_do_no_harm(tmp_path: Path, text: str | bytes) ->
         (labels() + "4003253," + "," * 24 + "\n", "row 3: study '4003253' was already in row 2"),
         (labels(study=""), "row 2: empty cell in column 'study_id'"),
         (labels(study="4.0e+06"), "'4.0e\\+06' in column 'study_id' is no id; a spreadsheet has rounded it"),
+        (labels().replace("Normal", "Nor\x00mal", 1), "row 2: has a null character; save it again as CSV"),
         (labels() + '"4', "cannot be read as a CSV table"),
         (labels(study="7\x1b[31m"), "row 2: '7\\\\x1b\\[31m' in column 'study_id' is no id"),
         (labels(study="9" * 500), f"row 2: '{'9' * 60}…' in column 'study_id' is no id"),
@@ -111,8 +114,8 @@ def test_habits_of_spreadsheets_do_no_harm(tmp_path: Path, text: str | bytes) ->
         (labels() + "9" * 200_000, "cannot be read as a CSV table \\(field larger than"),
     ],
     ids=["empty", "Latin-1", "xlsx", "too many cells", "too few cells", "missing column", "doubled column",
-         "doubled after strip", "doubled study", "no id", "rounded id", "open quote", "control characters", "long id",
-         "long grade", "huge cell"],
+         "doubled after strip", "doubled study", "no id", "rounded id", "null", "open quote", "control characters",
+         "long id", "long grade", "huge cell"],
 )  # fmt: skip
 def test_malformed_tables_say_what_is_wrong(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(TableError, match=f"table.csv: .*{message}"):

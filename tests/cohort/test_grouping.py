@@ -67,9 +67,12 @@ def test_one_study_uid_for_two_patients(tmp_path: Path, same: dict[str, Any]) ->
     assert [study.study_id for study in cohort.studies] == ["1.2.3.4", "1.2.3.4-2"]
 
 
-@pytest.mark.parametrize("name", ["PatientBirthDate", "PatientSex"])
-def test_birth_dates_and_sexes_that_differ_are_two_patients(tmp_path: Path, name: str) -> None:
-    values = {"PatientBirthDate": ("19510203", "19620304"), "PatientSex": ("F", "M")}[name]
+@pytest.mark.parametrize("name", ["PatientBirthDate", "PatientSex", "StudyDate", "PatientID"])
+def test_birth_dates_sexes_days_and_ids_that_differ_are_two_examinations(tmp_path: Path, name: str) -> None:
+    values = {
+        "PatientBirthDate": ("19510203", "19620304"), "PatientSex": ("F", "M"), "StudyDate": ("20240229", "20240301"),
+        "PatientID": ("P1_12", "P11_2"),
+    }[name]  # fmt: skip
     for folder, value in zip(("a", "b"), values):
         examine(tmp_path / folder, "same", **{"SeriesInstanceUID": f"1.2.{folder == 'a':d}", name: value})
     assert len(discover(tmp_path).studies) == 2
@@ -121,17 +124,40 @@ def test_a_study_uid_for_each_series(tmp_path: Path) -> None:
         for path in folder.iterdir():
             dataset = make_slice(
                 plane=folder.name.split("_")[0], contrast=folder.name.split("_")[1], place=4.0 * int(path.stem),
-                study=generate_uid(entropy_srcs=[folder.name]), FrameOfReferenceUID="1.2.9",
+                study=generate_uid(entropy_srcs=[folder.name]), FrameOfReferenceUID="1.2.9", StudyDate="20240229",
             )  # fmt: skip
             save(path, dataset)
-    assert len(discover(tmp_path).studies) == 1
+    cohort = discover(tmp_path)
+    assert len(cohort.studies) == 1
+    assert reasons(cohort) == ["3 StudyInstanceUIDs for series of one patient, day and frame of reference"]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [{"StudyDate": None}, {"PatientID": "ANON", "PatientName": "Anonymous"}, {"FrameOfReferenceUID": "x"}],
+)
+def test_studies_are_not_joined_on_words_that_anybody_may_have(
+    tmp_path: Path, unknown: dict[str, Any]
+) -> None:
+    for k, plane in enumerate(("sagittal", "axial")):
+        for place in (0, 4):
+            known = {
+                "FrameOfReferenceUID": "1.2.9",
+                "StudyDate": "20240229",
+                "PatientBirthDate": None,
+                **unknown,
+            }
+            with config.disable_value_validation():
+                dataset = make_slice(plane=plane, place=place, study=f"1.2.{k}", series=f"1.2.{k}.1", **known)
+                save(tmp_path / str(k) / f"{place}.dcm", dataset)
+    assert len(discover(tmp_path).studies) == 2
 
 
 def test_a_study_and_a_series_uid_for_each_file(tmp_path: Path) -> None:
     for k in range(6):
         dataset = make_slice(
             place=4.0 * k, number=k, study=f"1.2.{k}", series=f"1.3.{k}", FrameOfReferenceUID="1.9",
-            PixelSpacing=[4.0, 4.0],
+            PixelSpacing=[4.0, 4.0], StudyDate="20240229",
         )  # fmt: skip
         save(tmp_path / "a" / f"{k}.dcm", dataset)
     (source,) = discover(tmp_path).studies

@@ -48,6 +48,19 @@ def test_whose_it_is_is_written_for_its_owner_alone(tree: Path, tmp_path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_nobody_else_can_read_it_while_it_is_written(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+
+    def note(*_: object, **__: object) -> None:
+        modes.extend(stat.S_IMODE(item.stat().st_mode) for item in tmp_path.glob(".ids.*"))
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", note)
+    write_ids(discover(tree, study_id="hash"), tmp_path / "ids.csv")
+    assert modes == [0o600]
+
+
 def test_hidden_problems_name_no_folder(tree: Path) -> None:
     cohort = discover(tree, study_id="hash")
     problems = [
@@ -57,3 +70,12 @@ def test_hidden_problems_name_no_folder(tree: Path) -> None:
     for problem in hide_paths(problems, cohort):
         assert problem.path.startswith(str(tree)) and "Jane" not in problem.path + problem.reason
     assert hide_paths(problems, discover(tree)) == problems
+
+
+def test_hidden_problems_of_the_folder_here(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    cohort = discover(".", study_id="hash")
+    problems = [*cohort.problems, Problem(cohort.studies[0].study_id, "study failed")]
+    found = [problem.path for problem in hide_paths(problems, cohort)]
+    assert len(found) == 2 and found[1] == cohort.studies[0].study_id
+    assert not any("Jane" in path for path in found) and found[0].startswith("./")

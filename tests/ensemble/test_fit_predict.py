@@ -25,7 +25,7 @@ from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids,
 from lsdc.metrics.scoring import score
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
-from lsdc.runtime import ArtifactError, ConfigError, TableError
+from lsdc.runtime import ArtifactError, ConfigError, LsdcError, TableError
 from lsdc.runtime.artifact import read_json, write_json
 
 TINY = ["linear", "timid"]
@@ -185,6 +185,27 @@ def test_sample_decides_rows_and_order(made: Made, tmp_path: Path) -> None:
     prior = Model.open(model).baselines["weighted_prior"]
     assert isinstance(prior, WeightedPrior)
     np.testing.assert_allclose(cube[0], prior.fractions_)
+
+
+def test_rows_that_a_sample_does_not_ask_for_are_not_counted(
+    made: Made, unseen: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, model, _ = made
+    other = str(store.test.index[-1])
+    assert other != unseen
+    pd.DataFrame({"row_id": row_ids([other, "elsewhere"])}).to_csv(tmp_path / "sample.csv", index=False)
+    done = predict(model, store.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv", refuse="not-seen")
+    assert done.status == {"seen": 25, "unsure": 0, "not seen": 25} and done.rows == 50
+    assert done.summary == ("not seen, 25 rows: 1 of 2 studies: the study is not in the store",)
+    assert done.refused == 25 and read_json(done.about)["refused"] == 25
+    assert "no axial T2 series" not in caplog.text
+
+
+def test_baselines_that_cannot_be_written_are_said_before_the_work(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "base").write_text("mine")
+    with pytest.raises(LsdcError, match="base: is a file; give the name of a folder"):
+        predict(made[1], made[0].path, tmp_path / "s.csv", baselines=tmp_path / "base")
+    assert not (tmp_path / "s.csv").exists()
 
 
 def test_sample_of_other_studies_is_refused(made: Made, tmp_path: Path) -> None:

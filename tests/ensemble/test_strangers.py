@@ -108,6 +108,8 @@ def test_a_directory_without_digests_is_opened_and_said(
     manifest = read_json(model / "manifest.json")
     del manifest["files"]
     write_json(model / "manifest.json", manifest)
+    refused(model, made[0], "damaged model, manifest.json lists no files")
+    write_json(model / "manifest.json", manifest | {"schema": 1})
     with caplog.at_level("INFO", "lsdc"):
         predict(model, made[0], model.parent / "two.csv")
     assert "which kept no digests; only coarse damage can be seen" in caplog.text

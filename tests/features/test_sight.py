@@ -43,3 +43,20 @@ def test_stores_of_earlier_versions_are_judged_by_their_confidence() -> None:
     rows = pd.DataFrame({"row_id": row_ids(["a"]), "series_id": "1", "confidence": np.float32(0.9)})
     rows.loc[0, "confidence"], rows.loc[1, "series_id"] = 0.1, ""
     assert Sight.of(rows, ["a"]).status[0, :3].tolist() == ["unsure", "not seen", "seen"]
+
+
+def test_features_made_elsewhere_count_as_seen_in_stores_without_status() -> None:
+    rows = pd.DataFrame({"row_id": row_ids(["a"]), "series_id": "", "confidence": np.float32(0.0)})
+    assert Sight.of(rows, ["a"]).counts() == {"seen": 25, "unsure": 0, "not seen": 0}
+    rows["located_by"] = "absent"
+    assert Sight.of(rows, ["a"]).counts()["seen"] == 25
+    rows.loc[:4, "located_by"] = "network"
+    assert Sight.of(rows, ["a"]).counts() == {"seen": 20, "unsure": 5, "not seen": 0}
+
+
+def test_rows_that_nobody_asks_for_are_not_counted(rows: pd.DataFrame) -> None:
+    asked = [f"b_{TARGETS[0].slug}", *(name for name in row_ids(["b"]) if "subarticular" in name)]
+    sight = Sight.of(rows, ["a", "b"]).only(asked)
+    assert sight.counts() == {"seen": 1, "unsure": 0, "not seen": 10}
+    assert sight.summary() == ("not seen, 10 rows: 1 of 1 study: no axial T2 series",)
+    assert [int(sight.refused(what).sum()) for what in ("none", "not-seen", "unsure")] == [0, 10, 10]  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
+from lsdc.features.store_check import check_rows
 from lsdc.features.store_settings import Settings
 from lsdc.features.writer import write_store
 from lsdc.runtime.artifact import read_json, write_json
@@ -70,6 +71,17 @@ def test_newer_store_is_refused(tmp_path: Path) -> None:
         FeatureStore.open(tmp_path / "s")
 
 
+def test_only_a_store_of_an_earlier_version_lists_no_files(tmp_path: Path) -> None:
+    written, *_ = small_store(tmp_path / "s")
+    manifest = read_json(tmp_path / "s" / "manifest.json")
+    del manifest["files"]
+    write_json(tmp_path / "s" / "manifest.json", manifest)
+    with pytest.raises(ArtifactError, match=r"damaged store, manifest\.json lists no files; make it again"):
+        FeatureStore.open(tmp_path / "s")
+    write_json(tmp_path / "s" / "manifest.json", manifest | {"schema": 1})
+    assert FeatureStore.open(tmp_path / "s").rows.equals(written.rows)
+
+
 @pytest.mark.parametrize("name", ["rows.parquet", "crops.npy"])
 def test_missing_part_is_named(tmp_path: Path, name: str) -> None:
     small_store(tmp_path / "s")
@@ -104,3 +116,23 @@ def test_a_directory_in_use_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(ArtifactError, match="not empty"):
         write_store(str(tmp_path), rows_of("a"), np.zeros((25, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"status": "lost", "reason": ""}, "the column 'status' is not among seen, unsure, not seen"),
+        ({"status": "seen", "reason": None}, "of the columns 'status' and 'reason' one is missing"),
+        ({"reason": "a\x1bb"}, "the column 'reason' has control characters"),
+        ({"reason": 1}, "the column 'reason' is not text"),
+        ({"confidence": "high"}, "the column 'confidence' is not numbers"),
+        ({"level_doubt": "high"}, "the column 'level_doubt' is not numbers"),
+        ({"series_id": 7}, "the column 'series_id' is not text"),
+    ],
+)
+def test_what_was_seen_is_checked(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+    rows = small_store(tmp_path / "s")[0].rows
+    for name, value in columns.items():
+        rows = rows.drop(columns=name) if value is None else rows.assign(**{name: value})
+    with pytest.raises(ValueError, match=message):
+        check_rows(rows, [])

@@ -156,6 +156,13 @@ def test_a_row_that_is_not_there_is_not_written(tmp_path: Path, table: pd.DataFr
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_note_is_run_by_a_spreadsheet(tmp_path: Path, table: pd.DataFrame) -> None:
+    cube = to_cube(table, ["1", "2"])
+    write_submission(tmp_path / "s.csv", cube, ["1", "2"], notes={"reason": ["=1+1", "a\nb"] * 25})
+    written = pd.read_csv(tmp_path / "s.csv")
+    assert written["reason"].tolist() == ["'=1+1", "a\\nb"] * 25
+
+
 def test_probabilities_without_the_weights_are_not_scored(tmp_path: Path) -> None:
     table = table_of(IDS[:1], np.full((1, 3), 1 / 3))
     table.assign(weighting="none").to_csv(tmp_path / "grades.csv", index=False)

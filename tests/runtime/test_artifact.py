@@ -85,6 +85,25 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(ArtifactError, match="exists and is not empty; delete it"):
         claim(tmp_path / "mine", {}, lambda: "delete it")
+    (folder / "config.json").write_text("[1]")
+    with pytest.raises(ArtifactError, match=r"config\.json: damaged, it holds no configuration; delete it"):
+        claim(folder, {}, lambda: "delete it")
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])
+def test_whole_numbers_fit_into_64_bits(tmp_path: Path, number: int) -> None:
+    (tmp_path / "a.json").write_text(str(number))
+    assert read_json(tmp_path / "a.json") == number
+    (tmp_path / "a.json").write_text(str(number + (1 if number > 0 else -1)))
+    with pytest.raises(ArtifactError, match="a whole number of 19 digits, more than 64 bits hold"):
+        read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".csv", "ä" * 125 + ".csv", "." + "a" * 254])
+def test_names_may_be_as_long_as_names_can_be(tmp_path: Path, name: str) -> None:
+    with atomic(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    assert [item.name for item in tmp_path.iterdir()] == [name]
 
 
 def test_tensors_come_back_and_may_be_read_by_others(tmp_path: Path) -> None:

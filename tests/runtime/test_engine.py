@@ -15,6 +15,7 @@ import pytest
 from lsdc.runtime import ConfigError, LsdcError
 from lsdc.runtime.engine import Failure, attempt_each, fan_out
 from lsdc.runtime.machine import default_workers, memory_share
+from lsdc.runtime.worker_process import THREAD_VARIABLES, on_one_thread
 
 
 class OddError(Exception):
@@ -127,6 +128,23 @@ def test_nothing_to_do() -> None:
 def test_fan_out_tries_again_what_died_once(tmp_path: Path) -> None:
     once = f"once {tmp_path / 'mark'}"
     assert dict(fan_out(misbehave, ["a", once, "b"], "trying", 2)) == {"a": "a", once: once, "b": "b"}
+
+
+def within(item: str) -> list[str]:
+    """Fan out in a worker, which may have no children."""
+    return [result for _, result in fan_out(misbehave, [item, "b"], "trying", 2)]
+
+
+def test_a_worker_that_fans_out_works_alone() -> None:
+    assert dict(fan_out(within, ["a", "c"], "trying", 2)) == {"a": ["a", "b"], "c": ["c", "b"]}
+
+
+def test_what_is_imported_in_a_block_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with on_one_thread():
+        assert {os.environ[name] for name in THREAD_VARIABLES} == {"1"}
+    assert os.environ["OMP_NUM_THREADS"] == "3" and "MKL_NUM_THREADS" not in os.environ
 
 
 def test_an_error_of_a_worker_shows_where_it_came_from() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -21,6 +22,7 @@ from lsdc.runtime.artifact import Artifact, list_files, write_manifest
 from lsdc.runtime.estimators import load_estimator, save_estimator
 from lsdc.runtime.npy_files import open_array
 from lsdc.runtime.parquet_files import read_parquet
+from lsdc.runtime.parquet_pages import unpacked_size
 from lsdc.runtime.schema import (
     Check,
     check_schema,
@@ -204,6 +206,41 @@ def test_footers_of_impossible_length_are_refused(tmp_path: Path, content: bytes
     (tmp_path / "a.parquet").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_parquet(tmp_path / "a.parquet")
+
+
+class Counted(io.BytesIO):
+    """Counts what is read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.taken += len(found)
+        return found
+
+
+def page(statistics: int = 0) -> bytes:
+    """A page without content: its header in Thrift's compact form, with a text that is passed over."""
+    text = (
+        bytes([0x18, statistics & 127 | 128, statistics >> 7 & 127 | 128, statistics >> 14])
+        + b"x" * statistics
+    )
+    return bytes([0x25, 20, 0x15, 0]) + text + b"\0"
+
+
+def test_headers_of_pages_are_read_once_and_in_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = page() * 1000
+    stream = Counted(content)
+    assert unpacked_size(stream, 0, len(content)) == 10 * 1000
+    assert stream.taken <= 1000 * 2**12
+    for length in (5000, 100_000):
+        content = page(length) + page()
+        assert unpacked_size(io.BytesIO(content), 0, len(content)) == 20
+    with pytest.raises(ValueError, match="a page whose header is cut short"):
+        unpacked_size(io.BytesIO(page(2**20 + 10)), 0, 2**20 + 19)
+    monkeypatch.setattr("lsdc.runtime.parquet_pages._MOST_PAGES", 999)
+    with pytest.raises(ValueError, match="a column of more than 999 pages"):
+        unpacked_size(io.BytesIO(page() * 1000), 0, len(page()) * 1000)
 
 
 def test_tables_lack_no_column_and_hold_plain_values(tmp_path: Path) -> None:

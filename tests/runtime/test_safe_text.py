@@ -14,7 +14,7 @@ from lsdc.cohort.dicom.files import path_text
 from lsdc.features.writer import write_problems
 from lsdc.runtime import LsdcError, Problem
 from lsdc.runtime.commands import Reporting, run_program
-from lsdc.runtime.console import configure_logging, say, table
+from lsdc.runtime.console import configure_logging, logger, say, table
 from lsdc.runtime.safe_text import printable, safe_cell, shown
 
 EVIL = "a\x1b[31m\x07\u202e\rb"
@@ -35,6 +35,23 @@ def test_quotes_are_bounded(text: str, most: int) -> None:
 def test_long_messages_lose_their_middle() -> None:
     made = printable("begin" + "x" * 10_000 + "end")
     assert len(made) == 2000 and made.startswith("begin") and made.endswith("end")
+
+
+@given(st.text(alphabet="a\x1b\u202e", max_size=60), st.integers(2, 40))
+def test_escapes_make_no_message_too_long(text: str, most: int) -> None:
+    made = printable(text, most)
+    assert made.isprintable() and len(made) <= most
+    whole = printable(text)
+    assert made == whole or (made[: most // 2] == whole[: most // 2] and made[-1:] in (whole[-1:], "…"))
+
+
+def test_tracebacks_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    try:
+        raise ValueError("x" * 5000)
+    except ValueError:
+        logger.exception("failed")
+    assert "x" * 5000 in capsys.readouterr().err
 
 
 def test_messages_and_tables_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
