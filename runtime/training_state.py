@@ -102,9 +102,11 @@ class TrainingState:
             if count % self.recipe.accumulate and count != steps:
                 continue
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
+            norm = nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
+            # One gradient that is no number, as half precision can give, would leave no number in any weight.
+            if self.scaler.is_enabled() or bool(torch.isfinite(norm)):
+                self.scaler.step(self.optimizer)
+                self.scaler.update()
             self.optimizer.zero_grad(set_to_none=True)
             self.schedule.step()
             self._follow()

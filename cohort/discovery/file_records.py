@@ -23,7 +23,7 @@ HEADER_TAGS = [
 """The attributes that are read of every file to find its series."""
 _T2_ECHO_MS = 50.0
 _NOBODY = frozenset((
-    "", "anon", "anonym", "anonymous", "anonymized", "anonymised", "anonymus", "unknown", "patient", "test", "none",
+    "", "anon", "anonym", "anonymous", "anonymized", "anonymised", "unknown", "patient", "test", "none",
     "na", "hidden", "removed", "deidentified", "x",
 ))  # fmt: skip
 """What anonymizers write for everybody."""
@@ -153,11 +153,10 @@ def record_of(path: Path, root: Path, header: Dataset) -> FileRecord:
     FileRecord
         Nothing of it is written anywhere but the UIDs that stand for study and series.
     """
-    person = Person(
-        text(header, "PatientID").casefold(),
-        *(_plain(text(header, name)) for name in ("PatientName", "PatientBirthDate", "PatientSex")),
-        text(header, "StudyDate"),
+    name, birth_date, sex = (
+        _plain(text(header, keyword)) for keyword in ("PatientName", "PatientBirthDate", "PatientSex")
     )
+    person = Person(text(header, "PatientID").casefold(), name, birth_date, sex, text(header, "StudyDate"))
     place, _ = lenient_numbers(header, "ImagePositionPatient", 3)
     return FileRecord(
         path,

@@ -212,7 +212,7 @@ def test_every_output_says_what_it_is(
     }
     assert all(sentence in caplog.text for sentence in made.card.statement())
     table = pd.read_csv(out)
-    columns = ["row_id", "normal_mild", "moderate", "severe"]
+    columns = ["row_id", "normal_mild", "moderate", "severe", "status", "reason"]
     assert list(table) == columns + ([] if weighting == "competition" else ["weighting"])
     if weighting == "competition":
         assert len(read_predictions(out)) == 25 * 60

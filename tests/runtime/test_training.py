@@ -189,3 +189,13 @@ def test_lines_after_the_last_checkpoint_are_written_again(tmp_path: Path) -> No
     EpochLog(tmp_path, begin=2).add(2, 9.0, 2.0, 0.1, 0.5)
     epochs = [line.split(",")[:2] for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     assert epochs == [["0", "1"], ["1", "1"], ["2", "9"]]
+
+
+def test_a_gradient_that_is_no_number_costs_its_step_alone() -> None:
+    def sometimes(net: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        value = loss(net, rows)
+        return value * torch.nan if 0 in rows else value
+
+    net = network()
+    train(net, batches, sometimes, Recipe(epochs=40, learning_rate=0.02), steps_per_epoch=4, device=CPU)
+    assert score(net) < 0.2 * float(Y.var())
