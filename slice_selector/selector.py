@@ -25,7 +25,9 @@ from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.square_images import N_LEVELS
 from lsdc.slice_selector.status import with_status
 
-_KIND, _SCHEMA, _MADE_BY = "selector", 2, "lsdc-features extract"
+_KIND, _SCHEMA, _MADE_BY = "selector", 3, "lsdc-features extract"
+_LISTED_SINCE = 3
+"""From this schema on a manifest lists its files; those of earlier versions do not."""
 _SECOND_LOOK = "second_look.safetensors"
 _WEIGHTS = Path(__file__).with_name("weights")
 _FORAMEN = {
@@ -194,6 +196,8 @@ class SliceSelector:
         folder = Path(folder)
         manifest = read_manifest(folder, _KIND, _SCHEMA, _MADE_BY)
         listed = FileList.of(folder, manifest, lambda what: _damage(folder, what))
+        if listed.entries is None and manifest["schema"] >= _LISTED_SINCE:
+            raise _damage(folder, "its manifest lists no files")
         listed.check_sizes()
         for name in listed.entries or ():
             listed.path(name)
