@@ -19,12 +19,11 @@ import numpy as np
 from skimage import data
 
 from lsdc.cohort import Study, discover, read_study
-from lsdc.cohort.location import Location
+from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import TARGETS, Family
 from lsdc.runtime.console import configure_logging, table, track
 from lsdc.slice_selector.annotations import read_annotations
 from lsdc.slice_selector.selector import SliceSelector
-from lsdc.slice_selector.status import NO_SPINE
 
 PICTURES = ("camera", "coins", "moon", "brick", "grass", "gravel", "text", "clock", "cell", "page")
 SIDES_MM = (120, 160, 200, 250, 300, 400)
@@ -46,9 +45,7 @@ def without_spine() -> Iterator[Study]:
 
 def finds_spine(locations: list[Location]) -> bool:
     """Tell whether any target was found on the pictures."""
-    return not any(
-        item.reason.startswith(NO_SPINE) or "does not show it" in item.reason for item in locations
-    )
+    return any(item.status is not Status.NOT_SEEN for item in locations)
 
 
 def main() -> None:
