@@ -51,7 +51,7 @@ def test_whose_it_is_is_written_for_its_owner_alone(tree: Path, tmp_path: Path) 
 def test_nobody_else_can_read_it_while_it_is_written(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    modes = []
+    modes: list[int] = []
 
     def note(*_: object, **__: object) -> None:
         modes.extend(stat.S_IMODE(item.stat().st_mode) for item in tmp_path.glob(".ids.*"))
