@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from lsdc.cohort.study import Series
+
+SAME_PART = 0.5
+"""Series that share this much of the shorter one's extent cover the same part of the patient."""
+SHORTEST_MM = 80.0
+"""A sagittal field lower than this shows no spine from which one could tell where it lies."""
+NEAR_MM = 30.0
+"""An axial stack that ends this near to a part of the patient may belong to it."""
 
 
 class Extent(NamedTuple):
@@ -72,3 +80,33 @@ def extent_of(series: Series) -> Extent:
         corners = [(0, 0), (columns - 1, 0), (0, rows - 1), (columns - 1, rows - 1)]
         heights.append(item.plane.to_patient(corners)[:, 2])
     return Extent(float(np.min(heights)), float(np.max(heights)))
+
+
+def parts_of(extents: Mapping[int, Extent]) -> list[list[int]]:
+    """Group what covers the same part of the patient.
+
+    Parameters
+    ----------
+    extents : mapping of int to Extent
+        By the index of a series; all known.
+
+    Returns
+    -------
+    list of list of int
+        Indices of each part, short extents first, so that an image of the whole spine joins what it shares with
+        others, and parts stay apart.
+
+    Examples
+    --------
+    >>> parts_of({0: Extent(0, 300), 1: Extent(400, 700), 2: Extent(20, 280)})
+    [[2, 0], [1]]
+    """
+    parts: list[list[int]] = []
+    for k in sorted(extents, key=lambda k: extents[k].length):
+        for part in parts:
+            if any(extents[k].shared_with(extents[other]) >= SAME_PART for other in part):
+                part.append(k)
+                break
+        else:
+            parts.append([k])
+    return parts

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lsdc.cohort.coverage import Extent, extent_of
+from lsdc.cohort.coverage import NEAR_MM, SAME_PART, SHORTEST_MM, Extent, extent_of, parts_of
 from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import View
 
@@ -34,12 +34,6 @@ REASONS = (
     "smaller images than the series that was chosen",
 )
 """By what the chosen series suits better, in the order of `_suitability`."""
-_SAME_PART = 0.5
-"""Series that share this much of the shorter one's extent cover the same part of the patient."""
-_SHORTEST_MM = 80.0
-"""A sagittal field lower than this shows no spine from which one could tell where it lies."""
-_NEAR_MM = 30.0
-"""An axial stack that ends this near to a part of the patient may belong to it."""
 _TALLEST_MM = 420.0
 """A higher sagittal field shows more than the lumbar spine, at a lower resolution."""
 _COVERED_MM = 4.0
@@ -71,18 +65,13 @@ def choose_series(series: Sequence[Series]) -> list[Series]:
 
 
 def _elsewhere(series: Sequence[Series]) -> dict[int, str]:
-    """Find series that cover another part of the patient than the lumbar spine that most views cover."""
+    """Find series that cover another part of the patient than that which headers say is the lumbar spine."""
     extents = {k: extent_of(item) for k, item in enumerate(series) if item.view is not None and item.placed}
-    known = [k for k in extents if series[k].view is View.AXIAL_T2 or extents[k].length >= _SHORTEST_MM]
-    parts: list[list[int]] = []
-    # Short extents first, so that an image of the whole spine joins what it shares with others, and parts stay apart.
-    for k in sorted(known, key=lambda k: extents[k].length):
-        for part in parts:
-            if any(extents[k].shared_with(extents[other]) >= _SAME_PART for other in part):
-                part.append(k)
-                break
-        else:
-            parts.append([k])
+    parts = parts_of({
+        k: extent
+        for k, extent in extents.items()
+        if series[k].view is View.AXIAL_T2 or extent.length >= SHORTEST_MM
+    })  # fmt: skip
     if len(parts) < 2:
         return {}
     ranks = [_rank_of_part(series, part) for part in parts]
@@ -109,7 +98,7 @@ def _rank_of_part(series: Sequence[Series], part: Sequence[int]) -> tuple[bool, 
 
 def _touches(extent: Extent, others: Sequence[Extent], series: Series) -> bool:
     """Tell whether an axial stack reaches into a part or nearly so; single blocks of levels lie beside each other."""
-    near = (other.foot - _NEAR_MM < extent.head and extent.foot < other.head + _NEAR_MM for other in others)
+    near = (other.foot - NEAR_MM < extent.head and extent.foot < other.head + NEAR_MM for other in others)
     return series.view is View.AXIAL_T2 and any(near)
 
 
@@ -127,7 +116,7 @@ def _worse_than_best(series: Sequence[Series], rivals: Sequence[int]) -> dict[in
     return {
         k: _reason(series[k], series[best])
         for k in rivals
-        if k != best and _is_free(series[k]) and not extent_of(series[k]).shared_with(extent) < _SAME_PART
+        if k != best and _is_free(series[k]) and not extent_of(series[k]).shared_with(extent) < SAME_PART
     }
 
 

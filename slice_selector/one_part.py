@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lsdc.cohort.coverage import extent_of
+from lsdc.cohort.coverage import NEAR_MM, SHORTEST_MM, extent_of, parts_of
 from lsdc.cohort.series_choice import ELSEWHERE
 from lsdc.cohort.study import Study
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.search_window import certainty, find_window
 from lsdc.slice_selector.square_images import SAGITTAL_VIEWS
 
-_SAME_PART = 0.5
-"""Series that share this much of the shorter one's extent cover the same part of the patient."""
-_NEAR_MM = 30.0
-"""Axial slices this near to a part may belong to it."""
-_SHORTEST_MM = 80.0
-"""A lower sagittal field shows no spine from which one could tell where it lies."""
 _ALIKE = 0.1
 """Parts of which the localizer is as sure as this are told apart by their number of views."""
 
@@ -36,7 +30,9 @@ def of_one_part(study: Study, localizer: Localizer | None) -> Study:
     Study
         The same where all series cover one part; else series elsewhere have no view.
     """
-    parts = _sagittal_parts(study)
+    extents = {k: extent_of(item) for k, item in enumerate(study.series) if item.view in SAGITTAL_VIEWS}
+    # Those without a place belong to no part.
+    parts = parts_of({k: extent for k, extent in extents.items() if extent.length >= SHORTEST_MM})
     if len(parts) < 2:
         return study
     views = [len({study.series[k].view for k in part}) for part in parts]
@@ -46,8 +42,7 @@ def of_one_part(study: Study, localizer: Localizer | None) -> Study:
         sure = [max(certainty(find_window(study, k, localizer), localizer) for k in part) for part in parts]
     best = max(range(len(parts)), key=lambda n: (sure[n] >= max(sure) - _ALIKE, views[n], sure[n]))
     kept = set(parts[best])
-    ends = [extent_of(study.series[k]) for k in kept]
-    low, high = min(end.foot for end in ends) - _NEAR_MM, max(end.head for end in ends) + _NEAR_MM
+    low, high = min(extents[k].foot for k in kept) - NEAR_MM, max(extents[k].head for k in kept) + NEAR_MM
     others = {k for part in parts for k in part} - kept
     for k, series in enumerate(study.series):
         extent = extent_of(series)
@@ -62,19 +57,3 @@ def of_one_part(study: Study, localizer: Localizer | None) -> Study:
         for k, item in enumerate(study.series)
     )
     return replace(study, series=tuple(changed))
-
-
-def _sagittal_parts(study: Study) -> list[list[int]]:
-    """Group sagittal series by the part of the patient that they cover; those without a place belong to none."""
-    extents = {k: extent_of(item) for k, item in enumerate(study.series) if item.view in SAGITTAL_VIEWS}
-    parts: list[list[int]] = []
-    for k in sorted(
-        (k for k in extents if extents[k].length >= _SHORTEST_MM), key=lambda k: extents[k].length
-    ):
-        for part in parts:
-            if any(extents[k].shared_with(extents[other]) >= _SAME_PART for other in part):
-                part.append(k)
-                break
-        else:
-            parts.append([k])
-    return parts
