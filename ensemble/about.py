@@ -64,6 +64,8 @@ class About:
         card, nested = model.card, model.outcome.report.nested.total
         said: tuple[str, ...] = (f"{weighting}: {MEANING[weighting]}",)
         if card is None:
+            own = model.fit_card
+            said = (*(() if own is None else own.statement()), *said)
             said += (f"official score {nested:.3f} on held-out studies of those the model was fitted on",)
         else:
             said = (*card.statement(), *said)

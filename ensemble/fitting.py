@@ -12,19 +12,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import TARGETS
-from lsdc.ensemble.model import Model, feature_hashes
+from lsdc.cohort.pseudonyms import Pseudonyms
+from lsdc.cohort.vocabulary import TARGETS, parse_row_id
+from lsdc.ensemble.feature_hashes import feature_hashes
+from lsdc.ensemble.fit_card import FIT_CARD, FitCard
+from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stack_artifact import UNLISTED
+from lsdc.ensemble.stack_artifact import DURATIONS, NESTED, UNLISTED, read_checked
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stacking_data import StackingData
 from lsdc.ensemble.suspects.decisions import read_decisions
 from lsdc.ensemble.suspects.learned_labels import LearnedLabels, Noise
+from lsdc.ensemble.thresholds import THRESHOLDS, Thresholds
 from lsdc.ensemble.tuning.search import check_trials
 from lsdc.ensemble.tuning.settings_file import with_settings
+from lsdc.features.extractor import EXTRACTOR, selector_digest, write_extractor
+from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
-from lsdc.metrics.prediction_tables import SHAPE
+from lsdc.metrics.prediction_tables import COLUMNS, SHAPE
 from lsdc.models.crossfit import Relabel, cross_fit
 from lsdc.models.default_members import AUTO, expand_auto
 from lsdc.models.examples import Examples
@@ -32,7 +38,15 @@ from lsdc.models.options import Options
 from lsdc.models.registry import MEMBERS, Factory, MemberLike, origin_of, resolve_members
 from lsdc.models.search_space import Settings
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import atomic, claim, list_files, write_json, write_manifest
+from lsdc.runtime.artifact import (
+    atomic,
+    claim,
+    fingerprint,
+    list_files,
+    read_json,
+    write_json,
+    write_manifest,
+)
 from lsdc.runtime.console import say
 from lsdc.runtime.distributed import rank, wait_for_all
 from lsdc.runtime.folder_lock import only_writer
@@ -70,6 +84,7 @@ def fit(
     settings: Mapping[str, Settings] | None = None,
     noise: Noise = "none",
     decisions: PathLike | None = None,
+    oof: PathLike | None = None,
 ) -> Fitted:
     """Fit members on a store's labeled training studies, stack them, and score the stack.
 
@@ -101,6 +116,9 @@ def fit(
         of the store.
     decisions : path, optional
         A suspects.csv that a person filled in, see `find_suspects`; it also concerns only what members learn.
+    oof : path, optional
+        Folder for one CSV for each member with its out-of-fold predictions, by the ids of the studies; the model holds
+        them by pseudonyms.
 
     Returns
     -------
@@ -155,19 +173,35 @@ def fit(
             configuration,
             lambda: "finish it with the same arguments, or choose a new directory for the model",
         )
+    clock = StageClock()
     with only_writer(out) if rank() == 0 else nullcontext():
         relabel = None if labels.changes_nothing else labels
-        tables = _cross_fit_members(factories, opened, training, seed, options, relabel, out / "members")
+        tables = _cross_fit_members(
+            factories, opened, training, seed, options, relabel, out / "members", clock
+        )
         if rank() == 0:
-            data = _stacking_data(tables, opened.rows[training])
-            _write_training(out, tables, feature_hashes(opened), data.predictions.studies)
-            stack(data, out, trials=trials, seed=seed)
+            if oof is not None:
+                _write_oof(tables, check_output_folder(oof))
+            # No id of a patient goes into a model, which may be given away.
+            pseudonyms = Pseudonyms(fingerprint(configuration))
+            hidden = {name: pseudonyms.hidden(table) for name, table in tables.items()}
+            rows = opened.rows[training]
+            data = _stacking_data(hidden, pseudonyms.hidden(rows))
+            _write_training(out, hidden, feature_hashes(opened), pseudonyms, rows["study_id"].unique())
+            with clock.stage("stack"):
+                stack(data, out, trials=trials, seed=seed)
+            _write_durations(out / DURATIONS, clock)
+            write_json(out / THRESHOLDS, Thresholds.of(read_checked(out / NESTED, ("grade",))).to_dict())
+            write_json(out / FIT_CARD, FitCard.of(opened, rows, seed).to_dict())
+            if not write_extractor(opened, out / EXTRACTOR, pseudonyms):
+                say(f"{opened.path}: was not made by `lsdc-features extract`; the model holds no extractor")
             write_manifest(
                 out,
                 Model.kind,
                 Model.schema,
                 feature_fingerprint=opened.feature_fingerprint,
-                store=str(store),
+                selector_digest=selector_digest(opened),
+                salt=pseudonyms.salt,
                 members=list(factories),
                 origins=origins,
                 configuration=configuration,
@@ -195,6 +229,7 @@ def _cross_fit_members(
     options: Options,
     relabel: Relabel | None,
     folder: Path,
+    clock: StageClock,
 ) -> dict[str, pd.DataFrame]:
     """Fit every member on every fold, and collect their out-of-fold predictions."""
     examples = Examples.from_store(store).where(training)
@@ -202,27 +237,48 @@ def _cross_fit_members(
     tables = {}
     for name, factory in factories.items():
         say(f"{name}: {rows['fold'].nunique()} folds, {len(rows) // len(TARGETS)} studies")
-        tables[name] = cross_fit(partial(factory, seed, options), examples, folder / name, relabel=relabel)
+        with clock.stage(name):
+            tables[name] = cross_fit(
+                partial(factory, seed, options), examples, folder / name, relabel=relabel
+            )
     return tables
 
 
 def _stacking_data(tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> StackingData:
     """Align the out-of-fold predictions with grades and folds of the training rows."""
-    studies = rows["study_id"].iloc[:: len(TARGETS)].tolist()
+    studies = [parse_row_id(row_id)[0] for row_id in rows["row_id"].iloc[:: len(TARGETS)]]
     folds = rows["fold"].to_numpy(int)[:: len(TARGETS)]
     grades = rows["grade"].to_numpy(np.int8).reshape(-1, *SHAPE)
     return StackingData(Predictions.from_tables(tables, studies), grades, folds)
 
 
+def _write_oof(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write the out-of-fold predictions of each member as a CSV, for other programs and for `blend`."""
+    for name, table in tables.items():
+        with atomic(folder / f"{name}.csv") as temporary:
+            table[["row_id", *COLUMNS, "fold"]].to_csv(temporary, index=False)
+    say(f"{folder}: out-of-fold predictions of {len(tables)} members")
+
+
+def _write_durations(path: Path, clock: StageClock) -> None:
+    """Note the seconds of members and stack; of a run that resumed, the longest time that any of its parts took."""
+    before = read_json(path) if path.is_file() else {}
+    write_json(path, {name: max(seconds, before.get(name, 0)) for name, seconds in clock.seconds.items()})
+
+
 def _write_training(
-    out: Path, tables: Mapping[str, pd.DataFrame], hashes: Mapping[str, str], studies: Sequence[str]
+    out: Path,
+    tables: Mapping[str, pd.DataFrame],
+    hashes: Mapping[str, str],
+    pseudonyms: Pseudonyms,
+    studies: Sequence[str],
 ) -> None:
     """Write the out-of-fold predictions, and which studies they are of."""
     with atomic(out / "oof.parquet") as temporary:
         pd.concat([table.assign(member=name) for name, table in tables.items()]).to_parquet(
             temporary, index=False
         )
-    write_json(out / "studies.json", {study: hashes[study] for study in studies})
+    write_json(out / "studies.json", {pseudonyms.of(study): hashes[study] for study in studies})
 
 
 def training_rows(store: FeatureStore) -> NDArray[np.bool_]:

@@ -2,39 +2,47 @@
 
 manifest.json            which features it reads, its members and where they come from; written last
 config.json              what the fit was asked for; the same again resumes
+extractor/               the selectors, the encoder and the sizes that make features of new studies
 members/NAME/fold_k/     fitted members
 oof.parquet              row_id, probabilities, fold, member: out-of-fold predictions
-studies.json             studies it was fitted on, each with a hash of its features
+studies.json             pseudonyms of the studies it was fitted on, each with a hash of its features
 stack.json               the stacker; baselines/NAME.json: those it is compared with
 nested.parquet           the stack's predictions that were scored, with the grades
 optuna.journal           all trials; `lsdc-ensemble dashboard MODEL` shows them
 report.json              scores, intervals, weights
+thresholds.json          below which probability a grade is excluded
+fit_card.json            what it learned from, what it is for and what it never saw
 card.json                what is to be said of it on every output, where it was made to be given away
+durations.json           seconds of the fit, not listed in the manifest
+
+Studies are named by pseudonyms (`lsdc.cohort.pseudonyms`): who has their ids can find them, nobody else.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 import pandas as pd
 
-from lsdc.cohort.vocabulary import TARGETS
 from lsdc.ensemble.bundled.card import CARD, ModelCard
-from lsdc.ensemble.bundled.place import model_directory
+from lsdc.ensemble.bundled.place import BUNDLED, NAME, model_directory
+from lsdc.ensemble.fit_card import FIT_CARD, FIT_CARD_FIELDS, FitCard
 from lsdc.ensemble.model_check import CARD_FIELDS, MODEL_FIELDS, STUDIES
 from lsdc.ensemble.stack_artifact import NESTED, StackArtifact
 from lsdc.ensemble.stacked import REPORT
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.ensemble.thresholds import THRESHOLD_FIELDS, THRESHOLDS, Thresholds
+from lsdc.features.extractor import EXTRACTOR, selector_digest
 from lsdc.models.member import Member
 from lsdc.models.registry import member_from_origin
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, read_json
+from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.schema import Check, check_schema
 
@@ -61,6 +69,7 @@ class Model(StackArtifact):
     """
 
     kind: ClassVar[str] = "model"
+    schema: ClassVar[int] = 3
     made_by: ClassVar[str] = "lsdc-ensemble fit STORE --out MODEL"
     files: ClassVar[tuple[str, ...]] = ("oof.parquet", "studies.json", "stack.json", NESTED, REPORT)
     _fields: ClassVar[Check] = MODEL_FIELDS
@@ -72,7 +81,7 @@ class Model(StackArtifact):
         Parameters
         ----------
         path : path
-            What `fit` wrote, or the word `bundled` for the model that is shipped.
+            What `fit` wrote, what `pack` made of it, or the word `bundled` for the model that is shipped.
 
         Returns
         -------
@@ -101,6 +110,32 @@ class Model(StackArtifact):
         return dict(self.manifest.get("origins", {}))
 
     @cached_property
+    def fit_card(self) -> FitCard | None:
+        """What the fit says of it; None for a model of an earlier version."""
+        if not self.listed.has(FIT_CARD):
+            return None
+        return FitCard.from_dict(self._checked(FIT_CARD, FIT_CARD_FIELDS))
+
+    @cached_property
+    def thresholds(self) -> Thresholds:
+        """Below which probabilities grades are excluded."""
+        if not self.listed.has(THRESHOLDS):
+            return Thresholds.of(self.nested)
+        return Thresholds.from_dict(self._checked(THRESHOLDS, THRESHOLD_FIELDS))
+
+    def _checked(self, name: str, fields: Check) -> Any:
+        """Read a JSON file of the directory, and check what it holds."""
+        path = self.file(name)
+        content = read_json(path)
+        check_schema(content, fields, path, f"make the model again with `{self.made_by}`")
+        return content
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it can make features of new studies by itself: it holds its extractor, or is the shipped one."""
+        return self.path == BUNDLED or self.listed.has(f"{EXTRACTOR}/{MANIFEST}")
+
+    @cached_property
     def baselines(self) -> dict[str, Stacker]:
         """Weighted prior, plain mean and best single, fitted on the same studies."""
         names = [name for name in self.listed.below("baselines") if name.endswith(".json")]
@@ -115,12 +150,25 @@ class Model(StackArtifact):
         """row_id, probabilities, fold and member of the studies it was fitted on."""
         return self.table("oof.parquet", ("fold", "member"))
 
+    def out_of_fold_of(self, studies: Sequence[str]) -> pd.DataFrame:
+        """Give the members' out-of-fold predictions of studies whose ids are known.
+
+        Parameters
+        ----------
+        studies : sequence of str
+            Ids of studies.
+
+        Returns
+        -------
+        DataFrame
+            The rows of `out_of_fold` of these studies, with their ids.
+        """
+        return self.pseudonyms.restored(self.out_of_fold, studies)
+
     @cached_property
     def studies(self) -> dict[str, str]:
-        """The studies it was fitted on, with the hash of their features."""
-        path = self.file("studies.json")
-        found: dict[str, str] = read_json(path)
-        check_schema(found, STUDIES, path, f"make the model again with `{self.made_by}`")
+        """The studies it was fitted on, by pseudonym, with the hash of their features."""
+        found: dict[str, str] = self._checked("studies.json", STUDIES)
         return found
 
     def member_folder(self, name: str) -> Path:
@@ -186,40 +234,24 @@ class Model(StackArtifact):
         Raises
         ------
         ArtifactError
-            When backbone, weights, sizes or columns differ from those of the store the model was fitted on.
+            When backbone, weights, sizes or columns differ from those of the store the model was fitted on, or another
+            selector located it.
         """
+        name = NAME if self.path == BUNDLED else self.path
+        how = f"extract it again for the model (`lsdc-features extract DATA --out STORE --for {name}`)"
+        if not self.is_whole:
+            how = "extract it again like that store (`lsdc-features extract DATA --out STORE --like`)"
         fitted, given = self.manifest["feature_fingerprint"], store.feature_fingerprint
         if fitted != given:
-            made = self.manifest["store"]
-            how = (
-                "with the default settings (`lsdc-features extract DATA --out STORE`)"
-                if made is None
-                else f"like {made} (`lsdc-features extract --like`)"
-            )
             raise ArtifactError(
-                f"{store.path}: has other features ({given}) than the store {self.path} was fitted on ({fitted}); "
-                f"extract it again {how}"
+                f"{store.path}: has other features ({given}) than the store {name} was fitted on ({fitted}); {how}"
             )
-
-
-def feature_hashes(store: FeatureStore) -> dict[str, str]:
-    """Hash each study's features, to recognize the studies that a model was fitted on.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        A finished store.
-
-    Returns
-    -------
-    dict of str to str
-        By study id: sixteen hexadecimal digits of SHA-256 over its embeddings and numeric columns.
-    """
-    n = len(TARGETS)
-    embedding, numeric = store.embedding, np.ascontiguousarray(store.numeric())
-    hashes = {}
-    for k, study in enumerate(store.rows["study_id"].iloc[::n]):
-        part = slice(k * n, (k + 1) * n)
-        content = embedding[part].tobytes() + numeric[part].tobytes()
-        hashes[str(study)] = hashlib.sha256(content).hexdigest()[:16]
-    return hashes
+        if "selector_digest" not in self.manifest:
+            say(f"{name}: does not say which selector it goes with; what located {store.path} is not checked")
+            return
+        fitted, given = self.manifest["selector_digest"], selector_digest(store)
+        if fitted != given:
+            raise ArtifactError(
+                f"{store.path}: was located by another selector ({given or 'unknown'}) than the store {name} was "
+                f"fitted on ({fitted or 'unknown'}); {how}"
+            )

@@ -14,9 +14,13 @@ MODEL_FIELDS: Check = record(
     {
         "feature_fingerprint": text("[0-9a-f]{16}"),
         "members": list_of(text(_NAME, 200), 1, 1000),
+    },
+    {
+        "origins": mapping_of(text(r"[\w.]+:[\w.]+", 400), text(_NAME, 200), 1000),
+        "salt": text("[0-9a-f]{0,64}"),
+        "selector_digest": optional(text("[0-9a-f]{16}")),
         "store": optional(text()),
     },
-    {"origins": mapping_of(text(r"[\w.]+:[\w.]+", 400), text(_NAME, 200), 1000)},
 )
 """What a model's manifest must hold."""
 BLEND_FIELDS: Check = record({"members": list_of(text(most=1000), 1, 100_000)})

@@ -5,23 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.ensemble.about import About, about_path
+from lsdc.ensemble.grading import grade_store
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction_writer import PredictionWriter, write_baselines
-from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.studies_asked import asked_for, fitted_on, wanted_rows
-from lsdc.ensemble.unseen import graded_unseen, known_grades
+from lsdc.ensemble.studies_asked import asked_for, wanted_rows
 from lsdc.ensemble.weighting import Weighting, check_weighting
-from lsdc.features.sight import Refusal, Sight
+from lsdc.features.sight import Refusal
 from lsdc.features.store import FeatureStore
-from lsdc.metrics.prediction_tables import COLUMNS
-from lsdc.models.crossfit import predict_folds
-from lsdc.models.examples import Examples
 from lsdc.runtime.artifact import check_output_file
 from lsdc.runtime.console import say, warn
 from lsdc.runtime.errors import ConfigError
@@ -156,22 +150,12 @@ def predict(
     mask = wanted_rows(features)
     studies = features.rows["study_id"][mask].iloc[:: len(TARGETS)].tolist()
     order, extra = (None, []) if sample is None else asked_for(Path(sample), studies, features.path)
-    known = fitted_on(opened, features, studies)
-    if known:
-        say(f"{len(known)} studies are those the model was fitted on; they get out-of-fold predictions")
     if extra:
         say(f"{len(extra)} studies of {sample} are not in {store}; they get the weighted prior")
-    tables = member_tables(opened, features, mask, known, device)
-    predictions = Predictions.from_tables(tables, [*studies, *extra])
-    sight = Sight.of(features.rows[mask], predictions.studies)
-    refused = sight.refused(refuse)
-    labels, labeled = known_grades(opened.nested)
-    prior = opened.baselines["weighted_prior"].predict(predictions)
-    cube = opened.stacker.predict(predictions)
-    cube = graded_unseen(cube, sight.seen(), prior, labels, predictions.studies, labeled)
-    cube[refused] = prior[refused]
+    graded = grade_store(opened, features, mask, extra=extra, refuse=refuse, device=device)
+    predictions, sight = graded.predictions, graded.sight
     writer = PredictionWriter(predictions.studies, order, weighting)
-    rows = writer.write(out, cube, sight, refused if leave_out else None)
+    rows = writer.write(out, graded.cube, sight, graded.refused if leave_out else None)
     written = () if baselines is None else write_baselines(opened, predictions, writer, Path(baselines))
     asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
     n = len(asked)
@@ -194,7 +178,7 @@ def predict(
             f"{len(doubts)} of {n} studies may have all levels one too high or too low; look at them: {first}"
         )
     return Predicted(
-        out, n, rows, len(known), len(extra), sight.counts(), sight.summary(),
+        out, n, rows, graded.out_of_fold, len(extra), sight.counts(), sight.summary(),
         int(sight.refused(refuse).sum()), beside, weighting, about.statement, doubts, written,
     )  # fmt: skip
 
@@ -222,47 +206,3 @@ def level_doubts(rows: pd.DataFrame) -> dict[str, float]:
     doubts = rows.groupby("study_id")["level_doubt"].max().astype(float).round(3)
     doubtful = doubts[doubts >= DOUBTFUL].sort_values(ascending=False)
     return {str(study): float(value) for study, value in doubtful.items()}
-
-
-def member_tables(
-    model: Model, store: FeatureStore, mask: NDArray[np.bool_], known: set[str], device: str = "auto"
-) -> dict[str, pd.DataFrame]:
-    """Predict with each member: out of fold for studies it was fitted on, the mean over its folds for others.
-
-    Parameters
-    ----------
-    model : Model
-        An opened model.
-    store : FeatureStore
-        A store with r rows.
-    mask : (r,) bool
-        The rows to predict.
-    known : set of str
-        Ids of the studies that the model was fitted on.
-    device : str
-        Where deep members run.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        By member: row_id, normal_mild, moderate, severe.
-
-    Raises
-    ------
-    ArtifactError
-        When a member's class cannot be imported here, or its files are damaged.
-    """
-    classes = {name: model.member_class(name) for name in model.members}
-    is_known = store.rows["study_id"].isin(known).to_numpy(bool)
-    examples = Examples.from_store(store).where(mask & ~is_known)
-    ids = store.rows["row_id"][mask & is_known]
-    names = ["row_id", *COLUMNS]
-    tables = {}
-    for name, member in classes.items():
-        old = model.out_of_fold.query("member == @name")
-        parts = [old.loc[old["row_id"].isin(ids), names]]
-        if len(examples):
-            folder = model.member_folder(name)
-            parts.append(predict_folds(folder, member, examples, device=device)[names])
-        tables[name] = pd.concat(parts, ignore_index=True)
-    return tables

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pandas as pd
 
+from lsdc.cohort.pseudonyms import Pseudonyms
 from lsdc.cohort.vocabulary import GRADES
 from lsdc.ensemble.model_check import check_predictions
 from lsdc.ensemble.stacked import REPORT, Stacked
@@ -23,8 +24,11 @@ from lsdc.runtime.parquet_files import read_parquet
 
 NESTED = "nested.parquet"
 """File of a model directory with the nested predictions that were scored, and the grades."""
-UNLISTED = (JOURNAL, f"{JOURNAL}.lock")
-"""What the manifest does not list: the journal of the trials grows when notes are taken in the dashboard."""
+DURATIONS = "durations.json"
+"""File of a model directory with the seconds that its parts took."""
+UNLISTED = (JOURNAL, f"{JOURNAL}.lock", DURATIONS)
+"""What the manifest does not list: the journal of the trials grows when notes are taken in the dashboard, and the same
+fit takes another time."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,6 +65,26 @@ class StackArtifact(Artifact):
     def nested(self) -> pd.DataFrame:
         """row_id, probabilities of the stack fitted without the study's fold, and grade (-1 where unlabeled)."""
         return self.table(NESTED, ("grade",))
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """How studies are named in its tables; a blend, and models of earlier versions, keep their ids."""
+        return Pseudonyms(str(self.manifest.get("salt", "")))
+
+    def nested_of(self, studies: Sequence[str]) -> pd.DataFrame:
+        """Give the nested predictions of studies whose ids are known.
+
+        Parameters
+        ----------
+        studies : sequence of str
+            Ids of studies.
+
+        Returns
+        -------
+        DataFrame
+            The rows of `nested` of these studies, with their ids.
+        """
+        return self.pseudonyms.restored(self.nested, studies)
 
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Read a table of predictions of the directory.

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.tables import read_sample_submission
 from lsdc.cohort.vocabulary import parse_row_id
-from lsdc.ensemble.model import Model, feature_hashes
+from lsdc.ensemble.feature_hashes import feature_hashes
+from lsdc.ensemble.model import Model
 from lsdc.features.store import FeatureStore
 from lsdc.runtime import ArtifactError, TableError
 from lsdc.runtime.console import say
@@ -95,11 +96,12 @@ def fitted_on(model: Model, store: FeatureStore, studies: Sequence[str]) -> set[
     set of str
         Those that the model has seen. A study with the id of such a one but other features is a new one.
     """
-    same_id = {study for study in studies if study in model.studies}
+    names = {study: model.pseudonyms.of(study) for study in studies}
+    same_id = {study for study, name in names.items() if name in model.studies}
     if not same_id:
         return set()
     hashes = feature_hashes(store)
-    same = {study for study in same_id if hashes[study] == model.studies[study]}
+    same = {study for study in same_id if hashes[study] == model.studies[names[study]]}
     if same_id - same:
         say(
             f"{len(same_id - same)} studies have the id of a study the model was fitted on, but other features; "

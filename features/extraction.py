@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lsdc.cohort.discovery.study_ids import NamedBy, hashed, write_ids
 from lsdc.features.array_files import ArrayFiles
@@ -14,7 +14,8 @@ from lsdc.features.assembly import assemble_store
 from lsdc.features.crop_embedding import embed_crops
 from lsdc.features.encoder import Encoder
 from lsdc.features.extract_worker import StudyTask
-from lsdc.features.extraction_plan import ExtractionPlan, plan_extraction
+from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan, plan_extraction
+from lsdc.features.extractor import Extractor
 from lsdc.features.series_table import passed_over
 from lsdc.features.sight import Sight
 from lsdc.features.stage_clock import StageClock
@@ -43,7 +44,7 @@ class Extraction:
     studies, rows, problems : int
         Counts of studies, of targets (25 per study), and of what was left out (listed in the store's problems.csv).
     selector : str
-        What located: `fitted` on this cohort's coordinates, `bundled`, or the path of the `like` store.
+        What located: `fitted` on this cohort's coordinates, `bundled`, or the path of what it is like.
     feature_fingerprint : str
         Stores and models fit each other where this is equal.
     status : dict of str to int
@@ -80,7 +81,7 @@ def extract(
 
     Resumes where an earlier run on the same `out` stopped. Labeled studies with annotated points teach the slice
     selector, cross-fitted by study. Without any, the bundled localizer and geometry find the targets, or, with
-    `like`, the selector of another store.
+    `like`, the selector of another store or of a model.
 
     Parameters
     ----------
@@ -92,7 +93,8 @@ def extract(
         Backbone, weights, folds and sizes. With `like` they are those of that store, and a value given here that
         is not the default must agree with it.
     like : path, optional
-        A finished store whose selector, encoder and sizes are used, so that models fitted on it read the new one.
+        A finished store or a model whose selector, encoder and sizes are used, so that models fitted with them read
+        the new store; the word `bundled` for those of the model that is shipped.
     study_id : `uid`, `folder` or `hash`, optional
         How the studies of a tree are named in all that is made of them: by StudyInstanceUID (the default), by their
         folder, or by a hash of the UID; with `hash` no name, id, UID or path below `data` is written.
@@ -115,7 +117,7 @@ def extract(
     ------
     ArtifactError
         When `out` was begun with other settings, holds other files, or another process is writing to it, or `like` is
-        no finished store.
+        neither a finished store nor a model.
     ConfigError
         When `workers` is below 1, `settings` contradict `like`, the backbone is unknown, the device is not there, or
         there are too few labeled studies for the folds.
@@ -136,7 +138,7 @@ def extract(
     """
     check_workers(workers)
     data, out = existing(Path(data), "data folder or archive"), check_output_folder(out)
-    plan = plan_extraction(data, settings, None if like is None else FeatureStore.open(like), study_id)
+    plan = plan_extraction(data, settings, _like(like), study_id)
     encoder = plan.settings.encoder(pick_device(device))
     configuration = plan.configuration(encoder)
     claim(
@@ -146,7 +148,7 @@ def extract(
     )
     if ids is not None:
         say(f"{write_ids(plan.cohort, ids)}: whose each study is")
-    if plan.selector == "bundled":
+    if plan.selector == BUNDLED and plan.like is None:
         say(
             "no labeled coordinates and no store to be like: the bundled localizer and geometry find the targets"
         )
@@ -158,6 +160,13 @@ def extract(
             return _finished(plan, out)
         store = _run_stages(plan, out, encoder, configuration, workers, clock)
     return _summary(store, plan, clock.seconds)
+
+
+def _like(like: PathLike | None) -> Extractor | Literal["bundled"] | None:
+    """Open what the new store is to be like."""
+    if like is None:
+        return None
+    return BUNDLED if str(like) == BUNDLED else Extractor.of(like)
 
 
 def _name_of(data: Path, out: Path) -> str:
@@ -236,6 +245,6 @@ def _summary(store: FeatureStore, plan: ExtractionPlan, seconds: dict[str, float
         say(sentence)
     rows, studies = int(store.manifest["n_rows"]), int(store.manifest["n_studies"])
     say(f"{store.path}: {studies} studies, {rows} rows")
-    selector = plan.selector if plan.like is None else str(plan.like.path)
+    selector = str(plan.like.path) if isinstance(plan.like, Extractor) else plan.selector
     known = store.feature_fingerprint, sight.counts(), summary
     return Extraction(store.path, studies, rows, problems, selector, *known, seconds)

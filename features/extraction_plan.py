@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -14,10 +14,13 @@ from lsdc.cohort.discovery.study_ids import NamedBy
 from lsdc.cohort.folds import make_folds, read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
-from lsdc.features.store import FeatureStore
+from lsdc.features.extractor import Extractor
 from lsdc.features.store_settings import Settings
 from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError
+
+BUNDLED: Literal["bundled"] = "bundled"
+"""The word for the selector that is shipped, also where the cohort could teach one."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class ExtractionPlan:
         The studies that were found, with their tables.
     settings : Settings
         What decides the store's content.
-    like : FeatureStore or None
-        The store whose selector is used; None fits one, or takes the bundled one.
+    like : Extractor, `bundled` or None
+        Whose selector is used; None fits one, or takes the bundled one.
     labels : DataFrame or None
         Grades (-1 to 2) of the training studies that are there: index study_id, one column per target.
     folds : dict of str to int
@@ -40,7 +43,7 @@ class ExtractionPlan:
 
     cohort: Cohort
     settings: Settings
-    like: FeatureStore | None
+    like: Extractor | Literal["bundled"] | None
     labels: pd.DataFrame | None
     folds: dict[str, int]
 
@@ -52,10 +55,12 @@ class ExtractionPlan:
     @property
     def selector(self) -> str:
         """Where the slice selector comes from: `like`, `fitted` on this cohort's coordinates, or `bundled`."""
-        if self.like is not None:
+        if isinstance(self.like, Extractor):
             return "like"
+        if self.like == BUNDLED:
+            return BUNDLED
         annotated = set() if self.cohort.coordinates is None else set(self.cohort.coordinates["study_id"])
-        return "fitted" if annotated & set(self.folds) else "bundled"
+        return "fitted" if annotated & set(self.folds) else BUNDLED
 
     def configuration(self, encoder: Encoder) -> dict[str, Any]:
         """List what decides the store's content besides the data, for its manifest.
@@ -70,7 +75,7 @@ class ExtractionPlan:
         dict of str to JSON value
             The settings, the encoder's hash, and where the selector comes from.
         """
-        reference = None if self.like is None else self.like.feature_fingerprint
+        reference = self.like.feature_fingerprint if isinstance(self.like, Extractor) else None
         return self.settings.content() | {
             "encoder": encoder.digest,
             "selector": self.selector,
@@ -105,7 +110,10 @@ class ExtractionPlan:
 
 
 def plan_extraction(
-    data: Path, settings: Settings, like: FeatureStore | None, study_id: NamedBy | None = None
+    data: Path,
+    settings: Settings,
+    like: Extractor | Literal["bundled"] | None,
+    study_id: NamedBy | None = None,
 ) -> ExtractionPlan:
     """Find the studies and deal the labeled ones over folds.
 
@@ -115,8 +123,9 @@ def plan_extraction(
         A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either.
     settings : Settings
         What decides the store's content; where `like` is given, values that are not the default must agree with it.
-    like : FeatureStore or None
-        The store whose settings and selector are used.
+    like : Extractor, `bundled` or None
+        Whose settings and selector are used; `bundled` takes the shipped selector also where the cohort has
+        annotated points that could teach one.
     study_id : `uid`, `folder` or `hash`, optional
         How studies are named; see `discover`.
 
@@ -135,7 +144,7 @@ def plan_extraction(
     cohort = discover(data, study_id=study_id)
     if not cohort.studies:
         raise LsdcError(f"{data}: holds no study; give a folder with DICOM files")
-    if like is not None:
+    if isinstance(like, Extractor):
         settings = settings.matched_to(like)
     labels = _training_labels(cohort)
     folds: dict[str, int] = {}

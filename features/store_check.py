@@ -25,12 +25,14 @@ PREVIEWS = 8
 """Chosen slices per study."""
 
 _SIZES = ("crop_px", "volume_slices", "volume_px", "preview_px")
+STORE_CONFIGURATION: Check = record(
+    {}, {"backbone": text(most=200), "seed": whole(0), **dict.fromkeys(_SIZES, whole(1, 10_000))}
+)
+"""What the configuration in a store's manifest must hold."""
 STORE_FIELDS: Check = record(
     {
         "feature_fingerprint": text("[0-9a-f]{16}"),
-        "configuration": record(
-            {}, {"backbone": text(most=200), "seed": whole(0), **dict.fromkeys(_SIZES, whole(1, 10_000))}
-        ),
+        "configuration": STORE_CONFIGURATION,
         "numeric_names": list_of(text(most=200), most=10_000),
         "embedding_dim": whole(0, 1_000_000),
         "n_rows": whole(0, 2**40),

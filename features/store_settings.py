@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lsdc.features.array_files import ArraySizes
     from lsdc.features.encoder import Encoder
-    from lsdc.features.store import FeatureStore
+    from lsdc.features.extractor import Extractor
 
 _LEAST = {"folds": 2, "seed": 0, "crop_px": 16, "volume_slices": 1, "volume_px": 16, "preview_px": 16}
 """The smallest value of each number that can work."""
@@ -74,50 +74,50 @@ class Settings:
 
         return ArraySizes(self.crop_px, self.volume_slices, self.volume_px, self.preview_px)
 
-    def matched_to(self, store: FeatureStore) -> Settings:
-        """Take over the settings of another store, so that models fitted on it read the new one.
+    def matched_to(self, extractor: Extractor) -> Settings:
+        """Take over the settings of a store or a model, so that models fitted with them read the new store.
 
         Parameters
         ----------
-        store : FeatureStore
-            A store that `extract` made.
+        extractor : Extractor
+            That of the store or the model.
 
         Returns
         -------
         Settings
-            Those of the store, with its encoder file as `weights`.
+            Those of the extractor, with its encoder file as `weights`.
 
         Raises
         ------
         ConfigError
-            When `extract` did not make the store, when a value here is neither the default nor the store's, or when
-            the store names a backbone of a hub.
+            When the store was not made by `extract`, when a value here is neither the default nor the extractor's, or
+            when that names a backbone of a hub.
         ArtifactError
-            When the store's encoder is missing or damaged.
+            When the encoder is missing or damaged.
         """
-        theirs: dict[str, Any] = store.manifest["configuration"]
+        theirs: dict[str, Any] = extractor.configuration
         names = [item.name for item in fields(self)]
         if not set(names) <= theirs.keys():
             raise ConfigError(
-                f"like: {store.path} was not made by `lsdc-features extract`; give a store that was"
+                f"like: {extractor.path} was not made by `lsdc-features extract`; give a store that was"
             )
         default = Settings()
         for name in names:
             mine = getattr(self, name)
             if mine not in (getattr(default, name), theirs[name]):
                 raise ConfigError(
-                    f"{name}={mine!r} contradicts like={str(store.path)!r}, which was made with {theirs[name]!r}; "
+                    f"{name}={mine!r} contradicts like={str(extractor.path)!r}, which was made with {theirs[name]!r}; "
                     "leave it out"
                 )
         if ":" in theirs["backbone"] and self.backbone != theirs["backbone"]:
             raise ConfigError(
-                f"like={str(store.path)!r} has the backbone {theirs['backbone']!r}, which would be fetched from a "
+                f"like={str(extractor.path)!r} has the backbone {theirs['backbone']!r}, which would be fetched from a "
                 "hub or a folder; where you trust it, give the backbone too"
             )
         # A table of folds belongs to the other store's studies.
         taken = {name: theirs[name] for name in names if not isinstance(theirs[name], str) or name != "folds"}
         made = replace(self, **taken)
-        return replace(made, weights=str(store.file("encoder.safetensors")))
+        return replace(made, weights=str(extractor.encoder))
 
     def encoder(self, device: torch.device) -> Encoder:
         """Build the encoder that `backbone` and `weights` name.

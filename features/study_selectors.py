@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsdc.features.extract_worker import ExampleTask
-from lsdc.features.extraction_plan import ExtractionPlan
+from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan
+from lsdc.features.extractor import SELECTOR, Extractor
 from lsdc.features.stage_clock import StageClock
-from lsdc.features.store import FeatureStore
 from lsdc.features.study_failures import example_problems, make_examples
 from lsdc.runtime.artifact import MANIFEST, atomic
-from lsdc.runtime.errors import ArtifactError, Problem
+from lsdc.runtime.errors import Problem
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample
@@ -78,12 +78,12 @@ def make_selectors(plan: ExtractionPlan, out: Path, workers: int | None, clock: 
     Raises
     ------
     ArtifactError
-        When the plan's `like` store holds no selector.
+        When the store that the plan is like holds no selector.
     """
-    folder = out / "selector"
-    if plan.like is not None:
-        return _copy_selectors(plan.like, folder)
-    if plan.selector == "bundled":
+    folder = out / SELECTOR
+    if isinstance(plan.like, Extractor):
+        return _copy_selectors(plan, plan.like, folder)
+    if plan.selector == BUNDLED:
         if not (folder / "bundled").is_dir():
             with atomic(folder / "bundled") as temporary:
                 SliceSelector.bundled().save(temporary)
@@ -92,16 +92,14 @@ def make_selectors(plan: ExtractionPlan, out: Path, workers: int | None, clock: 
     return StudySelectors(folder, plan.folds, tuple(problems))
 
 
-def _copy_selectors(like: FeatureStore, folder: Path) -> StudySelectors:
-    """Copy the selectors of another store, whose studies keep the selector that never saw them."""
-    source = like.path / "selector"
-    if not source.is_dir():
-        raise ArtifactError(f"{source}: no such folder; a store of an older version is to be extracted again")
+def _copy_selectors(plan: ExtractionPlan, like: Extractor, folder: Path) -> StudySelectors:
+    """Copy the selectors of a store or a model, whose studies keep the selector that never saw them."""
+    source = like.selector
     if not folder.is_dir():
         with atomic(folder) as temporary:
             shutil.copytree(source, temporary)
-    known = like.studies
-    return StudySelectors(folder, dict(zip(known["study_id"], (int(fold) for fold in known["fold"]))))
+    known = {item.study_id: like.fold_of(item.study_id) for item in plan.sources}
+    return StudySelectors(folder, {study: fold for study, fold in known.items() if fold is not None})
 
 
 def _fit_selectors(

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsdc.runtime import Problem
+from lsdc.runtime.archives import UNPACKED_PREFIX
 from lsdc.runtime.safe_text import printable
 
-UNPACKED_PREFIX = "lsdc-unpacked-"
-"""How folders begin into which archives are unpacked; text about what lies in them begins below them."""
 _VALUE_REPRESENTATIONS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OF OW PN SH SL SQ SS ST TM UI UL UN UT US".split()
 )

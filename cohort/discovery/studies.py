@@ -6,7 +6,6 @@ from pathlib import Path
 
 from lsdc.cohort.dicom.pixel_budget import MAX_STUDY_PIXELS, PixelBudget
 from lsdc.cohort.dicom.series import read_series
-from lsdc.cohort.discovery.archives import is_archive, unpack
 from lsdc.cohort.discovery.dicom_tree import discover_tree
 from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of, study_in_layout
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource
@@ -15,6 +14,7 @@ from lsdc.cohort.joined_series import join_series
 from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
 from lsdc.runtime import ConfigError, Problem
+from lsdc.runtime.archives import ArchiveError, is_archive, unpack
 from lsdc.runtime.paths import PathLike
 
 
@@ -59,10 +59,12 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
         check_named_by(study_id)
     try:
         if is_archive(root):
-            root = unpack(root)
+            root = _inside(unpack(root))
         if not root.is_dir():
             raise DiscoveryError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
         layout = layout_of(root)
+    except ArchiveError as error:
+        raise DiscoveryError(str(error)) from error
     except OSError as error:
         raise DiscoveryError(f"{root}: cannot be opened ({error.strerror or error})") from error
     if layout is None:
@@ -73,6 +75,12 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
             f"study_id={study_id!r} is for other folders"
         )
     return discover_layout(root, *layout)
+
+
+def _inside(unpacked: Path) -> Path:
+    """Step into the only folder of an archive, where that is the competition's layout packed with its own folder."""
+    inner = list(unpacked.iterdir())
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() and layout_of(inner[0]) else unpacked
 
 
 def read_study(source: StudySource | PathLike) -> Study:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS, Family, View
 from lsdc.ensemble.bundled.card import RealFigures
+from lsdc.ensemble.grading import member_tables
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested_scoring import cross_fit_stacker
-from lsdc.ensemble.prediction import member_tables
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.prior import WeightedPrior

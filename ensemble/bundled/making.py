@@ -127,7 +127,7 @@ def make_grader(
     card = _card(out.name, settings, transfers, report, real, measured_on)
     card.write(made)
     files = list_files(made, without=UNLISTED)
-    write_json(made / MANIFEST, model.manifest | {"store": None, "files": files})
+    write_json(made / MANIFEST, model.manifest | {"files": files})
     with atomic(out) as temporary:
         shutil.copytree(made, temporary)
         shutil.rmtree(out, ignore_errors=True)
@@ -183,7 +183,7 @@ def _out_of_fold(model: Model, store: FeatureStore) -> StackingData:
     """Collect the members' out-of-fold predictions of the simulated patients, with grades and folds."""
     oof, rows = model.out_of_fold, store.rows
     tables = {name: oof[oof["member"] == name] for name in model.members}
-    studies = rows["study_id"].iloc[:: len(TARGETS)].tolist()
+    studies = [model.pseudonyms.of(study) for study in rows["study_id"].iloc[:: len(TARGETS)]]
     grades = rows["grade"].to_numpy(np.int8).reshape(-1, *SHAPE)
     return StackingData(
         Predictions.from_tables(tables, studies), grades, rows["fold"].to_numpy(int)[:: len(TARGETS)]

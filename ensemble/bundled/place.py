@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lsdc.runtime import ArtifactError
+from lsdc.runtime.archives import is_archive, unpack
 from lsdc.runtime.artifact import MANIFEST
 from lsdc.runtime.paths import PathLike
 
@@ -15,12 +16,12 @@ BUNDLED = Path(__file__).parent / "model"
 
 
 def model_directory(model: PathLike) -> Path:
-    """Find a model's directory; the word `bundled` stands for the one that is shipped.
+    """Find a model's directory; the word `bundled` stands for the one that is shipped, a packed model is unpacked.
 
     Parameters
     ----------
     model : path or str
-        A directory, or `bundled`. A directory of that name is given by its absolute path.
+        A directory, a file that `pack` made, or `bundled`. A directory of that name is given by its absolute path.
 
     Returns
     -------
@@ -31,9 +32,11 @@ def model_directory(model: PathLike) -> Path:
     ------
     ArtifactError
         When this installation has no bundled model, or when there is another of that name here.
+    ArchiveError
+        When a packed model is damaged.
     """
     if str(model) != NAME:
-        return Path(model)
+        return unpack(Path(model)) if is_archive(Path(model)) else Path(model)
     if (Path(NAME) / MANIFEST).is_file():
         raise ArtifactError(
             f"{NAME}: stands for the model that is shipped, and there is a model of that name here too; give its "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.vocabulary import GRADES, Condition, Family
+from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Family
 from lsdc.ensemble.opening import open_stack
 from lsdc.ensemble.stack_artifact import NESTED
 from lsdc.ensemble.suspects.ranking import rank_labels
@@ -98,7 +99,7 @@ def find_suspects(model: PathLike, store: PathLike, out: PathLike, *, first: int
         raise TableError(
             f"{out / RANKING}: exists, and may hold decisions; choose another folder, or remove it"
         )
-    predictions = nested_predictions(Path(model))
+    predictions = nested_predictions(Path(model), opened.studies["study_id"])
     _check_labels(predictions, opened)
     ranked, readers = rank_labels(predictions)
     sheets = draw_sheets(ranked.head(first), opened, out)
@@ -115,13 +116,15 @@ def find_suspects(model: PathLike, store: PathLike, out: PathLike, *, first: int
     return Suspects(out / RANKING, sheets, len(ranked), int((wrong > 0.5).sum()), float(wrong.sum()))
 
 
-def nested_predictions(model: Path) -> pd.DataFrame:
+def nested_predictions(model: Path, studies: Sequence[str]) -> pd.DataFrame:
     """Read the out-of-fold predictions of the stack of a model or a blend.
 
     Parameters
     ----------
     model : Path
         The directory.
+    studies : sequence of str
+        Ids of the studies that are at hand; they must be all that the model was fitted on.
 
     Returns
     -------
@@ -136,7 +139,13 @@ def nested_predictions(model: Path) -> pd.DataFrame:
     opened = open_stack(model)
     if not opened.listed.has(NESTED):
         raise ArtifactError(f"{model}: holds no out-of-fold predictions ({NESTED}); make it again")
-    return opened.nested
+    found = opened.nested_of([str(study) for study in studies])
+    absent = len(opened.nested) - len(found)
+    if absent:
+        raise ArtifactError(
+            f"{model}: {absent // len(TARGETS)} of its studies are not in the store; give that which it was fitted on"
+        )
+    return found
 
 
 def _check_labels(predictions: pd.DataFrame, store: FeatureStore) -> None:

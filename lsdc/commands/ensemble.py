@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
+from lsdc.commands.ensemble_pack import Pack
+from lsdc.commands.ensemble_tables import Blend, Evaluate, Score, Search
 from lsdc.models.options import Options
 from lsdc.runtime.commands import Reporting, run_command
 from lsdc.runtime.console import table
@@ -21,20 +23,8 @@ if TYPE_CHECKING:
     from lsdc.ensemble.prediction import Predicted
     from lsdc.ensemble.suspects.finding import Suspects
     from lsdc.ensemble.tuning.member_search import TunedMember
-    from lsdc.metrics.evaluation import Evaluation
-    from lsdc.metrics.official import Scores
 
 DESCRIPTION = "Fit, stack and score lumbar spine grading models."
-
-
-@dataclass(frozen=True)
-class Search:
-    """How weights are searched."""
-
-    trials: int = 60
-    """Optuna trials"""
-    seed: int = 0
-    """for the search, default folds and the bootstrap"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +55,8 @@ class Fit:
     """labels that are probably wrong: members learn them, leave them out, or learn probabilities; scores keep them"""
     decisions: Path | None = None
     """suspects.csv of `lsdc-ensemble suspects` with the column `decision` filled in; for what members learn alone"""
+    oof: Path | None = None
+    """folder for the members' out-of-fold predictions as CSV; in the model, studies are named by pseudonyms"""
     search: Search = Search()
     deep: Options = Options()
     reporting: Reporting = Reporting()
@@ -92,6 +84,7 @@ class Fit:
             settings=None if self.settings is None else read_settings(self.settings),
             noise=self.noise,
             decisions=self.decisions,
+            oof=self.oof,
         )
 
 
@@ -108,9 +101,9 @@ class Predict:
     """
 
     model: Positional[Path]
-    """made by `lsdc-ensemble fit`; or `bundled`, the model that is shipped (what its card says is printed)"""
+    """made by `lsdc-ensemble fit` or `pack`; or `bundled`, the model that is shipped (its card is printed)"""
     store: Positional[Path]
-    """a store extracted like the one the model was fitted on; for `bundled` with the default settings"""
+    """a store extracted for the model, with `lsdc-features extract DATA --out STORE --for MODEL`"""
     out: Path
     """CSV to write"""
     sample: Path | None = None
@@ -148,136 +141,6 @@ class Predict:
             leave_out=self.leave_out,
             device=self.device,
         )
-
-
-@dataclass(frozen=True)
-class Score:
-    """Score a submission with the official metric.
-
-    Examples
-    --------
-        lsdc-ensemble score train.csv submission.csv
-    """
-
-    labels: Positional[Path]
-    """train.csv, or a solution table with one-hot grades"""
-    submission: Positional[Path]
-    """row_id, normal_mild, moderate, severe; CSV or Parquet"""
-    reporting: Reporting = Reporting()
-
-    def run(self) -> Scores:
-        """Score the submission.
-
-        Returns
-        -------
-        Scores
-            The four losses and the total; lower is better.
-        """
-        from lsdc.metrics.scoring import score
-
-        scores = score(self.labels, self.submission)
-        names = [field.name for field in fields(scores)]
-        table("official score (lower is better)", names, [[getattr(scores, name) for name in names]])
-        return scores
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Measure predictions: official metric, AUC, kappa, sensitivity, calibration and more, per condition and level.
-
-    A model's members are measured by their out-of-fold predictions, its stack by its nested ones.
-
-    Examples
-    --------
-        lsdc-ensemble evaluate train.csv model/ --out measures.csv
-        lsdc-ensemble evaluate test_labels.csv submission.csv other.csv --out measures.csv
-    """
-
-    labels: Positional[Path]
-    """train.csv, or a solution table with one-hot grades"""
-    predictions: Positional[tuple[Path, ...]]
-    """prediction tables, or model directories"""
-    out: Path | None = None
-    """CSV to write; confusion matrices go beside it"""
-    resamples: int = 200
-    """of the bootstrap over studies; 0 leaves the intervals out"""
-    seed: int = 0
-    """of the bootstrap"""
-    reporting: Reporting = Reporting()
-
-    def run(self) -> Evaluation:
-        """Measure the predictions.
-
-        Returns
-        -------
-        Evaluation
-            Measures with intervals, and confusion matrices.
-        """
-        from lsdc.ensemble.evaluation import evaluate
-
-        return evaluate(self.labels, self.predictions, out=self.out, resamples=self.resamples, seed=self.seed)
-
-
-@dataclass(frozen=True)
-class Blend:
-    """Stack prediction tables, whoever made them, and apply the stack to other studies.
-
-    A member is a CSV or Parquet table with row_id, normal_mild, moderate, severe: its out-of-fold predictions.
-    It may cover only some conditions, studies or rows. The same command run again resumes where it stopped.
-
-    Examples
-    --------
-        lsdc-ensemble blend --labels train.csv --folds folds.csv --members oof/ --out blend/
-        lsdc-ensemble blend --out blend/ --apply test/ --submission submission.csv
-    """
-
-    out: Path
-    """directory of the new model, or with --apply alone of a finished one"""
-    labels: Path | None = None
-    """train.csv"""
-    members: Path | None = None
-    """folder of out-of-fold tables, one for each member"""
-    folds: Path | None = None
-    """study_id, fold; default: five folds by study"""
-    apply: Path | None = None
-    """folder of the same members' tables for other studies"""
-    submission: Path | None = None
-    """CSV to write, with --apply"""
-    storage: str | None = None
-    """URL of a database in which workers share the trials; default: a journal file in the model"""
-    search: Search = Search()
-    reporting: Reporting = Reporting()
-
-    def run(self) -> dict[str, Any]:
-        """Stack, apply, or both.
-
-        Returns
-        -------
-        dict
-            What `blend` and `apply_blend` give, side by side.
-        """
-        from lsdc.ensemble.external import apply_blend, blend
-
-        if (self.apply is None) != (self.submission is None):
-            raise ConfigError("--apply and --submission belong together; give both")
-        if (self.labels is None) != (self.members is None):
-            raise ConfigError("--labels and --members belong together; give both")
-        if self.labels is None and self.apply is None:
-            raise ConfigError("nothing to do; give --labels and --members to stack, --apply to use a stack")
-        result: dict[str, Any] = {}
-        if self.labels is not None and self.members is not None:
-            result = blend(
-                self.labels,
-                self.members,
-                self.out,
-                folds=self.folds,
-                trials=self.search.trials,
-                seed=self.search.seed,
-                storage=self.storage,
-            ).to_dict()
-        if self.apply is not None and self.submission is not None:
-            result |= asdict(apply_blend(self.out, self.apply, self.submission))
-        return result
 
 
 @dataclass(frozen=True)
@@ -439,6 +302,7 @@ class Dashboard:
 COMMANDS: dict[str, type] = {
     "fit": Fit,
     "predict": Predict,
+    "pack": Pack,
     "score": Score,
     "evaluate": Evaluate,
     "blend": Blend,

@@ -6,12 +6,14 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import tyro
 from tyro.conf import Positional
 
 from lsdc.features.store_settings import Settings
 from lsdc.runtime.commands import Compute, Reporting, run_command
+from lsdc.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from lsdc.features.extraction import Extraction
@@ -30,6 +32,7 @@ class Extract:
     Examples
     --------
         lsdc-features extract cohort/ --out store/
+        lsdc-features extract new_patients/ --out new_store/ --for model/
         lsdc-features extract new_patients/ --out new_store/ --like store/
         lsdc-features extract export.zip --out store/ --study-id hash --ids whose_is_what.csv
         lsdc-features extract cohort/ --out store/ --backbone convnext_tiny --weights imagenet --device cuda
@@ -41,6 +44,8 @@ class Extract:
     """directory of the new store"""
     like: Path | None = None
     """a finished store whose selector, encoder and sizes to use: models fitted on it accept the new one"""
+    model: Annotated[Path | None, tyro.conf.arg(name="for")] = None
+    """a model whose selector, encoder and sizes to use, so that it accepts the store; or `bundled`"""
     study_id: Literal["uid", "folder", "hash"] | None = None
     """how studies outside of the competition's layout are named: by UID (default), folder, or a hash of the UID"""
     ids: Path | None = None
@@ -59,12 +64,14 @@ class Extract:
         """
         from lsdc.features.extraction import extract
 
+        if self.like is not None and self.model is not None:
+            raise ConfigError("--like and --for exclude each other; a model holds what the store was made with")
         device, workers = self.compute.device, self.compute.workers
         return extract(
             self.data,
             self.out,
             self.settings,
-            like=self.like,
+            like=self.like if self.model is None else self.model,
             study_id=self.study_id,
             ids=self.ids,
             device=device,

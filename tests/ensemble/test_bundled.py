@@ -239,7 +239,7 @@ def test_a_weighting_that_does_not_exist_is_refused(made: MadeGrader, tmp_path: 
 
 def test_a_store_with_other_features_is_told_how_to_be_made(made: MadeGrader, tmp_path: Path) -> None:
     other = fake_store(tmp_path / "other", 4, configuration={"backbone": "another"})
-    with pytest.raises(ArtifactError, match="extract it again with the default settings"):
+    with pytest.raises(ArtifactError, match="extract it again like that store"):
         predict(made.model, other.path, tmp_path / "s.csv")
 
 

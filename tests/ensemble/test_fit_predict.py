@@ -15,8 +15,9 @@ from lsdc.commands.ensemble import main
 from lsdc.ensemble import fitting as fit_module
 from lsdc.ensemble import nested as stacking_module
 from lsdc.ensemble.fitting import Fitted, fit
+from lsdc.ensemble.grading import member_tables
 from lsdc.ensemble.model import Model
-from lsdc.ensemble.prediction import level_doubts, member_tables, predict
+from lsdc.ensemble.prediction import level_doubts, predict
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.features.store import FeatureStore
@@ -166,7 +167,7 @@ def test_report_is_saved_and_complete(made: Made) -> None:
 
 def test_out_of_fold_predictions_are_scored_as_reported(made: Made) -> None:
     store, model, result = made
-    table = Model.open(model).out_of_fold.query("member == 'linear'")
+    table = Model.open(model).out_of_fold_of(store.train.index).query("member == 'linear'")
     cube = to_cube(table, store.train.index.tolist())
     assert official_score(grades_of(store.train), cube).total == pytest.approx(
         result.report.singles["linear"].total
@@ -226,8 +227,8 @@ def test_training_studies_get_out_of_fold_predictions(
     assert "no test or new studies; all of its studies are predicted" in words
     assert "20 studies are those the model was fitted on" in words
     model = Model.open(fitted)
-    tables = {name: model.out_of_fold.query("member == @name") for name in TINY}
     studies = store.train.index.tolist()
+    tables = {name: model.out_of_fold_of(studies).query("member == @name") for name in TINY}
     expected = model.stacker.predict(Predictions.from_tables(tables, studies))
     cube = to_cube(read_predictions(tmp_path / "s.csv"), studies)
     np.testing.assert_allclose(cube, expected, atol=1e-9)

@@ -1,4 +1,4 @@
-"""ZIP archives of studies: checked as a whole, then unpacked to a folder that ends with the process."""
+"""ZIP archives of studies or of a model: checked as a whole, then unpacked to a folder that ends with the process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from lsdc.cohort.dicom.files import UNPACKED_PREFIX, path_text
-from lsdc.cohort.discovery.sources import DiscoveryError
+from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.safe_text import printable
 
+UNPACKED_PREFIX = "lsdc-unpacked-"
+"""What the names of the folders begin with into which archives are unpacked."""
 MAX_MEMBERS = 200_000
 """Archives of more files are refused."""
 MAX_UNPACKED_BYTES = 2**36
 """Archives of more bytes are refused, as are those that promise 200 times their size and 64 MiB: bombs."""
 _FREE_BYTES, _MOST_COMPRESSED = 2**26, 200
-_MOST_PARTS, _LONGEST_PART = 40, 200
+_MOST_PARTS, _LONGEST_PART, _LONGEST_NAME = 40, 200, 4096
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _CHUNK = 2**20
@@ -31,8 +33,11 @@ _DAMAGE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError
 )  # fmt: skip
 """What zipfile and its decompressors raise on damaged archives."""
-_LAYOUT = ("train_images", "test_images")
 _unpacked: dict[tuple[str, int, int], Path] = {}
+
+
+class ArchiveError(LsdcError):
+    """An archive is damaged, or holds what no archive of ours or of an export holds."""
 
 
 def is_archive(path: Path) -> bool:
@@ -57,8 +62,7 @@ def is_archive(path: Path) -> bool:
 def unpack(archive: Path) -> Path:
     """Unpack a ZIP archive for the life of this process, unless that has been done.
 
-    All members are checked before the first is written. Records of problems name what lies in the folder by
-    `path_text`, which begins with the archive's name instead of the folder's.
+    All members are checked before the first is written. The folder has the archive's name.
 
     Parameters
     ----------
@@ -74,12 +78,12 @@ def unpack(archive: Path) -> Path:
 
     Raises
     ------
-    DiscoveryError
+    ArchiveError
         When the archive is damaged, encrypted, too large, or holds a link or a name that leads out of it.
     OSError
         When the disk is full.
     """
-    name = path_text(archive)
+    name = printable(os.fsencode(archive).decode("utf-8", "backslashreplace"), _LONGEST_NAME, keep="")
     status = archive.stat()
     key = str(archive.resolve()), status.st_mtime_ns, status.st_size
     if key in _unpacked and _unpacked[key].is_dir():
@@ -96,18 +100,15 @@ def unpack(archive: Path) -> Path:
             for member in members:
                 _write(content, member, folder)
     except _DAMAGE as error:
-        raise DiscoveryError(
+        raise ArchiveError(
             f"{name}: a damaged ZIP archive ({type(error).__name__}); copy it again"
         ) from error
     except OSError as error:
         if error.errno is not None:
             raise
-        raise DiscoveryError(f"{name}: a damaged ZIP archive ({error}); copy it again") from error  # of bzip2
+        raise ArchiveError(f"{name}: a damaged ZIP archive ({error}); copy it again") from error  # of bzip2
     except RuntimeError as error:  # what zipfile raises for passwords, and decompressors for damage
-        raise DiscoveryError(f"{name}: a ZIP archive that cannot be unpacked; unpack it yourself") from error
-    inner = list(folder.iterdir())
-    if len(inner) == 1 and any((inner[0] / name).is_dir() for name in _LAYOUT):
-        folder = inner[0]  # the competition's layout, packed with its own folder
+        raise ArchiveError(f"{name}: a ZIP archive that cannot be unpacked; unpack it yourself") from error
     _unpacked[key] = folder
     return folder
 
@@ -115,7 +116,7 @@ def unpack(archive: Path) -> Path:
 def _checked(found: list[zipfile.ZipInfo], size: int, name: str) -> list[zipfile.ZipInfo]:
     """Refuse an archive of which any member is not what an export holds; leave out folders and Apple's extras."""
     if len(found) > MAX_MEMBERS:
-        raise DiscoveryError(f"{name}: holds {len(found)} files, more than {MAX_MEMBERS}; unpack it yourself")
+        raise ArchiveError(f"{name}: holds {len(found)} files, more than {MAX_MEMBERS}; unpack it yourself")
     members, total, seen = [], 0, set()
     for member in found:
         _check_name(member, name)
@@ -123,19 +124,19 @@ def _checked(found: list[zipfile.ZipInfo], size: int, name: str) -> list[zipfile
             continue
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
-            raise DiscoveryError(f"{name}: holds a link or a device; unpack it yourself")
+            raise ArchiveError(f"{name}: holds a link or a device; unpack it yourself")
         if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
-            raise DiscoveryError(f"{name}: is encrypted or packed in a rare way; unpack it yourself")
+            raise ArchiveError(f"{name}: is encrypted or packed in a rare way; unpack it yourself")
         place = tuple(map(_part, PurePosixPath(member.filename).parts))
         if place in seen:
-            raise DiscoveryError(f"{name}: holds two files of one name; unpack it yourself")
+            raise ArchiveError(f"{name}: holds two files of one name; unpack it yourself")
         seen.add(place)
         total += member.file_size
         members.append(member)
     most = min(MAX_UNPACKED_BYTES, _FREE_BYTES + _MOST_COMPRESSED * size)
     if total > most:
-        raise DiscoveryError(
-            f"{name}: would unpack to {total} bytes, which no export of images of {size} bytes does; "
+        raise ArchiveError(
+            f"{name}: would unpack to {total} bytes, which no honest archive of {size} bytes does; "
             "it is not unpacked"
         )
     return members
@@ -151,11 +152,9 @@ def _check_name(member: zipfile.ZipInfo, name: str) -> None:
         or "\\" in inside
         or not parts
     ):
-        raise DiscoveryError(f"{name}: holds a file whose name leads out of the archive; it is not unpacked")
+        raise ArchiveError(f"{name}: holds a file whose name leads out of the archive; it is not unpacked")
     if len(parts) > _MOST_PARTS:
-        raise DiscoveryError(
-            f"{name}: its folders are nested more than {_MOST_PARTS} deep; it is not unpacked"
-        )
+        raise ArchiveError(f"{name}: its folders are nested more than {_MOST_PARTS} deep; it is not unpacked")
 
 
 def _part(name: str) -> str:
@@ -169,7 +168,7 @@ def _part(name: str) -> str:
 def _check_room(place: Path, total: int, name: str) -> None:
     free = shutil.disk_usage(place).free
     if total > free:
-        raise DiscoveryError(
+        raise ArchiveError(
             f"{name}: unpacks to {total >> 20} MiB, but {place.parent} has {free >> 20} MiB left; make room, or set "
             "TMPDIR to a larger disk"
         )

@@ -18,8 +18,7 @@ from support.dicom import write_series
 from lsdc.cohort.dicom.containers import container_of
 from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.dicom.opening import UnreadableError, open_dataset, open_header
-from lsdc.cohort.discovery.archives import is_archive, unpack
-from lsdc.cohort.discovery.sources import DiscoveryError
+from lsdc.runtime.archives import ArchiveError, is_archive, unpack
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +75,7 @@ def test_nothing_of_a_bad_archive_is_written(
     tmp_path: Path, members: list[tuple[str | zipfile.ZipInfo, bytes]], message: str
 ) -> None:
     path = packed(tmp_path / "bad.zip", *members)
-    with pytest.raises(DiscoveryError, match=rf"bad.zip: .*{message}"):
+    with pytest.raises(ArchiveError, match=rf"bad.zip: .*{message}"):
         unpack(path)
     assert not [item for item in tmp_path.rglob("*") if item != path and item.name != "temporary"]
 
@@ -87,14 +86,14 @@ def test_encrypted_doubled_and_damaged_archives_are_named(tmp_path: Path) -> Non
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + offset] |= 1
     path.write_bytes(content)
-    with pytest.raises(DiscoveryError, match="is encrypted"):
+    with pytest.raises(ArchiveError, match="is encrypted"):
         unpack(path)
     with pytest.warns(UserWarning, match="Duplicate name"):
         packed(path, ("a.dcm", b"1"), ("a.dcm", b"2"))
-    with pytest.raises(DiscoveryError, match="two files of one name"):
+    with pytest.raises(ArchiveError, match="two files of one name"):
         unpack(path)
     path.write_bytes(packed(path, ("a.dcm", os.urandom(5000))).read_bytes()[:3000])
-    with pytest.raises(DiscoveryError, match="a damaged ZIP archive"):
+    with pytest.raises(ArchiveError, match="a damaged ZIP archive"):
         unpack(path)
 
 
@@ -106,7 +105,7 @@ def test_a_damaged_stream_is_a_damaged_archive(tmp_path: Path, method: int) -> N
     sound = path.read_bytes()
     for place in range(35, 60):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 0xFF]) * 40 + sound[place + 40 :])
-        with pytest.raises(DiscoveryError, match=r"x\.zip: a (damaged ZIP archive|ZIP archive that cannot)"):
+        with pytest.raises(ArchiveError, match=r"x\.zip: a (damaged ZIP archive|ZIP archive that cannot)"):
             unpack(path)
 
 
@@ -119,8 +118,8 @@ def test_whatever_a_decompressor_raises_is_damage(
     def fail(*_: object) -> None:
         raise error("invalid")
 
-    monkeypatch.setattr("lsdc.cohort.discovery.archives._write", fail)
-    with pytest.raises(DiscoveryError, match=r"x\.zip: a damaged ZIP archive \("):
+    monkeypatch.setattr("lsdc.runtime.archives._write", fail)
+    with pytest.raises(ArchiveError, match=r"x\.zip: a damaged ZIP archive \("):
         unpack(path)
 
 

@@ -1,0 +1,1 @@
+"""Pictures of a cohort for other tools: PNG, JPEG and NIfTI files."""

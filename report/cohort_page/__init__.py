@@ -1,0 +1,1 @@
+"""The page of a cohort: what it holds, before anything is fitted."""

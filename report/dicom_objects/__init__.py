@@ -1,0 +1,1 @@
+"""Graded studies as DICOM: structured reports and presentation states."""

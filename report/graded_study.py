@@ -1,0 +1,104 @@
+"""A graded study: what its page, its reports for other systems and its rows in a table are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.location import Location
+from lsdc.cohort.vocabulary import GRADES, Grade, Level, Condition, Target
+from lsdc.ensemble.weighting import Weighting
+from lsdc.features.located_study import LocatedStudy
+
+
+@dataclass(frozen=True)
+class GradedTarget:
+    """What is said of one target.
+
+    Parameters
+    ----------
+    location : Location
+        The target, where it was located, how sure its place is, its status and the reason for it.
+    probabilities : (float, float, float)
+        Of normal/mild, moderate and severe; they sum to 1.
+    truth : Grade or None
+        The reader's grade, where the study has labels.
+    refused : bool
+        Whether the caller refused such rows; the probabilities are then the prior, and no grade is given.
+    """
+
+    location: Location
+    probabilities: tuple[float, float, float]
+    truth: Grade | None = None
+    refused: bool = False
+
+    @property
+    def target(self) -> Target:
+        """Condition and level."""
+        return self.location.target
+
+    @property
+    def grade(self) -> Grade:
+        """The most probable grade."""
+        return Grade(GRADES[int(np.argmax(self.probabilities))])
+
+
+@dataclass(frozen=True)
+class GradedStudy:
+    """A study with its images, located targets and grades.
+
+    Parameters
+    ----------
+    located : LocatedStudy
+        The study with its pixels, the 25 locations, and where each view shows them.
+    targets : tuple of GradedTarget
+        The 25 targets, in the order of TARGETS and of the locations.
+    series : DataFrame
+        Its rows of the store's `series.csv`: what was chosen and passed over, and why.
+    model : str
+        Name of the model; `bundled` for the one that is shipped.
+    statement : tuple of str
+        What must be said wherever its grades are shown: the model's card, and what the probabilities are.
+    weighting : `competition` or `none`
+        What the probabilities are; see `lsdc.ensemble.weighting`.
+    summary : tuple of str
+        What was not seen and what is unsure, in sentences.
+    """
+
+    located: LocatedStudy
+    targets: tuple[GradedTarget, ...]
+    series: pd.DataFrame
+    model: str
+    statement: tuple[str, ...] = ()
+    weighting: Weighting = "none"
+    summary: tuple[str, ...] = field(default=())
+
+    @property
+    def study_id(self) -> str:
+        """The study's id."""
+        return self.located.study.study_id
+
+    @cached_property
+    def by_target(self) -> dict[Target, GradedTarget]:
+        """The targets by condition and level."""
+        return {item.target: item for item in self.targets}
+
+    def of(self, condition: Condition, level: Level) -> GradedTarget:
+        """Find a target.
+
+        Parameters
+        ----------
+        condition : Condition
+            The condition.
+        level : Level
+            The level.
+
+        Returns
+        -------
+        GradedTarget
+            What is said of it.
+        """
+        return self.by_target[Target(condition, level)]

@@ -1,0 +1,1 @@
+"""The page of a model: what it is worth, and why."""
