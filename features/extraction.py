@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lsdc.cohort.discovery.sources import Cohort
 from lsdc.cohort.discovery.study_ids import NamedBy, hashed, write_ids
 from lsdc.features.array_files import ArrayFiles
 from lsdc.features.assembly import assemble_store
@@ -76,6 +77,7 @@ def extract(
     ids: PathLike | None = None,
     device: str = "auto",
     workers: int | None = None,
+    cohort: Cohort | None = None,
 ) -> Extraction:
     """Locate the 25 targets of every study in a folder and write their features to a store.
 
@@ -107,6 +109,8 @@ def extract(
         Processes that read studies; by default one per core. Results do not depend on it. A study that cannot be
         read, makes its process die or takes too long becomes a problem of the store. It is tried again once when a
         run that was interrupted resumes; a finished store stays as it is.
+    cohort : Cohort, optional
+        What `discover` found in `data` with the same `study_id`, where that has been asked already.
 
     Returns
     -------
@@ -138,7 +142,7 @@ def extract(
     """
     check_workers(workers)
     data, out = existing(Path(data), "data folder or archive"), check_output_folder(out)
-    plan = plan_extraction(data, settings, _like(like), study_id)
+    plan = plan_extraction(data, settings, _like(like), study_id, cohort)
     encoder = plan.settings.encoder(pick_device(device))
     configuration = plan.configuration(encoder)
     claim(

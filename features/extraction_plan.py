@@ -114,6 +114,7 @@ def plan_extraction(
     settings: Settings,
     like: Extractor | Literal["bundled"] | None,
     study_id: NamedBy | None = None,
+    cohort: Cohort | None = None,
 ) -> ExtractionPlan:
     """Find the studies and deal the labeled ones over folds.
 
@@ -128,6 +129,8 @@ def plan_extraction(
         annotated points that could teach one.
     study_id : `uid`, `folder` or `hash`, optional
         How studies are named; see `discover`.
+    cohort : Cohort, optional
+        What `discover` found in `data`; by default it is asked.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def plan_extraction(
     ConfigError
         When `settings` contradict `like`.
     """
-    cohort = discover(data, study_id=study_id)
+    cohort = cohort or discover(data, study_id=study_id)
     if not cohort.studies:
         raise LsdcError(f"{data}: holds no study; give a folder with DICOM files")
     if isinstance(like, Extractor):

@@ -18,6 +18,8 @@ FATAL = (OutputError, VanishedError, ArtifactError)
 _SECONDS, _SECONDS_PER_FILE = 600.0, 0.2
 """A study may take so long, and so much more for each of its files; usual ones take a few seconds."""
 _MOST_TRIES = 2
+UNREAD = "its study could not be extracted"
+"""The reason of all rows of a study that failed."""
 _REMEDY = "look at its files, or leave it out; please report it if they are sound"
 
 
@@ -129,4 +131,4 @@ def _put_down(task: StudyTask, failure: Failure) -> None:
     problem = Problem(task.source.study_id, f"study failed: {failure.reason}", _REMEDY)
     task.arrays.clear(task.index)
     study = Study(task.source.study_id, (), (*task.source.problems, problem))
-    write_study(task, study, "its study could not be extracted")
+    write_study(task, study, UNREAD)

@@ -18,6 +18,7 @@ from .features.extraction import extract as extract
 from .features.store import FeatureStore as FeatureStore
 from .metrics.scoring import score as score
 from .phantom.writer import simulate as simulate
+from .report.grading import grade as grade
 from .slice_selector.selector import SliceSelector as SliceSelector
 
 __version__: str

@@ -13,10 +13,13 @@ from lsdc.runtime.commands import (
     end_at_once_if_stopped,
     print_page,
     run_command,
+    run_program,
     suggestion,
     summary,
 )
 
+COMMANDS = {"grade": "lsdc.commands.grade:Grade"}
+"""Commands of no group, which most people begin with: where their classes are."""
 GROUPS = ("features", "ensemble", "phantom", "pretrain")
 """Modules of `lsdc.commands`; each has `COMMANDS` and `DESCRIPTION`, and is a program `lsdc-GROUP` of its own."""
 
@@ -30,9 +33,12 @@ def overview() -> str:
         What `lsdc --help` prints.
     """
     lines = [
-        "usage: lsdc [-h] [--version] GROUP COMMAND ...",
+        "usage: lsdc [-h] [--version] COMMAND ...",
+        "       lsdc [-h] [--version] GROUP COMMAND ...",
         "",
         "Grade lumbar spine degeneration from MRI.",
+        "",
+        *(f"  {name:12}{summary(_command(name))}" for name in COMMANDS),
     ]
     for name in GROUPS:
         group = import_module(f"lsdc.commands.{name}")
@@ -43,6 +49,13 @@ def overview() -> str:
         "`lsdc-GROUP COMMAND` does the same.",
     )
     return "\n".join([*lines, "", *more, EXIT_CODES])
+
+
+def _command(name: str) -> type:
+    """Import the class of a command of no group."""
+    module, _, found = COMMANDS[name].partition(":")
+    command: type = getattr(import_module(module), found)
+    return command
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -63,10 +76,17 @@ def main(args: Sequence[str] | None = None) -> int:
         return print_page(f"lsdc {version('lsdc-toolkit')}", "lsdc")
     if not words or words[0] in ("-h", "--help"):
         return print_page(overview(), "lsdc", asked=bool(words))
+    if words[0] in COMMANDS:
+        code = run_program(_command(words[0]), f"lsdc {words[0]}", words[1:])
+        return code if args is not None else end_at_once_if_stopped(code)
     if words[0] not in GROUPS:
         groups = [name for name in GROUPS if words[0] in import_module(f"lsdc.commands.{name}").COMMANDS]
-        likely = f"; did you mean `lsdc {groups[0]} {words[0]}`?" if groups else suggestion(words[0], GROUPS)
-        print(f"lsdc: unknown group {words[0]!r}{likely}", file=sys.stderr)
+        likely = (
+            f"; did you mean `lsdc {groups[0]} {words[0]}`?"
+            if groups
+            else suggestion(words[0], (*COMMANDS, *GROUPS))
+        )
+        print(f"lsdc: unknown command {words[0]!r}{likely}", file=sys.stderr)
         return USERS_MISTAKE
     group = import_module(f"lsdc.commands.{words[0]}")
     code = run_command(group.COMMANDS, f"lsdc {words[0]}", group.DESCRIPTION, words[1:])

@@ -1,5 +1,9 @@
 from .dashboard import serve as serve
+from .grading import GradedFolder as GradedFolder
+from .grading import grade as grade
 from .plots import ModelPlots as ModelPlots
+from .grading import GradedFolder as GradedFolder
+from .grading import grade as grade
 from .plots import draw_plots as draw_plots
 from .study_preview import Preview as Preview
 from .study_preview import preview as preview

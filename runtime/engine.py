@@ -92,6 +92,32 @@ def attempt_each(
                 yield item, _failure(outcome)
 
 
+def attempt_here(
+    work: Callable[[T], R], items: Sequence[T], description: str
+) -> Iterator[tuple[T, R | Failure]]:
+    """Apply `work` to every item in this process, for few items that are known to be harmless.
+
+    Parameters
+    ----------
+    work : callable
+        What to do.
+    items : sequence
+        What to work on.
+    description : str
+        Words for the progress.
+
+    Yields
+    ------
+    tuple
+        The item and its result, or its failure, in order.
+    """
+    for item, outcome in track(_tried_here(work, items), description, len(items)):
+        if isinstance(outcome, Answer) and outcome.error is None:
+            yield item, outcome.result
+        else:
+            yield item, _failure(outcome)
+
+
 def fan_out(
     work: Callable[[T], R], items: Sequence[T], description: str, workers: int | None = None
 ) -> Iterator[tuple[T, R]]:

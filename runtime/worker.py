@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lsdc.runtime.worker_process import serve
 
@@ -25,21 +25,19 @@ class Worker(Generic[T]):
 
     Parameters
     ----------
-    work : bytes
-        The pickled function.
-    memory : int or None
-        Bytes that an item may take.
     needs_main : bool
         Whether the work is of the program's main file, which the process then runs, too.
+    preload : str, default ""
+        Module that the process imports before it knows its work.
     """
 
-    def __init__(self, work: bytes, memory: int | None, needs_main: bool) -> None:
+    def __init__(self, needs_main: bool, preload: str = "") -> None:
         # Fresh interpreters: a fork of a process that has used threads (torch, OpenMP) can hang.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         in_main = threading.current_thread() is threading.main_thread()
         self.process: BaseProcess = context.Process(
-            target=serve, args=(theirs, os.getpid(), memory, in_main), daemon=True
+            target=serve, args=(theirs, os.getpid(), in_main, preload), daemon=True
         )
         with _without_interrupts(), contextlib.nullcontext() if needs_main else _without_main():
             self.process.start()
@@ -47,13 +45,24 @@ class Worker(Generic[T]):
         self.ready = False
         self.item: T | None = None
         self.busy = 0.0
-        # The process reads when it has started; this one starts others meanwhile.
-        threading.Thread(target=self._send, args=(work,), daemon=True).start()
 
-    def _send(self, work: bytes) -> None:
+    def begin(self, work: bytes, memory: int | None) -> None:
+        """Tell the process what to do with items.
+
+        Parameters
+        ----------
+        work : bytes
+            The pickled function.
+        memory : int or None
+            Bytes that an item may take; None does not limit them.
+        """
+        # The process reads when it has started; this one starts others meanwhile.
+        threading.Thread(target=self._send, args=((work, memory),), daemon=True).start()
+
+    def _send(self, order: tuple[bytes, int | None]) -> None:
         """Send the function; that a process ends before is seen elsewhere."""
         with contextlib.suppress(OSError):
-            self.connection.send_bytes(work)
+            self.connection.send(order)
 
     def give(self, item: T) -> bool:
         """Send an item.
@@ -106,6 +115,40 @@ class Worker(Generic[T]):
             with contextlib.suppress(ValueError):
                 return f"signal {signal.Signals(-code).name}"
         return f"exit code {code}"
+
+
+_waiting: list[Worker[Any]] = []
+"""Processes that were started ahead, and wait for their work."""
+
+
+def start_ahead(module: str) -> None:
+    """Start a worker process before it is known what it is to do, so that it imports while this process does, too.
+
+    The next pool takes it. It ends with this process at the latest.
+
+    Parameters
+    ----------
+    module : str
+        What the work will need.
+    """
+    if not multiprocessing.current_process().daemon:
+        _waiting.append(Worker(needs_main=False, preload=module))
+
+
+def next_worker(needs_main: bool) -> Worker[Any]:
+    """Take a process that was started ahead, or start one.
+
+    Parameters
+    ----------
+    needs_main : bool
+        Whether the work is of the program's main file, which the process then runs, too.
+
+    Returns
+    -------
+    Worker
+        It waits for its work.
+    """
+    return _waiting.pop() if _waiting and not needs_main else Worker(needs_main)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, TypeVar
 
 from lsdc.runtime.errors import LsdcError
-from lsdc.runtime.worker import Worker
+from lsdc.runtime.worker import Worker, next_worker
 from lsdc.runtime.worker_process import Answer, Ready
 
 T = TypeVar("T")
@@ -122,7 +122,9 @@ class WorkerPool(Generic[T]):
                 todo.popleft()
         starting = sum(not worker.ready for worker in self._workers)
         for _ in range(min(self._size - len(self._workers), len(todo) - starting)):
-            self._workers.append(Worker(self._work, self._memory, self._needs_main))
+            worker: Worker[T] = next_worker(self._needs_main)
+            worker.begin(self._work, self._memory)
+            self._workers.append(worker)
 
     def _heard(self, todo: deque[T]) -> Iterator[tuple[T, Outcome]]:
         """Wait for a while for what workers say, and look whether one is dead or late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -92,8 +93,8 @@ def on_one_thread() -> Iterator[None]:
                 torch.set_num_threads(threads)
 
 
-def serve(connection: Connection, parent: int, memory: int | None, dies_with_thread: bool) -> None:
-    """Receive the work, then items, and answer each; the target of a worker process.
+def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: str) -> None:
+    """Receive the work and its limit of memory, then items, and answer each; the target of a worker process.
 
     Parameters
     ----------
@@ -101,16 +102,19 @@ def serve(connection: Connection, parent: int, memory: int | None, dies_with_thr
         To the parent.
     parent : int
         Process id of the parent.
-    memory : int or None
-        Bytes that an item may take; None does not limit them.
     dies_with_thread : bool
         Whether the thread that started this process lives as long as the parent does.
+    preload : str
+        Module to import before the work is received; empty for none.
     """
     if dies_with_thread:
         _die_with(parent)
     begin_worker()
     try:
-        work = ForkingPickler.loads(connection.recv_bytes())
+        if preload:
+            importlib.import_module(preload)
+        content, memory = connection.recv()
+        work = ForkingPickler.loads(content)
         _limit_memory(memory)
     except EOFError:
         return  # the parent has gone on without this worker
@@ -122,7 +126,10 @@ def serve(connection: Connection, parent: int, memory: int | None, dies_with_thr
         try:
             item = connection.recv()
         except EOFError:
-            return
+            # Taking down an interpreter that holds torch takes a second, for which the parent would wait.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
         try:
             answer = Answer(work(item))
         except Exception as error:  # noqa: BLE001 - the parent decides what an error means

@@ -122,8 +122,8 @@ class Blend:
     """Stack prediction tables, whoever made them, and apply the stack to other studies.
 
     A member is a table with row_id, normal_mild, moderate, severe: its out-of-fold predictions. It may cover only some
-    conditions, studies or rows. The members of a model that was fitted here can be stacked with others' tables. The same
-    command run again resumes where it stopped.
+    conditions, studies or rows. The members of a fitted model can be stacked with others' tables. The same command run
+    again resumes where it stopped.
 
     Examples
     --------

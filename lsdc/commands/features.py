@@ -65,7 +65,9 @@ class Extract:
         from lsdc.features.extraction import extract
 
         if self.like is not None and self.model is not None:
-            raise ConfigError("--like and --for exclude each other; a model holds what the store was made with")
+            raise ConfigError(
+                "--like and --for exclude each other; a model holds what the store was made with"
+            )
         device, workers = self.compute.device, self.compute.workers
         return extract(
             self.data,

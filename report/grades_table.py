@@ -1,0 +1,96 @@
+"""The table of grades that people and other programs read: one row per study and target, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsdc.cohort.location import Status
+from lsdc.ensemble.thresholds import Thresholds
+from lsdc.report.graded_study import GradedStudy, GradedTarget
+from lsdc.runtime.artifact import atomic
+from lsdc.runtime.safe_text import safe_cell
+
+GRADES_TABLE = "grades.csv"
+"""Name of the table in a report."""
+COLUMNS = (
+    "study_id", "condition", "side", "level", "grade", "normal_mild", "moderate", "severe", "not_excluded",
+    "status", "reason", "place_confidence", "level_doubt", "series_id", "instance_number", "column", "row", "truth",
+)  # fmt: skip
+"""Columns of the table."""
+_PLACES = 4
+
+
+def rows_of_study(graded: GradedStudy, rows: pd.DataFrame, thresholds: Thresholds) -> list[dict[str, object]]:
+    """Describe the 25 targets of a study.
+
+    Parameters
+    ----------
+    graded : GradedStudy
+        The study; its images are not needed.
+    rows : DataFrame
+        Its 25 rows of the store.
+    thresholds : Thresholds
+        Decide which worst grade is not excluded.
+
+    Returns
+    -------
+    list of dict
+        With the keys of `COLUMNS`. `grade` is empty for a target that was not seen or is refused: its probabilities
+        tell what is known without looking. `not_excluded` is the worst grade that the probabilities leave possible,
+        for the weighting `none` alone.
+    """
+    stored = rows.to_dict("records")
+    return [_row(graded, item, row, thresholds) for item, row in zip(graded.targets, stored)]
+
+
+def write_grades(path: Path, rows: Iterable[dict[str, object]]) -> int:
+    """Write the table.
+
+    Parameters
+    ----------
+    path : Path
+        CSV to write.
+    rows : iterable of dict
+        What `rows_of_study` gave for each study.
+
+    Returns
+    -------
+    int
+        Number of rows.
+    """
+    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)
+    return len(table)
+
+
+def _row(
+    graded: GradedStudy, item: GradedTarget, row: Mapping[Hashable, Any], thresholds: Thresholds
+) -> dict[str, object]:
+    """Describe a target."""
+    location, side = item.location, item.target.condition.side
+    given = location.status is not Status.NOT_SEEN and not item.refused
+    number = int(row["instance_number"]) if row["instance_number"] >= 0 else None
+    excluded = ""
+    if given and graded.weighting == "none":
+        family = item.target.condition.family
+        excluded = thresholds.worst_not_excluded(family, np.array(item.probabilities))
+    values = (
+        graded.study_id, item.target.condition.value, "" if side is None else side.value,
+        item.target.level.value, item.grade.value if given else "", *(round(p, _PLACES) for p in item.probabilities),
+        excluded, location.status.value, safe_cell(location.reason), _number(location.confidence),
+        _number(location.level_doubt), safe_cell(row["series_id"]), number, _number(row["x"], 1), _number(row["y"], 1),
+        "" if item.truth is None else item.truth.value,
+    )  # fmt: skip
+    return dict(zip(COLUMNS, values))
+
+
+def _number(value: float, places: int = 3) -> float | None:
+    """Round a number; None where it is not known."""
+    return round(value, places) if math.isfinite(value) else None

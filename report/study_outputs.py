@@ -1,0 +1,165 @@
+"""What is written of one graded study, in any process: its page, its rows, and files for other systems."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lsdc.cohort.discovery.sources import StudySource
+from lsdc.cohort.discovery.studies import read_study
+from lsdc.cohort.study import Study
+from lsdc.cohort.vocabulary import GRADES, Grade
+from lsdc.ensemble.weighting import Weighting
+from lsdc.features.located_study import LocatedStudy
+from lsdc.features.rows_located import locations_of
+from lsdc.report.graded_study import GradedStudy, GradedTarget
+from lsdc.report.pages.study_page import write_study_page
+from lsdc.runtime.artifact import write_json
+from lsdc.runtime.errors import LsdcError, Problem
+
+
+@dataclass(frozen=True)
+class StudyOutputs:
+    """The order to write what a report says of a study.
+
+    Parameters
+    ----------
+    source : StudySource
+        Where its files are.
+    rows : DataFrame
+        Its 25 rows of the store.
+    probabilities : tuple of (float, float, float)
+        Of the 25 targets, in their order and in the weighting of the report.
+    refused : tuple of bool
+        Which of them the caller refused.
+    series : DataFrame
+        Its rows of the store's table of series.
+    unread : str
+        Why nothing of it was read; empty for a study that was.
+    summary : tuple of str
+        What was not seen and what is unsure, in sentences.
+    model : str
+        Name of the model.
+    statement : tuple of str
+        What must be said wherever its grades are shown.
+    weighting : `competition` or `none`
+        What the probabilities are.
+    page : Path
+        HTML file to write.
+    index : str
+        Link from the page to the list of all studies.
+    structured_reports, pdfs : Path or None
+        Folders for a DICOM structured report with the points as presentation state, and for a PDF; None writes none.
+    """
+
+    source: StudySource
+    rows: pd.DataFrame
+    probabilities: tuple[tuple[float, float, float], ...]
+    refused: tuple[bool, ...]
+    series: pd.DataFrame
+    unread: str
+    summary: tuple[str, ...]
+    model: str
+    statement: tuple[str, ...]
+    weighting: Weighting
+    page: Path
+    index: str
+    structured_reports: Path | None
+    pdfs: Path | None
+
+    @property
+    def pdf(self) -> Path | None:
+        """The PDF file that is asked for."""
+        return None if self.pdfs is None else self.pdfs / f"{self.page.stem}.pdf"
+
+    @property
+    def record(self) -> Path:
+        """The file that says what was written; the last one, so that a study with it is finished."""
+        return self.page.with_name(f".{self.page.stem}.json")
+
+
+def write_outputs(order: StudyOutputs) -> None:
+    """Read a study again and write what a report says of it.
+
+    Parameters
+    ----------
+    order : StudyOutputs
+        The study, its grades, and where the files go.
+    """
+    study = unread_study(order) if order.unread else read_study(order.source)
+    graded = graded_study(order, study)
+    write_study_page(graded, order.page, home=order.index)
+    dicom: list[Path] = []
+    problems: list[Problem] = []
+    if order.structured_reports is not None:
+        from lsdc.report.dicom_objects.presentation_state import write_points
+        from lsdc.report.dicom_objects.structured_report import write_structured_report
+
+        try:
+            dicom += write_structured_report(graded, order.structured_reports).files
+            dicom += write_points(graded, order.structured_reports).files
+        except LsdcError as error:
+            problems.append(
+                Problem(graded.study_id, f"no structured report: {error}", "look at its page instead")
+            )
+    if order.pdf is not None:
+        from lsdc.report.study_pdf import write_study_pdf
+
+        write_study_pdf(graded, order.pdf)
+    write_json(
+        order.record, {"dicom": [str(path) for path in dicom], "problems": [asdict(one) for one in problems]}
+    )
+
+
+def unread_study(order: StudyOutputs) -> Study:
+    """Stand for a study of which no image is needed, or could be read.
+
+    Parameters
+    ----------
+    order : StudyOutputs
+        The study; where `unread` is set, that is a problem of it.
+
+    Returns
+    -------
+    Study
+        Without series.
+    """
+    problems = order.source.problems
+    if order.unread:
+        problems += (Problem(order.source.study_id, order.unread, "look at its files, or leave it out"),)
+    return Study(order.source.study_id, (), problems)
+
+
+def graded_study(order: StudyOutputs, study: Study) -> GradedStudy:
+    """Join a study's images with its places and grades.
+
+    Parameters
+    ----------
+    order : StudyOutputs
+        The grades.
+    study : Study
+        The study as it was read, or without series.
+
+    Returns
+    -------
+    GradedStudy
+        What pages and reports are made of.
+    """
+    locations = locations_of(study, order.rows)
+    targets = tuple(
+        GradedTarget(location, probabilities, None if grade < 0 else Grade(GRADES[grade]), refused)
+        for location, probabilities, grade, refused in zip(
+            locations, order.probabilities, order.rows["grade"], order.refused
+        )
+    )
+    return GradedStudy(
+        LocatedStudy.of(study, locations),
+        targets,
+        order.series,
+        order.model,
+        order.statement,
+        order.weighting,
+        order.summary,
+    )
