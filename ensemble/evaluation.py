@@ -1,4 +1,4 @@
-"""Evaluate prediction tables, and the members and the stack of models, against labels."""
+"""Evaluate prediction tables, readers, and the members and the stacks of models and blends, against labels."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lsdc.ensemble.evaluation_tables import show_evaluation
+from lsdc.ensemble.member_tables import opened_members
 from lsdc.ensemble.model import Model
+from lsdc.ensemble.opening import open_stack
 from lsdc.metrics.evaluation import Evaluation, evaluate_predictions
-from lsdc.metrics.graded import GradedPredictions, match_labels
-from lsdc.metrics.prediction_tables import read_predictions, read_truth
-from lsdc.metrics.target_groups import ALL
+from lsdc.metrics.graded import GradedPredictions, match_labels, match_reader
+from lsdc.metrics.prediction_forms import holds_predictions, open_graded
+from lsdc.metrics.prediction_tables import COLUMNS, one_hot_labels, read_truth, truth_of
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import MANIFEST, check_output_file
-from lsdc.runtime.console import say, table
+from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
-
-SHOWN: tuple[str, ...] = (
-    "official",
-    "auc",
-    "auc_severe",
-    "kappa",
-    "sensitivity_severe",
-    "specificity_severe",
-    "calibration_error",
-    "f1",
-)
-"""Columns of the table on screen; the CSV has all."""
 
 
 def evaluate(
@@ -39,29 +30,37 @@ def evaluate(
     out: PathLike | None = None,
     resamples: int = 200,
     seed: int = 0,
+    grades: str | None = None,
+    decimal_comma: bool = False,
 ) -> Evaluation:
-    """Evaluate prediction tables, and the members and the stack of models, against labels.
+    """Evaluate prediction tables, readers, and the members and the stack of models, against labels.
 
     A model's members are measured by their out-of-fold predictions, its stack by its nested ones: none was fitted
-    on the studies that it is measured on. The pooled measures are printed on stderr.
+    on the studies that it is measured on. Each two predictions are compared, paired by study. The pooled measures are
+    printed on stderr.
 
     Parameters
     ----------
     labels : path
-        A train.csv, or a solution table with one-hot grades.
+        A train.csv, a reader's table as `lsdc.cohort.read_labels` takes it, or a solution table with one-hot grades.
     predictions : path or sequence of path
-        CSV or Parquet tables with row_id, normal_mild, moderate, severe, or model directories.
+        Tables of probabilities as `lsdc.metrics.read_predictions` takes them; tables of another reader's grades, in
+        the forms of `labels`; directories of models or blends.
     out : path, optional
-        CSV to write; confusion matrices go beside it. Default: nothing is written.
+        CSV to write; confusion matrices and comparisons go beside it. Default: nothing is written.
     resamples : int
         Number of bootstrap resamples over studies; 0 leaves the intervals out.
     seed : int
         Seed of the bootstrap.
+    grades : str, optional
+        What codes of grades mean, in `labels` and in readers' tables, such as `1=normal_mild,2=moderate,3=severe`.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
     Evaluation
-        Measures with intervals, and confusion matrices, by condition and level.
+        Measures with intervals, confusion matrices and comparisons, by condition and level.
 
     Raises
     ------
@@ -70,7 +69,7 @@ def evaluate(
     ArtifactError
         When a model directory is damaged.
     ConfigError
-        When there are no predictions, or `resamples` is negative.
+        When there are no predictions, `resamples` is negative, or `grades` cannot be understood.
 
     Examples
     --------
@@ -80,9 +79,7 @@ def evaluate(
     """
     if out is not None:
         out = check_output_file(out)
-    paths = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
-    truth = read_truth(Path(labels))
-    graded = [one for path in paths for one in _graded(Path(path), truth)]
+    graded = read_graded(labels, predictions, grades=grades, decimal_comma=decimal_comma)
     evaluation = evaluate_predictions(graded, resamples=resamples, seed=seed)
     if out is not None:
         counts = evaluation.write(out)
@@ -90,65 +87,72 @@ def evaluate(
             f"{out}: {len(evaluation.measures)} measures; "
             f"{counts}: {len(evaluation.confusion)} confusion matrices"
         )
-    show(evaluation)
+    show_evaluation(evaluation)
     return evaluation
 
 
-def _graded(path: Path, truth: pd.DataFrame) -> Iterator[GradedPredictions]:
-    """Read a table, or the tables of a model, and put the grades beside them."""
-    if path.is_dir():
-        yield from _graded_model(path, truth)
-    else:
-        yield _matched(path.stem, path, read_predictions(path), truth)
-
-
-def _graded_model(path: Path, truth: pd.DataFrame) -> Iterator[GradedPredictions]:
-    """Take the stack's nested and the members' out-of-fold predictions of a model."""
-    if not (path / MANIFEST).is_file():
-        raise TableError(f"{path}: neither a table nor a finished model; give what `lsdc-ensemble fit` made")
-    model = Model.open(path)
-    if not set(model.studies) & set(truth.index):
-        raise TableError(f"{path}: was fitted on none of the {len(truth)} labeled studies")
-    yield _matched(f"{path.name}: stack", path, model.nested, truth)
-    for name in model.members:
-        rows = model.out_of_fold.query("member == @name")
-        yield _matched(f"{path.name}: {name}", path, rows, truth)
-
-
-def _matched(name: str, path: Path, rows: pd.DataFrame, truth: pd.DataFrame) -> GradedPredictions:
-    """Match rows with labels; errors name the file."""
-    matched = match_labels(str(path), rows, truth)
-    return GradedPredictions(name, matched.grades, matched.probabilities)
-
-
-def show(evaluation: Evaluation) -> None:
-    """Print the pooled measures of all predictions, and those of the first one by condition and by level, on stderr.
+def read_graded(
+    labels: PathLike,
+    predictions: PathLike | Sequence[PathLike],
+    *,
+    grades: str | None = None,
+    decimal_comma: bool = False,
+) -> list[GradedPredictions]:
+    """Read predictions beside the labels of their studies, for `evaluate` and for plots.
 
     Parameters
     ----------
-    evaluation : Evaluation
-        What to print.
+    labels, predictions, grades, decimal_comma
+        As for `evaluate`.
+
+    Returns
+    -------
+    list of GradedPredictions
+        One for each table and reader; of a model its stack and its members, of a blend its stack.
+
+    Raises
+    ------
+    TableError, ArtifactError, ConfigError
+        As `evaluate` does.
     """
-    measures = evaluation.measures
-    pooled = measures[(measures["condition"] == ALL) & (measures["level"] == ALL)]
-    title = "all targets (95 % intervals over studies)"
-    table(title, ["predictions", *SHOWN], _lines(pooled, ["predictions"]))
-    first = measures["predictions"].iloc[0]
-    rows = measures[measures["predictions"] == first]
-    parts = rows[(rows["condition"] == ALL) != (rows["level"] == ALL)]
-    title = f"{first}, by condition and by level"
-    table(title, ["part", *SHOWN], _lines(parts, ["condition", "level"]))
+    paths = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
+    truth = read_truth(Path(labels), grades)
+    return [one for path in paths for one in _graded(Path(path), truth, grades, decimal_comma)]
 
 
-def _lines(rows: pd.DataFrame, by: Sequence[str]) -> Iterator[list[str]]:
-    """Make a line of the table on screen for each group of rows."""
-    for key, part in rows.groupby(list(by), sort=False):
-        cells = part.set_index("measure")[["value", "low", "high"]]
-        name = " ".join(str(word) for word in key if word != ALL)
-        yield [name, *(_cell(*cells.loc[measure].to_numpy(float)) for measure in SHOWN)]
+def _graded(
+    path: Path, truth: pd.DataFrame, grades: str | None, decimal_comma: bool
+) -> Iterator[GradedPredictions]:
+    """Read a table, or the tables of a model, and put the grades beside them."""
+    if path.is_dir():
+        yield from _graded_model(path, truth)
+        return
+    table = open_graded(path)
+    if not holds_predictions(table.header):
+        yield match_reader(str(path), truth_of(table, grades), truth).named(path.stem)
+        return
+    for name, rows in opened_members(table, path.stem, decimal_comma=decimal_comma).tables.items():
+        values = rows[COLUMNS].to_numpy()
+        if np.isin(values, (0, 1)).all():
+            read = one_hot_labels(rows["row_id"].tolist(), values.argmax(axis=1).tolist())
+            yield match_reader(str(path), read, truth).named(name)
+        else:
+            yield match_labels(str(path), rows, truth).named(name)
 
 
-def _cell(value: float, low: float, high: float) -> str:
-    if not np.isfinite(value):
-        return "-"
-    return f"{value:.3f}" if not np.isfinite(low) else f"{value:.3f} ({low:.2f}-{high:.2f})"
+def _graded_model(path: Path, truth: pd.DataFrame) -> Iterator[GradedPredictions]:
+    """Take the nested predictions of a stack, and of a model the members' out-of-fold ones."""
+    if not (path / MANIFEST).is_file():
+        raise TableError(
+            f"{path}: neither a table nor a finished model or blend; give what `lsdc-ensemble fit` or `blend` made"
+        )
+    opened, studies = open_stack(path), truth.index.tolist()
+    nested = opened.nested_of(studies)
+    if nested.empty:
+        raise TableError(f"{path}: was fitted on none of the {len(truth)} labeled studies")
+    yield match_labels(str(path), nested, truth).named(f"{path.name}: stack")
+    if isinstance(opened, Model):
+        rows = opened.out_of_fold_of(studies)
+        for name in opened.members:
+            of_member = rows[rows["member"] == name]
+            yield match_labels(str(path), of_member, truth).named(f"{path.name}: {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from lsdc.ensemble.nested import stack
 from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stackers.default import DefaultStacker
-from lsdc.ensemble.stackers.fixed import PlainMean
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.tuning.search import check_trials
 from lsdc.metrics.prediction_tables import write_submission
 from lsdc.runtime import TableError
@@ -20,6 +22,9 @@ from lsdc.runtime.console import say
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
+
+BASELINES: tuple[str, ...] = (WeightedPrior.name, PlainMean.name, BestSingle.name)
+"""Tables that `predict` writes beside those of the members; a stack does without them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,13 +83,15 @@ class TunedWeights:
 
 def blend(
     labels: PathLike,
-    members: PathLike,
+    members: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
     folds: PathLike | None = None,
     trials: int = 60,
     seed: int = 0,
     storage: str | None = None,
+    grades: str | None = None,
+    decimal_comma: bool = False,
 ) -> Blended:
     """Stack members' out-of-fold prediction tables, whoever made them, and write the stack to a directory.
 
@@ -93,21 +100,26 @@ def blend(
     Parameters
     ----------
     labels : path
-        A train.csv: study_id and a column per target.
-    members : path
-        Folder of CSV or Parquet tables (row_id, normal_mild, moderate, severe) named after the members. The
-        predictions must be out of fold; a table may cover only some conditions, studies or rows.
+        A train.csv, or another table that `lsdc.metrics.read_truth` takes.
+    members : path or sequence of path
+        Folders of tables (row_id, normal_mild, moderate, severe) named after the members, single tables, and models
+        that `fit` made, in any mixture; see `lsdc.ensemble.member_tables.read_members`. The predictions must be out of
+        fold; a table may cover only some conditions, studies or rows.
     out : path
         The directory of the blend, new or begun with the same data.
     folds : path, optional
-        CSV with study_id and fold, best those that the members were cross-fitted with. Default: five folds by
-        study, drawn with `seed`.
+        CSV with study_id and fold, best those that the members were cross-fitted with. Default: those of the models
+        and long tables among the members; where there is none, five folds by study, drawn with `seed`.
     trials : int
         Number of Optuna trials, at least 1.
     seed : int
         Seed of the default folds, of the search and of the bootstrap.
     storage : str, optional
         URL of a database in which workers share the trials; see `tune`. Default: a journal file in `out`.
+    grades : str, optional
+        What codes of grades in `labels` mean, such as `1=normal_mild,2=moderate,3=severe`.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
@@ -117,9 +129,9 @@ def blend(
     Raises
     ------
     TableError
-        When a table is malformed, or holds rows of studies without labels.
+        When a table is malformed, holds rows of studies without labels, or the folds do not cover the studies.
     ConfigError
-        When `trials` is below 1, or the storage cannot be used.
+        When `trials` is below 1, the storage cannot be used, or `grades` cannot be understood.
     ArtifactError
         When `out` was begun with other data or arguments, or another process is writing to it.
 
@@ -131,7 +143,7 @@ def blend(
     """
     check_trials(trials)
     out = check_output_folder(out)
-    data = read_stacking_data(labels, members, folds, seed)
+    data = read_stacking_data(labels, members, folds, seed, grades=grades, decimal_comma=decimal_comma)
     configuration = {"problem": data.hash, "trials": trials, "seed": seed}
     claim(
         out,
@@ -150,7 +162,7 @@ def blend(
 
 def tune(
     labels: PathLike,
-    members: PathLike,
+    members: PathLike | Sequence[PathLike],
     storage: str,
     *,
     trials: int = 60,
@@ -162,7 +174,7 @@ def tune(
 
     Parameters
     ----------
-    labels, members : path
+    labels, members : path, or members a sequence of path
         As for `blend`. The search makes its folds from the seed.
     storage : str
         URL of the database, such as `postgresql://user@host/name`.
@@ -190,17 +202,22 @@ def tune(
     return TunedWeights(PlainMean.name if tuned.is_plain_mean else tuned.name, weights)
 
 
-def apply_blend(model: PathLike, members: PathLike, out: PathLike) -> Applied:
+def apply_blend(
+    model: PathLike, members: PathLike | Sequence[PathLike], out: PathLike, *, decimal_comma: bool = False
+) -> Applied:
     """Apply a saved blend to the same members' tables for other studies.
 
     Parameters
     ----------
     model : path
         The directory that `blend` made.
-    members : path
-        Folder of the members' tables, under the same names. Members and rows may be missing: those present decide.
+    members : path or sequence of path
+        Folders of the members' tables and single tables, under the same names, also what `lsdc-ensemble predict`
+        writes with `--baselines`. Members and rows may be missing: those present decide.
     out : path
         CSV to write, 25 rows for each study that any table holds.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
@@ -214,18 +231,21 @@ def apply_blend(model: PathLike, members: PathLike, out: PathLike) -> Applied:
     TableError
         When a table is malformed, or of a member that the blend does not know.
     """
-    members, out = Path(members), check_output_file(out)
+    out = check_output_file(out)
     opened = BlendModel.open(model)
-    predictions = read_members(members)
-    unknown = [name for name in predictions.members if name not in opened.members]
+    predictions = read_members(members, decimal_comma=decimal_comma)
+    kept = [name for name in predictions.members if name in opened.members or name not in BASELINES]
+    unknown = [name for name in kept if name not in opened.members]
     if unknown:
         raise TableError(
-            f"{members}: {unknown[0]!r} is no member of {model}, which has {', '.join(opened.members)}; "
-            "remove its table"
+            f"{unknown[0]!r} is no member of {model}, which has {', '.join(opened.members)}; remove its table"
         )
+    if not kept:
+        raise TableError(f"no table is of a member of {model}, which has {', '.join(opened.members)}")
+    predictions = predictions.of(kept)
     absent = [name for name in opened.members if name not in predictions.members]
     if absent:
-        say(f"{members} has no table of {', '.join(absent)}; the members present decide")
+        say(f"there is no table of {', '.join(absent)}; the members present decide")
     rows = write_submission(out, opened.stacker.predict(predictions), predictions.studies)
     nobody = int((~predictions.present.any(axis=0)).sum())
     say(f"{out}: {rows} rows" + (f", {nobody} of them the weighted prior" if nobody else ""))

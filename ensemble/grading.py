@@ -132,7 +132,7 @@ def member_tables(
     classes = {name: model.member_class(name) for name in model.members}
     is_known = store.rows["study_id"].isin(known).to_numpy(bool)
     examples = Examples.from_store(store).where(mask & ~is_known)
-    old = model.out_of_fold_of(store.rows["study_id"][mask & is_known].unique())
+    old = model.out_of_fold_of(store.rows["study_id"][mask & is_known].unique().tolist())
     names = ["row_id", *COLUMNS]
     tables = {}
     for name, member in classes.items():

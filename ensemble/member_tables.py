@@ -1,39 +1,75 @@
-"""Members' prediction tables, labels and folds read from files and aligned by study."""
+"""Members' prediction tables from folders, files and models, with labels and folds, aligned by study."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lsdc.cohort.folds import read_folds
-from lsdc.cohort.tables import read_labels
+from lsdc.cohort.table_words import find_column
+from lsdc.cohort.text_tables import TextTable
 from lsdc.cohort.vocabulary import parse_row_id
+from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions, inner_folds
 from lsdc.ensemble.stacking_data import StackingData
-from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids
+from lsdc.metrics.prediction_forms import open_graded
+from lsdc.metrics.prediction_tables import COLUMNS, grades_of, predictions_of, read_truth, row_ids
 from lsdc.runtime import TableError
+from lsdc.runtime.artifact import MANIFEST
 from lsdc.runtime.paths import PathLike
 
-_SUFFIXES = (".csv", ".parquet")
+_SUFFIXES = (".csv", ".parquet", ".tsv", ".xlsx")
+_OUT_OF_FOLD = "oof.parquet"
+
+
+@dataclass(frozen=True)
+class MemberTables:
+    """Prediction tables of some members.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        By member: row_id and the three probabilities.
+    folds : dict of str to int
+        Fold of each study, as far as the tables say it.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    folds: dict[str, int]
 
 
 def read_stacking_data(
-    labels: PathLike, members: PathLike, folds: PathLike | None = None, seed: int = 0
+    labels: PathLike,
+    members: PathLike | Sequence[PathLike],
+    folds: PathLike | None = None,
+    seed: int = 0,
+    *,
+    grades: str | None = None,
+    decimal_comma: bool = False,
 ) -> StackingData:
-    """Read labels, folds and a folder of members' prediction tables, aligned by row id.
+    """Read labels, folds and members' prediction tables, aligned by row id.
 
     Parameters
     ----------
     labels : path
-        A train.csv: study_id and a column per target.
-    members : path
-        Folder of CSV or Parquet tables named after the members; each may cover only some of the rows.
+        A train.csv, or another table that `lsdc.metrics.read_truth` takes.
+    members : path or sequence of path
+        As for `read_members`.
     folds : path, optional
-        CSV with study_id and fold. Default: five folds by study, drawn with `seed`.
+        CSV with study_id and fold. Default: those of the models and long tables among the members; where there is
+        none, five folds by study, drawn with `seed`.
     seed : int
-        Seed of the default folds.
+        Seed of the drawn folds.
+    grades : str, optional
+        What codes of grades in `labels` mean, such as `1=normal_mild,2=moderate,3=severe`.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
@@ -43,59 +79,237 @@ def read_stacking_data(
     Raises
     ------
     TableError
-        When a table is malformed, or holds rows of studies without labels.
+        When a table is malformed, holds rows of studies without labels, or the members' folds do not cover the
+        studies.
+    ConfigError
+        When `grades` cannot be understood.
     """
-    table = read_labels(Path(labels))
+    table = read_truth(Path(labels), grades)
     studies = table.index.tolist()
-    predictions = read_members(members, studies)
-    fold_of = inner_folds(len(studies), seed) if folds is None else read_folds(folds, studies)
-    return StackingData(predictions, grades_of(table), fold_of)
+    found = gather_members(members, studies, decimal_comma)
+    given = grades_of(table)
+    if folds is not None:
+        fold_of = read_folds(folds, studies)
+    elif found.folds:
+        fold_of = _members_folds(found.folds, studies, np.any(given >= 0, axis=(1, 2)))
+    else:
+        fold_of = inner_folds(len(studies), seed)
+    return StackingData(Predictions.from_tables(found.tables, studies), given, fold_of)
 
 
-def read_members(folder: PathLike, studies: Sequence[str] | None = None) -> Predictions:
-    """Read a folder of prediction tables, one for each member.
+def _members_folds(folds: dict[str, int], studies: list[str], labeled: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """Arrange the folds that came with the members; a study without a label needs none."""
+    missing = [study for study, needed in zip(studies, labeled) if needed and study not in folds]
+    if missing:
+        raise TableError(
+            f"the folds that came with the members lack study {missing[0]!r} ({len(missing)} such studies); give "
+            "folds of all labeled studies, or the labels of the members' studies alone"
+        )
+    fold_of = np.array([folds.get(study, 0) for study in studies])
+    if len(np.unique(fold_of[labeled])) < 2:
+        raise TableError(
+            "the folds that came with the members are a single one; give folds with at least two"
+        )
+    return fold_of
+
+
+def read_members(
+    members: PathLike | Sequence[PathLike],
+    studies: Sequence[str] | None = None,
+    *,
+    decimal_comma: bool = False,
+) -> Predictions:
+    """Read members' prediction tables.
 
     Parameters
     ----------
-    folder : path
-        Holds CSV or Parquet tables (row_id, normal_mild, moderate, severe) named after the members.
+    members : path or sequence of path
+        Each of them a folder of tables named after the members, a table, or a model: its members' out-of-fold
+        predictions. A table has row_id, normal_mild, moderate and severe; one with a column `member` holds several
+        members. `NAME=PATH` puts `NAME.` before the names of the members of PATH.
     studies : sequence of str, optional
         All studies that may be there; a row of another one is refused. Default: the studies that the tables hold,
         in numeric order of their ids.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
     Predictions
-        Members in the order of their file names; rows that a table lacks are NaN.
+        Members in the order of the paths, in a folder in that of their file names; rows that a table lacks are NaN.
 
     Raises
     ------
     TableError
-        When the folder or its tables are absent, a member comes twice, or a table is malformed or empty.
+        When a folder or its tables are absent, a member comes twice, or a table is malformed or empty.
+    ArtifactError
+        When a model is damaged.
     """
-    tables = {path.stem: _read_member(path, studies) for path in _table_paths(Path(folder))}
+    tables = gather_members(members, studies, decimal_comma).tables
     if studies is None:
         found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
         studies = sorted(found, key=lambda study: (len(study), study))
     return Predictions.from_tables(tables, studies)
 
 
-def _table_paths(folder: Path) -> list[Path]:
+def gather_members(
+    members: PathLike | Sequence[PathLike], studies: Sequence[str] | None, decimal_comma: bool = False
+) -> MemberTables:
+    """Read the tables of all members, as `read_members` does, and the folds that come with them.
+
+    Parameters
+    ----------
+    members, studies, decimal_comma
+        As for `read_members`.
+
+    Returns
+    -------
+    MemberTables
+        Of all members.
+
+    Raises
+    ------
+    TableError, ArtifactError
+        As `read_members` does.
+    """
+    paths = [members] if isinstance(members, str | os.PathLike) else members
+    gathered = MemberTables({}, {})
+    for given in paths:
+        prefix, path = _named(Path(given))
+        for source, part in _sources(path, studies, decimal_comma):
+            for name, table in part.tables.items():
+                if prefix + name in gathered.tables:
+                    raise TableError(
+                        f"{source}: there are two tables of member {prefix + name!r}; keep one, or give one of the "
+                        "places as NAME=PATH, which puts NAME before its members"
+                    )
+                gathered.tables[prefix + name] = table
+            _join_folds(source, gathered.folds, part.folds)
+    return gathered
+
+
+def _named(path: Path) -> tuple[str, Path]:
+    """Split `NAME=PATH` into what goes before the members' names, and the path."""
+    name, equals, rest = str(path).partition("=")
+    if not equals or path.exists() or "/" in name:
+        return "", path
+    return f"{name}.", Path(rest)
+
+
+def _join_folds(source: Path, known: dict[str, int], found: dict[str, int]) -> None:
+    """Add folds that do not contradict those that are known."""
+    other = [study for study, fold in found.items() if known.get(study, fold) != fold]
+    if other:
+        raise TableError(
+            f"{source}: study {other[0]!r} is in another fold than in the members before it; give folds"
+        )
+    known |= found
+
+
+def _sources(
+    path: Path, studies: Sequence[str] | None, decimal_comma: bool
+) -> list[tuple[Path, MemberTables]]:
+    """Read a model, a table, or each table of a folder."""
+    if path.name == _OUT_OF_FOLD and (path.parent / MANIFEST).is_file():
+        path = path.parent  # the model knows the studies' ids
+    if (path / MANIFEST).is_file():
+        return [(path, _of_model(path, studies))]
+    known = None if studies is None else set(row_ids(studies))
+    return [(file, _of_file(file, known, decimal_comma)) for file in _table_paths(path)]
+
+
+def _of_model(path: Path, studies: Sequence[str] | None) -> MemberTables:
+    """Take a model's out-of-fold predictions of the studies."""
+    if studies is None:
+        raise TableError(
+            f"{path}: a model's own predictions are of the studies it was fitted on; give the tables of other studies "
+            "that `lsdc-ensemble predict MODEL STORE --baselines DIR` writes"
+        )
+    model = Model.open(path)
+    rows = model.out_of_fold_of(studies)
+    if rows.empty:
+        raise TableError(f"{path}: was fitted on none of the {len(studies)} labeled studies")
+    tables = {name: rows.loc[rows["member"] == name, ["row_id", *COLUMNS]] for name in model.members}
+    return MemberTables(tables, _folds_of(str(path), rows["row_id"], rows["fold"]))
+
+
+def _table_paths(path: Path) -> list[Path]:
     """List the tables of a folder, refusing two of the same member."""
-    if not folder.is_dir():
-        raise TableError(f"{folder}: no such folder of prediction tables")
-    paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise TableError(f"{path}: no such folder of prediction tables")
+    paths = sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES and one.is_file())
     if not paths:
-        raise TableError(f"{folder}: holds no {' or '.join(_SUFFIXES)} table; one for each member is needed")
-    twice = [path for path in paths if sum(other.stem == path.stem for other in paths) > 1]
+        raise TableError(f"{path}: holds no {', '.join(_SUFFIXES)} table; one for each member is needed")
+    twice = [one for one in paths if sum(other.stem == one.stem for other in paths) > 1]
     if twice:
         raise TableError(f"{twice[0]}: there are two tables of member {twice[0].stem!r}; keep one")
     return paths
 
 
-def _read_member(path: Path, studies: Sequence[str] | None) -> pd.DataFrame:
-    """Read the table of one member, which must hold at least a row."""
-    table = read_predictions(path, known=None if studies is None else set(row_ids(studies)))
-    if table.empty:
-        raise TableError(f"{path}: holds no row; remove it or fill it")
-    return table
+def _of_file(path: Path, known: set[str] | None, decimal_comma: bool) -> MemberTables:
+    return opened_members(open_graded(path), path.stem, known=known, decimal_comma=decimal_comma)
+
+
+def opened_members(
+    table: TextTable, name: str, *, known: set[str] | None = None, decimal_comma: bool = False
+) -> MemberTables:
+    """Take the members of an opened table: one, or those that its column `member` names.
+
+    Parameters
+    ----------
+    table : TextTable
+        As `lsdc.metrics.prediction_forms.open_graded` gives it.
+    name : str
+        Of the member where there is no such column.
+    known : set of str, optional
+        All row ids that may be there; by default any.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
+
+    Returns
+    -------
+    MemberTables
+        With the folds that a column `fold` says.
+
+    Raises
+    ------
+    TableError
+        When the table is malformed or has no row, or a study is in two folds.
+    """
+    if table.cells.empty:
+        raise TableError(f"{table.where}: holds no row; remove it or fill it")
+    try:
+        member, fold = (find_column(table.header, role) for role in ("member", "fold"))
+    except ValueError as error:
+        raise TableError(f"{table.where}: {error}") from None
+    parts = {name: table.cells} if member is None else dict(iter(table.cells.groupby(member, sort=False)))
+    tables: dict[str, pd.DataFrame] = {}
+    folds: dict[str, int] = {}
+    for one, cells in parts.items():
+        part = TextTable(table.where, cells, table.decimal_commas)
+        tables[str(one)] = predictions_of(part, known=known, decimal_comma=decimal_comma)
+        if fold is not None:
+            _join_folds(
+                Path(table.where), folds, _folds_of(table.where, tables[str(one)]["row_id"], cells[fold])
+            )
+    return MemberTables(tables, folds)
+
+
+def _folds_of(where: str, ids: pd.Series, folds: pd.Series) -> dict[str, int]:
+    """Read the fold of each study; rows of no fold, marked by a negative number, say nothing."""
+    numbers = pd.to_numeric(folds, errors="coerce")
+    bad = numbers.index[numbers.isna() | (numbers % 1 != 0)]
+    if len(bad):
+        raise TableError(
+            f"{where}: row {bad[0]}: {str(folds[bad[0]])!r} in column 'fold' is not a whole number"
+        )
+    found: dict[str, int] = {}
+    for row_id, fold in zip(ids, numbers.astype(int)):
+        study = parse_row_id(row_id)[0]
+        if fold >= 0 and found.setdefault(study, fold) != fold:
+            raise TableError(
+                f"{where}: study {study!r} is in folds {found[study]} and {fold}; it belongs in one"
+            )
+    return found

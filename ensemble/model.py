@@ -249,9 +249,9 @@ class Model(StackArtifact):
         if "selector_digest" not in self.manifest:
             say(f"{name}: does not say which selector it goes with; what located {store.path} is not checked")
             return
-        fitted, given = self.manifest["selector_digest"], selector_digest(store)
-        if fitted != given:
+        learned, located = self.manifest["selector_digest"], selector_digest(store)
+        if learned != located:
             raise ArtifactError(
-                f"{store.path}: was located by another selector ({given or 'unknown'}) than the store {name} was "
-                f"fitted on ({fitted or 'unknown'}); {how}"
+                f"{store.path}: was located by another selector ({located or 'unknown'}) than the store {name} was "
+                f"fitted on ({learned or 'unknown'}); {how}"
             )

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from pathlib import Path
 
+from lsdc.ensemble.exhaustion import measure_exhaustion
 from lsdc.ensemble.nested_scoring import score_nested
 from lsdc.ensemble.stack_artifact import NESTED as NESTED
 from lsdc.ensemble.stacked import REPORT, Stacked
@@ -15,6 +16,8 @@ from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.registry import save_stacker
 from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
+from lsdc.ensemble.tuning.progress import finished_losses
 from lsdc.ensemble.tuning.storage import JOURNAL
 from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.official import Probabilities
@@ -57,14 +60,16 @@ def stack(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    tuned = DefaultStacker(trials, seed, storage or out / JOURNAL).fit(data.predictions, data.grades)
+    where = storage or out / JOURNAL
+    tuned = DefaultStacker(trials, seed, where).fit(data.predictions, data.grades)
     # The nested search leaves no trace in the storage: it answers another question.
     report, nested = score_nested(partial(DefaultStacker, trials, seed), tuned, data, seed)
     chosen: Stacker = tuned
     if tuned.is_plain_mean:
         chosen = PlainMean().fit(data.predictions, data.grades)
     weights = {family.value: weights for family, weights in tuned.weights_.items()}
-    stacked = Stacked(out, len(data.grades), chosen.name, weights, report)
+    exhaustion = measure_exhaustion(data, nested, finished_losses(where, OPTUNA_STUDY), seed)
+    stacked = Stacked(out, len(data.grades), chosen.name, weights, report, exhaustion)
     record(stacked, chosen, data, nested)
     show(stacked)
     return stacked
@@ -118,7 +123,8 @@ def show(stacked: Stacked) -> None:
     report = stacked.report
     scores, weights = report.table().reset_index(), stacked.weights_table().reset_index()
     title = "official score on studies not fitted on (lower is better)"
-    table(title, [str(name) for name in scores], scores.itertuples(index=False))
+    known = scores.astype(object).where(scores.notna(), "-")
+    table(title, [str(name) for name in scores], known.itertuples(index=False))
     table("weights", [str(name) for name in weights], weights.itertuples(index=False))
     if math.isfinite(report.interval.value):
         _say_interval("total", report.interval)
@@ -131,6 +137,8 @@ def show(stacked: Stacked) -> None:
         say("labeled rows that members lack: " + ", ".join(f"{k} {v}" for k, v in lacking.items()))
     if stacked.chosen == PlainMean.name:
         say("nothing surely beats the plain mean of the members; the plain mean is kept")
+    for sentence in [] if stacked.exhaustion is None else stacked.exhaustion.sentences():
+        say(sentence)
     for warning in report.warnings:
         warn(warning)
 

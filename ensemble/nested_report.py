@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import pandas as pd
@@ -27,7 +27,7 @@ class NestedReport:
         Plain mean; the best member per family, chosen without the scored fold; weighted prior, counted
         without it.
     singles : dict of str to Scores
-        Each member alone; where it has no row, the prior.
+        Each member alone, on the labeled rows that it has; NaN for a family of which it has none.
     interval : Interval
         Of the stack's total.
     versus_mean, versus_best_single : Interval
@@ -40,6 +40,10 @@ class NestedReport:
         Labeled rows that a member does not have, of the families it covers.
     warnings : tuple of str
         Members whose predictions are too good to be out of fold.
+    rows : dict of str to int
+        Labeled rows that each member has, on which it is scored alone.
+    labeled : int
+        Labeled rows of all studies; a member that has fewer is partial.
     """
 
     nested: Scores
@@ -55,6 +59,8 @@ class NestedReport:
     in_sample: Scores
     missing: dict[str, int]
     warnings: tuple[str, ...]
+    rows: dict[str, int] = field(default_factory=dict)
+    labeled: int = 0
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
@@ -89,7 +95,14 @@ class NestedReport:
             in_sample=Scores(**record["in_sample"]),
             missing=dict(record["missing"]),
             warnings=tuple(record["warnings"]),
+            rows={name: int(count) for name, count in record.get("rows", {}).items()},
+            labeled=int(record.get("labeled", 0)),
         )
+
+    @property
+    def partial(self) -> dict[str, int]:
+        """Labeled rows of the members that lack some."""
+        return {name: count for name, count in self.rows.items() if count < self.labeled}
 
     def table(self) -> pd.DataFrame:
         """Put the scores of the stack, the baselines and the members side by side.
@@ -97,10 +110,14 @@ class NestedReport:
         Returns
         -------
         DataFrame
-            Index: what was scored; columns: `total` and its four parts. Lower is better.
+            Index: what was scored; columns: `total` and its four parts. Lower is better. A member that lacks labeled
+            rows is scored on those that it has, which its name says.
         """
+        partial = self.partial
         scores = {"stack, nested": self.nested, "plain mean": self.mean, "best single": self.best_single}
-        scores |= {**self.singles, "weighted prior": self.prior}
+        for name, one in self.singles.items():
+            scores[f"{name} ({partial[name]} of {self.labeled} rows)" if name in partial else name] = one
+        scores["weighted prior"] = self.prior
         rows = {name: [getattr(one, column) for column in SCORE_COLUMNS] for name, one in scores.items()}
         table = pd.DataFrame.from_dict(rows, orient="index", columns=list(SCORE_COLUMNS))
         return table.rename_axis(index="predictions")

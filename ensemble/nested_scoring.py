@@ -81,7 +81,10 @@ def score_nested(
     nested = cross_fit_stacker(make, data, "scoring the stack by nested folds")
     baselines = [cross_fit_stacker(maker, data) for maker in (PlainMean, BestSingle, WeightedPrior)]
     alone = _members_alone(data)
-    singles = {name: official_score(grades, cube) for name, cube in alone.items()}
+    has = dict(zip(data.predictions.members, data.predictions.present))
+    singles = {
+        name: official_score(np.where(has[name], grades, np.int8(-1)), cube) for name, cube in alone.items()
+    }
     stack, mean, best, prior = (study_losses(grades, cube) for cube in (nested, *baselines))
     report = NestedReport(
         nested=stack.scores(),
@@ -97,6 +100,8 @@ def score_nested(
         in_sample=official_score(grades, fitted.predict(data.predictions)),
         missing=missing_rows(data.predictions, grades),
         warnings=(*leak_warnings(singles, prior.scores()), *fold_leak_warnings(alone, data)),
+        rows={name: int((there & (grades >= 0)).sum()) for name, there in has.items()},
+        labeled=int((grades >= 0).sum()),
     )
     return report, nested
 

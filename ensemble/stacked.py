@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from lsdc.ensemble.exhaustion_report import EXHAUSTION_FIELDS, Exhaustion
 from lsdc.ensemble.model_check import REPORT_FIELDS
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.runtime import ArtifactError
@@ -35,6 +36,8 @@ class Stacked:
         By family: the positive weights of members and stackers in the tuned mix; they sum to 1.
     report : NestedReport
         Scores on studies held out, beside the baselines.
+    exhaustion : Exhaustion, optional
+        What would and would not make the stack better; None for one that an earlier version made.
     """
 
     model: Path
@@ -42,6 +45,7 @@ class Stacked:
     chosen: str
     weights: dict[str, dict[str, float]]
     report: NestedReport
+    exhaustion: Exhaustion | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give what report.json holds, and the directory.
@@ -49,13 +53,14 @@ class Stacked:
         Returns
         -------
         dict
-            `model`, `studies`, `chosen`, `weights`, and the fields of the report beside them.
+            `model`, `studies`, `chosen`, `weights`, `exhaustion`, and the fields of the report beside them.
         """
         return {
             "model": str(self.model),
             "studies": self.studies,
             "chosen": self.chosen,
             "weights": self.weights,
+            "exhaustion": None if self.exhaustion is None else asdict(self.exhaustion),
             **asdict(self.report),
         }
 
@@ -81,9 +86,15 @@ class Stacked:
         path = Path(model) / REPORT
         record = read_json(path)
         check_schema(record, REPORT_FIELDS, path, "fit again")
+        found = record.get("exhaustion")
+        if found is not None:
+            check_schema(found, EXHAUSTION_FIELDS, path, "fit again")
         try:
             report = NestedReport.from_dict(record)
-            return cls(Path(model), record["studies"], record["chosen"], record["weights"], report)
+            exhaustion = None if found is None else Exhaustion.from_dict(found)
+            return cls(
+                Path(model), record["studies"], record["chosen"], record["weights"], report, exhaustion
+            )
         except (AttributeError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: damaged ({error!r}); fit again") from error
 

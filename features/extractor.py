@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 from lsdc.cohort.pseudonyms import Pseudonyms
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_check import STORE_CONFIGURATION
-from lsdc.features.store_settings import DEFAULT
 from lsdc.runtime.archives import is_archive, unpack
 from lsdc.runtime.artifact import Artifact, list_files, write_manifest
 from lsdc.runtime.errors import ArtifactError
@@ -183,7 +182,7 @@ def write_extractor(store: FeatureStore, folder: Path, pseudonyms: Pseudonyms) -
     # Paths of the machine on which weights and a table of folds were found say nothing elsewhere.
     configuration = extractor.configuration | {"weights": ENCODER, "like": None}
     if not isinstance(configuration.get("folds"), int):
-        configuration["folds"] = DEFAULT.folds
+        configuration["folds"] = max(2, 1 + max(extractor.folds.values(), default=0))
     write_manifest(
         folder,
         SavedExtractor.kind,

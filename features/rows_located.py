@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def locations_of(study: Study, rows: pd.DataFrame) -> tuple[Location, ...]:
     return tuple(_location(study, row) for row in rows.to_dict("records"))
 
 
-def _location(study: Study, row: dict[str, Any]) -> Location:
+def _location(study: Study, row: Mapping[Hashable, Any]) -> Location:
     """Build the location of one row."""
     view = View(row["view"])
     patient = (float(row["left_mm"]), float(row["posterior_mm"]), float(row["head_mm"]))
@@ -53,7 +54,7 @@ def _location(study: Study, row: dict[str, Any]) -> Location:
     )
 
 
-def _slice(study: Study, view: View, row: dict[str, Any]) -> tuple[int, int] | None:
+def _slice(study: Study, view: View, row: Mapping[Hashable, Any]) -> tuple[int, int] | None:
     """Find series and slice of a row; of several with its number, that whose point lies where the row says."""
     if row["instance_number"] < 0:
         return None

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lsdc.metrics.bootstrap import study_counts
+from lsdc.metrics.comparison import compare_predictions
 from lsdc.metrics.graded import MEASURES, GradedPredictions, GroupRows
 from lsdc.metrics.target_groups import ALL, target_groups
 from lsdc.runtime import ConfigError, TableError
@@ -26,14 +29,25 @@ class Evaluation:
     ----------
     measures : DataFrame
         Columns predictions, condition, level (`all` where pooled), measure (one of `MEASURES`), value, and low and
-        high, the limits of the 95 % interval over studies. Single targets have no interval (NaN).
+        high, the limits of the 95 % interval: over resamples of the studies; of single targets Wilson's, for what is a
+        proportion of rows, and else NaN.
     confusion : DataFrame
         Columns predictions, condition, level, and nine counts: `severe_called_moderate` is how many targets that
         readers graded severe have moderate as the most probable grade.
+    comparisons : DataFrame
+        Each two of the predictions, as `compare_predictions` gives them; empty where there is one.
+    lacking : dict of str to int
+        By predictions: labeled rows of its studies that it does not have, where there are such. It is measured on the
+        rows that it has.
+    readers : tuple of str
+        Which of the predictions are grades of readers, without probabilities.
     """
 
     measures: pd.DataFrame
     confusion: pd.DataFrame
+    comparisons: pd.DataFrame
+    lacking: dict[str, int]
+    readers: tuple[str, ...]
 
     def pooled(self) -> pd.DataFrame:
         """Put the measures over all targets side by side.
@@ -48,12 +62,13 @@ class Evaluation:
         return wide.loc[rows["predictions"].unique(), list(MEASURES)]
 
     def write(self, path: PathLike) -> Path:
-        """Write both tables as CSV, each whole or not at all.
+        """Write the tables as CSV, each whole or not at all.
 
         Parameters
         ----------
         path : path
-            File of the measures; the confusion matrices go beside it as `<name>_confusion.csv`.
+            File of the measures; the confusion matrices go beside it as `<name>_confusion.csv`, and what two
+            predictions differ by as `<name>_comparisons.csv`.
 
         Returns
         -------
@@ -66,6 +81,9 @@ class Evaluation:
         counts = path.with_name(f"{path.stem}_confusion{path.suffix}")
         with atomic(counts) as temporary:
             self.confusion.to_csv(temporary, index=False)
+        if len(self.comparisons):
+            with atomic(path.with_name(f"{path.stem}_comparisons{path.suffix}")) as temporary:
+                self.comparisons.to_csv(temporary, index=False, float_format="%.6g")
         return counts
 
     def __repr__(self) -> str:
@@ -81,7 +99,7 @@ class Evaluation:
 def evaluate_predictions(
     predictions: Sequence[GradedPredictions], *, resamples: int = 200, seed: int = 0
 ) -> Evaluation:
-    """Measure predictions per group of targets, with bootstrap intervals over studies.
+    """Measure predictions per group of targets, with bootstrap intervals over studies, and compare each two.
 
     Parameters
     ----------
@@ -114,7 +132,9 @@ def evaluate_predictions(
         raise TableError(f"{twice[0]}: two of the predictions have this name; rename one")
     measures: list[dict[str, Any]] = []
     matrices: list[dict[str, Any]] = []
+    samples: list[dict[tuple[str, str], NDArray[np.float64]]] = []
     for one in track(predictions, "evaluating"):
+        samples.append({})
         counts = study_counts(len(one.grades), resamples, seed)
         for group in target_groups():
             rows = GroupRows.of(one, group)
@@ -125,10 +145,17 @@ def evaluate_predictions(
                 "condition": group.condition,
                 "level": group.level,
             }
-            intervals = rows.intervals(counts)
+            drawn = rows.resampled(counts if group.pooled else counts[:0])
+            samples[-1][group.condition, group.level] = drawn
             measures += [
                 place | {"measure": name, "value": it.value, "low": it.low, "high": it.high}
-                for name, it in intervals.items()
+                for name, it in rows.intervals(drawn).items()
             ]
             matrices.append(place | rows.confusion_counts())
-    return Evaluation(pd.DataFrame(measures), pd.DataFrame(matrices))
+    return Evaluation(
+        pd.DataFrame(measures),
+        pd.DataFrame(matrices),
+        compare_predictions(predictions, samples, resamples=resamples, seed=seed),
+        {one.name: one.lacking for one in predictions if one.lacking},
+        tuple(one.name for one in predictions if one.reader),
+    )

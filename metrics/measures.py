@@ -5,6 +5,8 @@ All functions take weights, so that a bootstrap over studies is a change of weig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,14 +16,14 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int_]
 CALIBRATION_BINS = 10
 NAMES: tuple[str, ...] = (
-    "rows", "accuracy", "kappa", "auc", *(f"auc_{grade}" for grade in GRADES), "sensitivity_moderate",
-    "specificity_moderate", "sensitivity_severe", "specificity_severe", "calibration_error", "precision", "recall",
-    "f1",
+    "rows", "rows_moderate", "rows_severe", "accuracy", "kappa", "auc", *(f"auc_{grade}" for grade in GRADES),
+    "sensitivity_moderate", "specificity_moderate", "sensitivity_severe", "specificity_severe", "calibration_error",
+    "precision", "recall", "f1",
 )  # fmt: skip
-"""`auc` is the mean of one-versus-rest over the grades; `auc_severe` is severe versus rest. Sensitivity and
-specificity are those of "moderate or severe" and of "severe" at a probability of one half. `kappa` is Cohen's with
-quadratic weights; precision, recall and F1 are means over the grades; the calibration error is the expected one
-of the three probabilities, in ten equal bins."""
+"""`rows` are those with a label, `rows_severe` those that readers graded severe. `auc` is the mean of one-versus-rest
+over the grades; `auc_severe` is severe versus rest. Sensitivity and specificity are those of "moderate or severe" and
+of "severe" at a probability of one half. `kappa` is Cohen's with quadratic weights; precision, recall and F1 are means
+over the grades; the calibration error is the expected one of the three probabilities, in ten equal bins."""
 _TINY = 1e-12
 
 
@@ -52,7 +54,47 @@ def auc(positive: NDArray[np.bool_], score: Floats, weight: Floats) -> float:
     >>> auc(np.array([True, False, True, False]), np.array([0.9, 0.8, 0.7, 0.1]), np.ones(4))
     0.75
     """
-    _, place = np.unique(score, return_inverse=True)
+    return auc_of_places(positive, places(score), weight)
+
+
+def places(score: Floats) -> Labels:
+    """Rank scores, equal ones alike, so that many resamples need a single sort.
+
+    Parameters
+    ----------
+    score : (n,) float
+        Any numbers.
+
+    Returns
+    -------
+    (n,) int
+        0 for the lowest, one more for each higher number.
+
+    Examples
+    --------
+    >>> places(np.array([0.5, 0.1, 0.5, 0.9])).tolist()
+    [1, 0, 1, 2]
+    """
+    return np.asarray(np.unique(score, return_inverse=True)[1], int)
+
+
+def auc_of_places(positive: NDArray[np.bool_], place: Labels, weight: Floats) -> float:
+    """Compute the area under the ROC curve from ranks; see `auc`.
+
+    Parameters
+    ----------
+    positive : (n,) bool
+        Which rows are positive.
+    place : (n,) int
+        As `places` gives it.
+    weight : (n,) float
+        How often each row counts.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; NaN where positive or negative rows have no weight.
+    """
     up = np.bincount(place, weight * positive)
     down = np.bincount(place, weight * ~positive)
     total = up.sum() * down.sum()
@@ -145,7 +187,12 @@ def calibration_error(truth: Labels, probabilities: Floats, weight: Floats) -> f
     return float(np.abs(gap).sum() / max(each.sum(), _TINY))
 
 
-def agreement(truth: Labels, probabilities: Floats, weight: Floats | None = None) -> dict[str, float]:
+def agreement(
+    truth: Labels,
+    probabilities: Floats,
+    weight: Floats | None = None,
+    ranks: Sequence[Labels] | None = None,
+) -> dict[str, float]:
     """Compute all measures of `NAMES`.
 
     Parameters
@@ -156,6 +203,8 @@ def agreement(truth: Labels, probabilities: Floats, weight: Floats | None = None
         Rows that sum to 1.
     weight : (n,) float, optional
         How often each row counts. Default: once.
+    ranks : sequence of three (n,) int, optional
+        `places` of each column of the probabilities, for who computes many weightings.
 
     Returns
     -------
@@ -170,10 +219,14 @@ def agreement(truth: Labels, probabilities: Floats, weight: Floats | None = None
     """
     weight = np.ones(len(truth)) if weight is None else weight
     counts = confusion(truth, probabilities.argmax(axis=1), weight)
-    areas = [auc(truth == grade, probabilities[:, grade], weight) for grade in range(len(GRADES))]
+    ranks = [places(column) for column in probabilities.T] if ranks is None else ranks
+    areas = [auc_of_places(truth == grade, ranks[grade], weight) for grade in range(len(GRADES))]
+    read = counts.sum(axis=1)
     precision, recall, f1 = _by_grade(counts)
     return {
         "rows": float(weight.sum()),
+        "rows_moderate": float(read[1]),
+        "rows_severe": float(read[2]),
         "accuracy": float(np.trace(counts) / max(counts.sum(), _TINY)),
         "kappa": kappa(counts),
         "auc": _mean_of_known(np.array(areas)),
@@ -184,6 +237,34 @@ def agreement(truth: Labels, probabilities: Floats, weight: Floats | None = None
         "recall": _mean_of_known(recall),
         "f1": _mean_of_known(f1),
     }
+
+
+def proportions(truth: Labels, probabilities: Floats) -> dict[str, tuple[int, int]]:
+    """Count what the measures that are proportions of rows are made of.
+
+    Parameters
+    ----------
+    truth : (n,) int
+        The readers' grades, 0 to 2.
+    probabilities : (n, 3) float
+        Rows that sum to 1.
+
+    Returns
+    -------
+    dict of str to (int, int)
+        Hits and rows of `accuracy`, and of sensitivity and specificity of moderate and of severe.
+
+    Examples
+    --------
+    >>> proportions(np.array([0, 2]), np.array([[0.9, 0.1, 0.0], [0.3, 0.1, 0.6]]))["sensitivity_severe"]
+    (1, 1)
+    """
+    found = {"accuracy": (int((probabilities.argmax(axis=1) == truth).sum()), len(truth))}
+    for least, name in ((1, "moderate"), (2, "severe")):
+        positive, called = truth >= least, probabilities[:, least:].sum(axis=1) >= 0.5
+        found[f"sensitivity_{name}"] = int((positive & called).sum()), int(positive.sum())
+        found[f"specificity_{name}"] = int((~positive & ~called).sum()), int((~positive).sum())
+    return found
 
 
 def _by_grade(counts: Floats) -> tuple[Floats, Floats, Floats]:

@@ -2,83 +2,54 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
-from lsdc.cohort.tables import UNLABELED, read_labels
-from lsdc.cohort.text_tables import column_names, read_text_table
-from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, parse_row_id
-from lsdc.metrics.official import Grades, Probabilities
-from lsdc.metrics.table_checks import check_row_ids, probability_columns, read_table
+from lsdc.cohort.label_tables import UNLABELED, labels_of
+from lsdc.cohort.table_words import find_column
+from lsdc.cohort.text_tables import TextTable
+from lsdc.cohort.vocabulary import TARGETS, parse_row_id
+from lsdc.metrics.official import Probabilities
+from lsdc.metrics.prediction_forms import holds_predictions, open_graded, prediction_rows
+from lsdc.metrics.table_arrays import COLUMNS as COLUMNS
+from lsdc.metrics.table_arrays import SHAPE as SHAPE
+from lsdc.metrics.table_arrays import SLUGS
+from lsdc.metrics.table_arrays import grades_of as grades_of
+from lsdc.metrics.table_arrays import labeled_row_ids as labeled_row_ids
+from lsdc.metrics.table_arrays import row_ids as row_ids
+from lsdc.metrics.table_arrays import table_of as table_of
+from lsdc.metrics.table_arrays import to_cube as to_cube
+from lsdc.metrics.table_checks import check_row_ids, probability_columns
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import safe_cell
 
-SHAPE = (len(Condition), len(Level))
-"""Conditions and levels: the shape of the grades of one study."""
-COLUMNS: list[str] = [grade.value for grade in Grade]
-"""The columns of a prediction table that hold probabilities."""
-_SLUGS = [target.slug for target in TARGETS]
-
-
-def row_ids(studies: Iterable[str]) -> list[str]:
-    """Name all rows of some studies.
-
-    Parameters
-    ----------
-    studies : iterable of str
-        Study ids.
-
-    Returns
-    -------
-    list of str
-        25 row ids per study, in the order of `TARGETS`.
-
-    Examples
-    --------
-    >>> row_ids(["4003253"])[0]
-    '4003253_spinal_canal_stenosis_l1_l2'
-    """
-    return [f"{study}_{slug}" for study in studies for slug in _SLUGS]
-
-
-def labeled_row_ids(studies: Sequence[str], grades: Grades) -> list[str]:
-    """Name the rows of some studies that have a label: those that a submission is scored on.
-
-    Parameters
-    ----------
-    studies : sequence of str
-        The n study ids.
-    grades : (n, 5, 5) int8
-        -1 where unlabeled.
-
-    Returns
-    -------
-    list of str
-        Their row ids, in the order of `row_ids`.
-    """
-    return [row_id for row_id, grade in zip(row_ids(studies), grades.ravel()) if grade != UNLABELED]
-
 
 def read_predictions(
-    path: PathLike, *, required: Iterable[str] = (), known: Iterable[str] | None = None
+    path: PathLike,
+    *,
+    required: Iterable[str] = (),
+    known: Iterable[str] | None = None,
+    decimal_comma: bool = False,
 ) -> pd.DataFrame:
-    """Read a prediction table, CSV or Parquet, whoever wrote it.
+    """Read a prediction table, whoever wrote it.
 
     Parameters
     ----------
     path : path
-        Table with row_id, normal_mild, moderate, severe, in any order of rows; other columns are dropped.
+        CSV, .xlsx or Parquet with row_id, normal_mild, moderate, severe, in any order of rows; or with study,
+        condition, level and perhaps side in place of row_id. Case, spaces and signs in headers do not matter; other
+        columns are dropped.
     required : iterable of str
         Row ids that must be there.
     known : iterable of str, optional
         All row ids that may be there; by default any.
+    decimal_comma : bool
+        Whether a comma in a number is its decimal mark also where the row does not add up to 1.
 
     Returns
     -------
@@ -91,106 +62,68 @@ def read_predictions(
         When the file is absent or unreadable; a row id is malformed, unknown, missing or comes twice; a value is not a
         probability; or a column `weighting` says that these are not the competition's probabilities.
     """
-    path = Path(path)
-    table = read_table(path, ["row_id", *COLUMNS])
-    if _lacks_weights(path):
-        raise TableError(
-            f"{path}: column weighting says none: the competition's weights were taken out of these probabilities; "
-            "predict again with weighting='competition'"
-        )
-    ids = table["row_id"]
-    check_row_ids(path, ids, required, known)
-    values = probability_columns(path, table, COLUMNS)
-    zero = np.flatnonzero(values.sum(axis=1) == 0)
-    if len(zero):
-        raise TableError(
-            f"{path}: row {table.index[zero[0]]}: {ids.iloc[zero[0]]!r} has only zeros in columns "
-            f"{', '.join(COLUMNS)}; at least one must be positive"
-        )
-    return table_of(ids.tolist(), values / values.sum(axis=1, keepdims=True))
+    return predictions_of(open_graded(path), required=required, known=known, decimal_comma=decimal_comma)
 
 
-def _lacks_weights(path: Path) -> bool:
-    """Tell whether a table says, in a column that `predict` adds, that the competition's weights were taken out."""
-    if path.suffix == ".parquet" or "weighting" not in column_names(path):
-        return False
-    said = read_text_table(path, ["weighting"])
-    return len(said) > 0 and str(said.iloc[0, 0]) == "none"
-
-
-def table_of(ids: Sequence[str], values: ArrayLike) -> pd.DataFrame:
-    """Make a prediction table.
+def predictions_of(
+    table: TextTable,
+    *,
+    required: Iterable[str] = (),
+    known: Iterable[str] | None = None,
+    decimal_comma: bool = False,
+) -> pd.DataFrame:
+    """Take predictions from an opened table.
 
     Parameters
     ----------
-    ids : sequence of str
-        The n row ids.
-    values : (n, 3) float
-        Probabilities in the order of `Grade`; taken as they are.
+    table : TextTable
+        As `open_graded` gives it.
+    required, known, decimal_comma
+        As for `read_predictions`.
 
     Returns
     -------
     DataFrame
-        row_id, normal_mild, moderate, severe.
+        As `read_predictions` gives it.
 
-    Examples
-    --------
-    >>> table_of(["1_spinal_canal_stenosis_l1_l2"], [[0.7, 0.2, 0.1]])
-                              row_id  normal_mild  moderate  severe
-    0  1_spinal_canal_stenosis_l1_l2          0.7       0.2     0.1
+    Raises
+    ------
+    TableError
+        As `read_predictions` does.
     """
-    table = pd.DataFrame(np.asarray(values, float), columns=COLUMNS)
-    table.insert(0, "row_id", pd.Series(list(ids), dtype=str))
-    return table
+    rows = prediction_rows(table, decimal_comma)
+    if _lacks_weights(table):
+        raise TableError(
+            f"{table.where}: column weighting says none: the competition's weights were taken out of these "
+            "probabilities; predict again with weighting='competition'"
+        )
+    ids = rows["row_id"]
+    check_row_ids(table.where, ids, required, known)
+    values = probability_columns(table.where, rows, list(rows.columns[1:]))
+    zero = np.flatnonzero(values.sum(axis=1) == 0)
+    if len(zero):
+        raise TableError(
+            f"{table.where}: row {rows.index[zero[0]]}: {ids.iloc[zero[0]]!r} has only zeros in columns "
+            f"{', '.join(rows.columns[1:])}; at least one must be positive"
+        )
+    return table_of(ids.tolist(), values / values.sum(axis=1, keepdims=True))
 
 
-def to_cube(table: pd.DataFrame, studies: Sequence[str]) -> Probabilities:
-    """Arrange a prediction table as an array; the reverse of `table_of`.
-
-    Parameters
-    ----------
-    table : DataFrame
-        row_id and the three probabilities, in any order; rows of other studies are left out. Rows are divided by
-        their sum: members that compute in single precision miss 1 by a little.
-    studies : sequence of str
-        The n studies that are wanted.
-
-    Returns
-    -------
-    (n, 5, 5, 3) float64
-        By study, condition, level and grade; NaN where the table has no row.
-    """
-    where = pd.Index(table["row_id"]).get_indexer(pd.Index(row_ids(studies)))
-    values = table[COLUMNS].to_numpy(float)
-    cube = np.full((len(where), len(COLUMNS)), np.nan)
-    cube[where >= 0] = values[where[where >= 0]]
-    cube /= cube.sum(axis=1, keepdims=True)
-    return cube.reshape(len(studies), *SHAPE, len(COLUMNS))
+def _lacks_weights(table: TextTable) -> bool:
+    """Tell whether a table says, in a column that `predict` adds, that the competition's weights were taken out."""
+    column = find_column(table.header, "weighting")
+    return column is not None and bool((table.cells[column].astype(str) == "none").any())
 
 
-def grades_of(labels: pd.DataFrame) -> Grades:
-    """Arrange labels as an array.
-
-    Parameters
-    ----------
-    labels : DataFrame
-        As `lsdc.cohort.read_labels` or `read_truth` gives them: one row per study, one column per target.
-
-    Returns
-    -------
-    (n, 5, 5) int8
-        By study, condition and level; -1 where unlabeled.
-    """
-    return labels[_SLUGS].to_numpy(np.int8).reshape(len(labels), *SHAPE)
-
-
-def read_truth(path: PathLike) -> pd.DataFrame:
-    """Read labels to score against: train.csv, or a solution table with one-hot grades per row id.
+def read_truth(path: PathLike, grades: str | None = None) -> pd.DataFrame:
+    """Read labels to score against: train.csv, a reader's own table, or a solution table with one-hot grades.
 
     Parameters
     ----------
     path : path
-        CSV; it is a solution table where its header has a column `row_id`.
+        A table as `lsdc.cohort.read_labels` takes it; or as `read_predictions` does, with a single 1 in each row.
+    grades : str, optional
+        What codes of grades mean, such as `1=normal_mild,2=moderate,3=severe`.
 
     Returns
     -------
@@ -201,39 +134,72 @@ def read_truth(path: PathLike) -> pd.DataFrame:
     ------
     TableError
         When the table is absent, is neither, or is malformed.
+    ConfigError
+        When `grades` cannot be understood.
     """
-    path = Path(path)
-    return _read_solution(path) if _has_row_ids(path) else read_labels(path)
+    table = open_graded(path)
+    return _solution_of(table) if holds_predictions(table.header) else truth_of(table, grades)
 
 
-def _has_row_ids(path: Path) -> bool:
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            return "row_id" in next(csv.reader(stream), [])
-    except OSError:
-        return False
+def truth_of(table: TextTable, grades: str | None = None) -> pd.DataFrame:
+    """Take readers' grades from an opened table that is no solution table.
+
+    Parameters
+    ----------
+    table : TextTable
+        As `open_graded` gives it.
+    grades : str, optional
+        As for `read_truth`.
+
+    Returns
+    -------
+    DataFrame of int8
+        As `read_truth` gives it.
+
+    Raises
+    ------
+    TableError, ConfigError
+        As `read_truth` does.
+    """
+    return labels_of(TextTable(table.where, table.cells.astype(str), table.decimal_commas), grades)
 
 
-def _read_solution(path: Path) -> pd.DataFrame:
+def _solution_of(table: TextTable) -> pd.DataFrame:
     """Turn one-hot rows into one row per study, in the order in which studies first come."""
-    table = read_text_table(path, ["row_id", *COLUMNS])
-    check_row_ids(path, table["row_id"])
-    values = probability_columns(path, table, COLUMNS)
+    rows = prediction_rows(table)
+    check_row_ids(table.where, rows["row_id"])
+    values = probability_columns(table.where, rows, list(rows.columns[1:]))
     bad = np.flatnonzero(~(np.isin(values, (0, 1)).all(axis=1) & (values.sum(axis=1) == 1)))
     if len(bad):
         raise TableError(
-            f"{path}: row {table.index[bad[0]]}: not one-hot in columns {', '.join(COLUMNS)}; "
+            f"{table.where}: row {rows.index[bad[0]]}: not one-hot in columns {', '.join(rows.columns[1:])}; "
             "expected a single 1"
         )
-    parsed = [parse_row_id(row_id) for row_id in table["row_id"]]
+    return one_hot_labels(rows["row_id"].tolist(), values.argmax(axis=1).tolist())
+
+
+def one_hot_labels(ids: Sequence[str], codes: Sequence[int]) -> pd.DataFrame:
+    """Put grades by row id into one row per study.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        The n row ids.
+    codes : sequence of int
+        Their grades, 0 to 2.
+
+    Returns
+    -------
+    DataFrame of int8
+        As `read_truth` gives it; studies in the order in which they first come.
+    """
+    parsed = [parse_row_id(row_id) for row_id in ids]
     studies = list(dict.fromkeys(study for study, _ in parsed))
     row = {study: k for k, study in enumerate(studies)}
     column = {target: k for k, target in enumerate(TARGETS)}
     labels = np.full((len(studies), len(TARGETS)), UNLABELED, np.int8)
-    labels[[row[study] for study, _ in parsed], [column[target] for _, target in parsed]] = values.argmax(
-        axis=1
-    )
-    return pd.DataFrame(labels, index=pd.Index(studies, name="study_id", dtype=str), columns=_SLUGS)
+    labels[[row[study] for study, _ in parsed], [column[target] for _, target in parsed]] = codes
+    return pd.DataFrame(labels, index=pd.Index(studies, name="study_id", dtype=str), columns=SLUGS)
 
 
 def write_submission(

@@ -14,16 +14,22 @@ from lsdc.metrics.prediction_tables import (
 from lsdc.runtime.paths import PathLike
 
 
-def score(labels: PathLike, submission: PathLike) -> Scores:
+def score(
+    labels: PathLike, submission: PathLike, *, grades: str | None = None, decimal_comma: bool = False
+) -> Scores:
     """Score a submission with the official metric, aligned by row id.
 
     Parameters
     ----------
     labels : path
-        train.csv, or a solution table with one-hot grades.
+        train.csv, a reader's table as `lsdc.cohort.read_labels` takes it, or a solution table with one-hot grades.
     submission : path
-        CSV or Parquet with row_id, normal_mild, moderate, severe. It must hold every labeled row; rows of the same
-        studies without a label are not scored.
+        Table as `read_predictions` takes it. It must hold every labeled row; rows of the same studies without a label
+        are not scored.
+    grades : str, optional
+        What codes of grades in `labels` mean, such as `1=normal_mild,2=moderate,3=severe`.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
@@ -34,16 +40,21 @@ def score(labels: PathLike, submission: PathLike) -> Scores:
     ------
     TableError
         When a file is absent or malformed, or the two do not fit each other.
+    ConfigError
+        When `grades` cannot be understood.
 
     Examples
     --------
     >>> from lsdc.metrics import score
     >>> total = score("train.csv", "submission.csv").total  # doctest: +SKIP
     """
-    truth = read_truth(labels)
+    truth = read_truth(labels, grades)
     studies = truth.index.tolist()
-    grades = grades_of(truth)
+    given = grades_of(truth)
     predictions = read_predictions(
-        submission, required=labeled_row_ids(studies, grades), known=row_ids(studies)
+        submission,
+        required=labeled_row_ids(studies, given),
+        known=row_ids(studies),
+        decimal_comma=decimal_comma,
     )
-    return official_score(grades, to_cube(predictions, studies))
+    return official_score(given, to_cube(predictions, studies))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.location import Location
-from lsdc.cohort.vocabulary import GRADES, Grade, Level, Condition, Target
+from lsdc.cohort.vocabulary import GRADES, Condition, Grade, Level, Target
 from lsdc.ensemble.weighting import Weighting
 from lsdc.features.located_study import LocatedStudy
 

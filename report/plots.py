@@ -1,25 +1,106 @@
-"""Plots of a model for the dashboard: reliability, confusion, weights."""
+"""Plots as files: those of a page or of an evaluation as SVG and PNG, and those of a model for the dashboard."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
-from lsdc.cohort.vocabulary import Family, Grade, parse_row_id
+from lsdc.cohort.vocabulary import parse_row_id
 from lsdc.ensemble.opening import scored_by
-from lsdc.metrics.official import GRADE_WEIGHTS
-from lsdc.metrics.prediction_tables import COLUMNS
+from lsdc.metrics.graded import GradedPredictions
+from lsdc.report.dashboard_plots import confusion, reliability, weights_per_family
+from lsdc.report.model_page.calibration import draw_calibration
+from lsdc.report.model_page.confusions import draw_confusion
+from lsdc.report.model_page.curves import draw_precision, draw_roc
+from lsdc.report.model_page.family_rows import FamilyRows
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.whole_files import atomic, check_output_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BINS = 10
+_FORMATS: dict[str, dict[str, Any]] = {
+    "svg": {"transparent": True, "metadata": {"Date": None}},
+    "png": {"dpi": 200, "facecolor": "white"},
+}
+_EVALUATION = {
+    draw_roc: "roc",
+    draw_precision: "precision_recall",
+    draw_calibration: "calibration",
+    draw_confusion: "confusion",
+}
+
+
+def save_plots(figures: Mapping[str, Figure], folder: PathLike) -> tuple[Path, ...]:
+    """Write plots as SVG, for papers and slides, and as PNG, for everything else.
+
+    Parameters
+    ----------
+    figures : mapping of str to Figure
+        By name, which becomes that of the files.
+    folder : path
+        Made where it is absent; files of the same names are replaced.
+
+    Returns
+    -------
+    tuple of Path
+        Two files for each figure: SVG on a transparent ground, PNG on white with 200 dots per inch.
+
+    Raises
+    ------
+    LsdcError
+        When the folder cannot be written to.
+    """
+    import matplotlib as mpl
+
+    out = check_output_folder(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    with mpl.rc_context({"svg.hashsalt": "lsdc", "svg.fonttype": "none"}):
+        for name, figure in figures.items():
+            for kind, options in _FORMATS.items():
+                path = out / f"{name}.{kind}"
+                with atomic(path) as temporary:
+                    figure.savefig(temporary, format=kind, **options)
+                written.append(path)
+    return tuple(written)
+
+
+def evaluation_figures(predictions: Sequence[GradedPredictions]) -> dict[str, Figure]:
+    """Draw what an evaluation measures: ROC, precision and recall, calibration and confusion, by family.
+
+    Parameters
+    ----------
+    predictions : sequence of GradedPredictions
+        As `evaluate` reads them; rows without a prediction are left out. Probabilities are taken as they are given:
+        rows count once, whatever the weighting they were made for.
+
+    Returns
+    -------
+    dict of str to Figure
+        For `save_plots`, such as `submission_roc_spinal`; names are numbered where two predictions would share one.
+    """
+    figures: dict[str, Figure] = {}
+    taken: set[str] = set()
+    for one in predictions:
+        rows = tuple(replace(family, weighting="none") for family in FamilyRows.of_predictions(one))
+        name = _file_name(one.name, taken)
+        for draw, what in _EVALUATION.items():
+            figures |= {panel.name: panel.figure for panel in draw(rows, f"{name}_{what}")}
+    return figures
+
+
+def _file_name(name: str, taken: set[str]) -> str:
+    """Make a new file name of that of predictions, such as `model: stack`."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.") or "predictions"
+    found, number = plain, 2
+    while found in taken:
+        found, number = f"{plain}_{number}", number + 1
+    taken.add(found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -83,106 +164,3 @@ def draw_plots(model: PathLike, out: PathLike) -> ModelPlots:
     for path, figure in zip(plots.paths, figures):
         figure.savefig(path, dpi=110)
     return plots
-
-
-def _panels(title: str) -> tuple[Figure, Any]:
-    """Make a figure with one panel per family, side by side."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    figure.suptitle(title)
-    return figure, figure.subplots(1, len(Family))
-
-
-def reliability(labeled: pd.DataFrame) -> Figure:
-    """Plot how often a grade was true where it was predicted with some probability, in bins of equal counts.
-
-    Rows weigh 1, 2, 4 by grade, as in the metric: probabilities that minimize it are calibrated to the fractions
-    among rows weighted so.
-
-    Parameters
-    ----------
-    labeled : DataFrame
-        One row per labeled target: `family`, `grade` (0 to 2), and the three probabilities.
-
-    Returns
-    -------
-    Figure
-        One panel per family, one line per grade.
-    """
-    figure, axes = _panels("Reliability on studies the stack was not fitted on (rows weigh 1, 2, 4 by grade)")
-    for axis, family in zip(axes, Family):
-        rows = labeled[labeled["family"] == family.value]
-        grades = rows["grade"].to_numpy()
-        axis.plot([0, 1], [0, 1], color="0.8", zorder=0)
-        for grade, name in enumerate(COLUMNS):
-            order = rows[name].to_numpy().argsort()
-            true = (grades == grade)[order]
-            probability = rows[name].to_numpy()[order]
-            weight = GRADE_WEIGHTS[grades][order]
-            parts = [part for part in np.array_split(np.arange(len(rows)), _BINS) if len(part)]
-            axis.plot(
-                [np.average(probability[part], weights=weight[part]) for part in parts],
-                [np.average(true[part], weights=weight[part]) for part in parts],
-                marker="o",
-                label=name,
-            )
-        axis.set(title=family.value, xlabel="predicted probability", ylabel="observed fraction")
-        axis.legend()
-    return figure
-
-
-def confusion(labeled: pd.DataFrame) -> Figure:
-    """Plot which fraction of each true grade was predicted as each grade.
-
-    Parameters
-    ----------
-    labeled : DataFrame
-        One row per labeled target: `family`, `grade` (0 to 2), and the three probabilities, the largest of which
-        counts as predicted.
-
-    Returns
-    -------
-    Figure
-        One panel per family; counts and fractions.
-    """
-    figure, axes = _panels("Confusion: rows are true grades, columns the most probable ones")
-    names = [grade.value for grade in Grade]
-    for axis, family in zip(axes, Family):
-        rows = labeled[labeled["family"] == family.value]
-        counts = np.zeros((len(Grade), len(Grade)), int)
-        np.add.at(counts, (rows["grade"].to_numpy(), rows[COLUMNS].to_numpy().argmax(axis=1)), 1)
-        fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axis.imshow(fraction, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(*counts.shape):
-            axis.text(
-                column,
-                row,
-                f"{counts[row, column]}\n{fraction[row, column]:.0%}",
-                ha="center",
-                va="center",
-                color="white" if fraction[row, column] > 0.6 else "black",
-            )
-        axis.set(title=family.value, xticks=range(3), xticklabels=names, yticks=range(3), yticklabels=names)
-    return figure
-
-
-def weights_per_family(weights: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Plot what each family's mix is made of.
-
-    Parameters
-    ----------
-    weights : mapping of str to mapping of str to float
-        By family, the weight of each member and stacker, 0 to 1.
-
-    Returns
-    -------
-    Figure
-        One panel per family; one bar per member or stacker, the heaviest at the top.
-    """
-    figure, axes = _panels("Weights of members and stackers")
-    for axis, (family, mix) in zip(axes, weights.items()):
-        items = sorted(mix.items(), key=lambda item: item[1])
-        axis.barh([name for name, _ in items], [weight for _, weight in items], color="tab:blue")
-        axis.set(title=family, xlim=(0, 1))
-    return figure

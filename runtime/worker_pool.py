@@ -122,9 +122,9 @@ class WorkerPool(Generic[T]):
                 todo.popleft()
         starting = sum(not worker.ready for worker in self._workers)
         for _ in range(min(self._size - len(self._workers), len(todo) - starting)):
-            worker: Worker[T] = next_worker(self._needs_main)
-            worker.begin(self._work, self._memory)
-            self._workers.append(worker)
+            started = next_worker(self._needs_main)
+            started.begin(self._work, self._memory)
+            self._workers.append(started)
 
     def _heard(self, todo: deque[T]) -> Iterator[tuple[T, Outcome]]:
         """Wait for a while for what workers say, and look whether one is dead or late."""

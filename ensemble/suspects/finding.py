@@ -99,7 +99,7 @@ def find_suspects(model: PathLike, store: PathLike, out: PathLike, *, first: int
         raise TableError(
             f"{out / RANKING}: exists, and may hold decisions; choose another folder, or remove it"
         )
-    predictions = nested_predictions(Path(model), opened.studies["study_id"])
+    predictions = nested_predictions(Path(model), opened.studies["study_id"].tolist())
     _check_labels(predictions, opened)
     ranked, readers = rank_labels(predictions)
     sheets = draw_sheets(ranked.head(first), opened, out)
@@ -139,7 +139,7 @@ def nested_predictions(model: Path, studies: Sequence[str]) -> pd.DataFrame:
     opened = open_stack(model)
     if not opened.listed.has(NESTED):
         raise ArtifactError(f"{model}: holds no out-of-fold predictions ({NESTED}); make it again")
-    found = opened.nested_of([str(study) for study in studies])
+    found = opened.nested_of(studies)
     absent = len(opened.nested) - len(found)
     if absent:
         raise ArtifactError(

@@ -22,6 +22,7 @@ from lsdc.ensemble.stackers.registry import load_stacker
 from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of
 from lsdc.runtime import ArtifactError, ConfigError, TableError
 from lsdc.runtime.artifact import read_json, write_json
+from lsdc.runtime.plain import plain
 from lsdc.testing.damage import relist
 from lsdc.testing.planted_predictions import make_grades, make_probabilities
 
@@ -114,11 +115,11 @@ def test_the_functions_return_what_they_wrote(data: Path, tmp_path: Path) -> Non
     )
     assert isinstance(made, Blended) and made.studies == N and made.model == tmp_path / "m"
     saved = read_json(tmp_path / "m" / "report.json")
-    assert {"model": str(made.model), **saved} == json.loads(json.dumps(made.to_dict()))
+    assert plain({"model": str(made.model), **saved}) == plain(made.to_dict())
     assert "60 studies" in repr(made) and "<table" in made._repr_html_()
     opened = BlendModel.open(str(tmp_path / "m"))
     assert opened.members == ["canal", "half", "whole"]
-    assert opened.outcome.to_dict() == made.to_dict()
+    assert plain(opened.outcome.to_dict()) == plain(made.to_dict())
     assert repr(opened).endswith("members=['canal', 'half', 'whole'])") and "<table" in opened._repr_html_()
     applied = apply_blend(made.model, data / "oof", tmp_path / "s.csv")
     assert (applied.rows, applied.prior_rows) == (25 * N, 0)
@@ -228,7 +229,7 @@ def test_bad_folds_are_refused(tmp_path: Path, text: str, words: str) -> None:
 def test_folders_without_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no such folder of prediction tables"):
         read_members(tmp_path / "absent")
-    with pytest.raises(TableError, match=r"holds no \.csv or \.parquet table"):
+    with pytest.raises(TableError, match=r"holds no \.csv, \.parquet, \.tsv, \.xlsx table"):
         read_members(tmp_path)
     for name in ("a.csv", "a.parquet"):
         (tmp_path / name).write_text("x")
