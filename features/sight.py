@@ -151,7 +151,7 @@ class Sight:
                 texts = self.reason[study][concerned[study]]
                 reasons.update({part for text in texts for part in _kinds(text)})
             parts = [
-                f"{count} of {len(self.studies)} {'study' if len(self.studies) == 1 else 'studies'}: {reason}"
+                reason if len(self.studies) == 1 else f"{count} of {len(self.studies)} studies: {reason}"
                 for reason, count in reasons.most_common(_MOST_SAID)
             ]
             more = f"; and {len(reasons) - _MOST_SAID} other reasons" if len(reasons) > _MOST_SAID else ""

@@ -182,7 +182,7 @@ def grade(
         write_index_page(
             entries,
             out / INDEX,
-            title=f"{len(entries)} graded studies",
+            title="Graded studies",
             statement=about.statement,
             summary=found.summary,
         )

@@ -25,7 +25,7 @@ seen below each other: all five on nearly every real series, four at most on noi
 _PARTLY = 3
 _CHOICES = frozenset({"", COPY, ELSEWHERE, LIKE, *REASONS})
 """Why series are passed over of which another one is used; a missing view has other reasons."""
-_SURE = {"sagittal": 0.5, "axial": 0.3}
+SURE = {"sagittal": 0.5, "axial": 0.3}
 """Confidence from which a place is trusted. Of real foramina 77 % of the places below .5 lie within 8 mm of the marked
 point, and 95 % of those above (benchmarks/status.py); for recesses the bound is that of simulated patients, as no real
 ones were at hand."""
@@ -101,7 +101,7 @@ def _doubt_of(group: Sequence[Location]) -> list[str]:
 def _against(location: Location, series: Series, study: Study) -> list[str]:
     """Say what speaks against one place."""
     reasons = []
-    if location.confidence < _SURE[location.view.plane]:
+    if location.confidence < SURE[location.view.plane]:
         reasons.append(f"its place is uncertain (confidence {location.confidence:.2f})")
     if series.flags & {"no_position", "no_orientation"}:
         reasons.append("the header does not say where the images lie; sides follow the order of the slices")

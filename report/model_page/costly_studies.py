@@ -1,0 +1,211 @@
+"""The studies that lost most of the official score, and the labels that are probably wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from markupsafe import Markup
+
+from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, Target, parse_row_id
+from lsdc.ensemble.suspects.ranking import rank_labels
+from lsdc.metrics.official import EPS, GRADE_WEIGHTS, Grades, Probabilities, study_losses
+from lsdc.report.model_page.scored_model import ScoredModel
+from lsdc.report.plot_panels import CONDITION_NAMES, LEVEL_NAMES
+from lsdc.report.sections import Section, Table
+from lsdc.runtime import TableError
+
+SHOWN = 24
+"""How many studies and labels are listed."""
+_WORST = 3
+
+
+@dataclass(frozen=True)
+class CostlyTarget:
+    """A target whose prediction cost much.
+
+    Parameters
+    ----------
+    target : Target
+        Condition and level.
+    truth : int
+        The reader's grade, 0 to 2.
+    probabilities : tuple of float
+        What was predicted for the three grades.
+    """
+
+    target: Target
+    truth: int
+    probabilities: tuple[float, ...]
+
+    @property
+    def words(self) -> str:
+        """Truth and prediction, such as `Canal L4/L5: read Severe, predicted Normal/Mild (severe 3 %)`."""
+        called = list(Grade)[int(np.argmax(self.probabilities))].title
+        place = f"{CONDITION_NAMES[self.target.condition]} {LEVEL_NAMES[self.target.level]}"
+        truth = list(Grade)[self.truth].title
+        return f"{place}: read {truth} (given {100 * self.probabilities[self.truth]:.0f} %), most probable {called}"
+
+
+@dataclass(frozen=True)
+class CostlyStudy:
+    """A study and what it costs.
+
+    Parameters
+    ----------
+    study_id : str
+        Its id.
+    share : float
+        Its part of the official score's sum, 0 to 1; all studies together have 1.
+    worst : tuple of CostlyTarget
+        The targets that cost most, at most three.
+    """
+
+    study_id: str
+    share: float
+    worst: tuple[CostlyTarget, ...]
+
+
+def costly_studies(
+    studies: tuple[str, ...], grades: Grades, probabilities: Probabilities, first: int = SHOWN
+) -> tuple[CostlyStudy, ...]:
+    """Find the studies with the largest share of the official score.
+
+    Parameters
+    ----------
+    studies : tuple of str
+        The n ids.
+    grades : (n, 5, 5) int8
+        -1 where unlabeled.
+    probabilities : (n, 5, 5, 3) float
+        Rows that sum to 1.
+    first : int
+        How many at most.
+
+    Returns
+    -------
+    tuple of CostlyStudy
+        The costliest first.
+    """
+    losses = study_losses(grades, probabilities)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        parts = losses.loss / losses.weight.sum(axis=0)
+    cost = np.nansum(parts, axis=1)
+    share = cost / max(float(cost.sum()), EPS)
+    labeled = grades >= 0
+    given = np.take_along_axis(probabilities, np.maximum(grades, 0)[..., None], axis=-1)[..., 0]
+    row_loss = np.where(labeled, -GRADE_WEIGHTS[grades] * np.log(np.clip(given, EPS, 1)), -1.0)
+    found = []
+    for k in np.argsort(-share, kind="stable")[:first]:
+        flat = row_loss[k].ravel()
+        worst = [j for j in np.argsort(-flat, kind="stable")[:_WORST] if flat[j] > 0]
+        targets = tuple(
+            CostlyTarget(
+                TARGETS[j], int(grades[k].ravel()[j]), tuple(probabilities[k].reshape(-1, 3)[j].tolist())
+            )
+            for j in worst
+        )
+        found.append(CostlyStudy(studies[k], float(share[k]), targets))
+    return tuple(found)
+
+
+def costly_section(model: ScoredModel, page: Path, pages: Path | None) -> Section:
+    """List the studies that lost most, with links to their pages.
+
+    Parameters
+    ----------
+    model : ScoredModel
+        The model.
+    page : Path
+        Where the model's page will be: links are relative to its folder.
+    pages : Path or None
+        Folder of study pages.
+
+    Returns
+    -------
+    Section
+        One table.
+    """
+    found = costly_studies(model.studies, model.grades, model.nested)
+    linked = [_link(one.study_id, page, pages) for one in found]
+    rows = tuple(
+        (name, f"{100 * one.share:.1f} %", Markup("<br>").join(target.words for target in one.worst))
+        for name, one in zip(linked, found)
+    )
+    even = 100 * len(found) / max(len(model.studies), 1)
+    table = Table(
+        f"The {len(found)} studies that lost most",
+        ("Study", ("Share of the loss", "number"), "Costliest targets: truth and prediction"),
+        rows,
+        f"Together they carry {100 * sum(one.share for one in found):.0f} % of the official score of "
+        f"{len(model.studies)} studies; if all cost the same, they would carry {even:.0f} %. "
+        "Look first for a wrong level, a wrong side, or a label that you would not have given.",
+    )
+    absent = ""
+    if pages is None:
+        absent = (
+            "Links to the pages of these studies: make the pages with `lsdc grade DATA --out PAGES`, "
+            "and give the folder as `--studies PAGES`."
+        )
+    elif not any(isinstance(name, Markup) for name in linked):
+        absent = f"Links: none of these studies has a page in {pages.name}."
+    return Section("costly", "Studies that lost most", (table,), absent=absent)
+
+
+def suspect_section(model: ScoredModel) -> Section:
+    """List the labels that are probably wrong, as the nested predictions tell.
+
+    Parameters
+    ----------
+    model : ScoredModel
+        The model.
+
+    Returns
+    -------
+    Section
+        One table, or why there is none.
+    """
+    title = "Doubtful labels"
+    try:
+        ranked, readers = rank_labels(model.opened.nested)
+    except TableError as error:
+        return Section("suspects", title, absent=f"Doubtful labels cannot be told: {error}.")
+    hidden = dict.fromkeys(parse_row_id(row_id)[0] for row_id in model.opened.nested["row_id"])
+    name_of = dict(zip(hidden, model.studies))
+    rows = tuple(
+        (
+            name_of[row["study_id"]],
+            f"{CONDITION_NAMES[Condition(row['condition'])]} {LEVEL_NAMES[Level(row['level'])]}",
+            Grade(row["label"]).title,
+            Grade(row["proposed"]).title,
+            f"{100 * row['wrong']:.0f} %",
+            f"{100 * row['predicted']:.0f} %",
+        )
+        for row in ranked.head(SHOWN).to_dict("records")
+    )
+    wrong = ranked["wrong"]
+    table = Table(
+        "The most doubtful labels",
+        (
+            "Study", "Target", "Label", "Proposed", ("Label wrong", "number"), ("Probability given to it", "number"),
+        ),
+        rows,
+        f"A reader who confuses grades was estimated for {len(readers)} families. Of {len(wrong)} labels "
+        f"{int((wrong > 0.5).sum())} are wrong with more than one half; {wrong.sum():.0f} are expected to be. "
+        "`lsdc-ensemble suspects MODEL --store STORE --out DIR` draws their crops and lists all; a person decides.",
+    )  # fmt: skip
+    return Section("suspects", title, (table,))
+
+
+def _link(study_id: str, page: Path, pages: Path | None) -> str | Markup:
+    """Name a study, with a link where it has a page."""
+    if pages is None:
+        return study_id
+    file = pages / f"{study_id}.html"
+    if not file.is_file():
+        return study_id
+    way = Path(os.path.relpath(file.resolve(), page.resolve().parent)).as_posix()
+    return Markup('<a href="{}">{}</a>').format(quote(way), study_id)

@@ -1,0 +1,135 @@
+"""What a model is, and where it comes from: its card, data, versions, seeds and durations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lsdc.cohort.vocabulary import Grade
+from lsdc.ensemble.model import Model
+from lsdc.ensemble.stack_artifact import DURATIONS, StackArtifact
+from lsdc.report.model_page.own_store import OwnStore
+from lsdc.report.model_page.scored_model import ScoredModel
+from lsdc.report.sections import Section, Table
+from lsdc.runtime.artifact import MANIFEST, read_json
+
+INTENDED = (
+    "Research and teaching: to compare graders, to find studies worth a second look, to learn what models get wrong.",
+    "Not a medical device. It must not decide about a patient; no grade may reach a report unseen by a radiologist.",
+)
+"""What models of this toolkit are for, and what not."""
+UNKNOWN_GROUND = (
+    "scanners, protocols and populations other than those of the studies it was fitted on, until it is measured there",
+    "findings other than its 25 targets: fractures, tumors, infections, implants, spines with more or fewer vertebrae",
+)
+"""What no model of this toolkit has learned, whatever it was fitted on."""
+
+
+def card_section(model: ScoredModel) -> Section:
+    """Say what the model is for, and what it never saw.
+
+    Parameters
+    ----------
+    model : ScoredModel
+        The model.
+
+    Returns
+    -------
+    Section
+        The model card.
+    """
+    card = model.opened.card if isinstance(model.opened, Model) else None
+    fitted = model.opened.fit_card if isinstance(model.opened, Model) else None
+    rows: list[tuple[str, str]] = [("Intended use", INTENDED[0]), ("Not intended", INTENDED[1])]
+    if card is not None:
+        rows += [("What it is", card.what), *(("Measured", line) for line in card.statement()[1:])]
+        rows += [("Never saw", words) for words in card.never_saw]
+        rows += [("Made again with", f"{card.command}")]
+    elif fitted is not None:
+        rows += [("Made for", fitted.intended_use), ("Learned from", f"{fitted.studies} studies")]
+        rows += [("Range of " + name, f"{low} to {high}") for name, (low, high) in fitted.ranges.items()]
+        rows += [("Never saw", words) for words in fitted.never_saw]
+    else:
+        unseen = [grade.title.lower() for k, grade in enumerate(Grade) if not (model.grades == k).any()]
+        rows += [
+            ("Learned from", f"{len(model.studies)} studies with {int((model.grades >= 0).sum())} labels")
+        ]
+        rows += [("Never saw", f"any label {name}") for name in unseen]
+    rows += [("Never saw", words) for words in UNKNOWN_GROUND]
+    absent = "" if card is not None else (
+        "What it is worth elsewhere: nobody has measured it on patients unlike those it was fitted on; the scores "
+        "below are on held-out studies of the same cohort. `lsdc-ensemble evaluate LABELS PREDICTIONS` measures it on "
+        "others."
+    )  # fmt: skip
+    table = Table("Model card", ("Subject", "Statement"), tuple(rows))
+    return Section("card", "Model card", (table,), absent=absent)
+
+
+def provenance_section(model: ScoredModel, own: OwnStore | None, seconds: float | None) -> Section:
+    """List data, versions, seeds and durations, as far as they were recorded.
+
+    Parameters
+    ----------
+    model : ScoredModel
+        The model.
+    own : OwnStore or None
+        With its store, where that was given.
+    seconds : float or None
+        How long the search took; None where that is not known.
+
+    Returns
+    -------
+    Section
+        Two tables.
+    """
+    opened, manifest = model.opened, model.opened.manifest
+    configuration = manifest.get("configuration") or {}
+    counts = [int((model.grades == k).sum()) for k in range(len(Grade))]
+    facts: list[tuple[str, str]] = [
+        ("Kind", f"{opened.kind}, layout {manifest.get('schema')}, made by lsdc {manifest.get('lsdc')}"),
+        ("Studies", f"{len(model.studies)}"),
+        ("Labels", ", ".join(f"{grade.title} {count}" for grade, count in zip(Grade, counts))),
+        ("Missing labels", f"{int((model.grades < 0).sum())}"),
+        ("Seed", f"{configuration.get('seed', 'not recorded')}"),
+        ("Trials", f"{configuration.get('trials', 'not recorded')}"),
+        ("Chosen stacker", opened.outcome.chosen),
+        (
+            "Search took",
+            "not recorded" if seconds is None or not np.isfinite(seconds) else f"{seconds:.0f} s",
+        ),
+        ("Features", f"{manifest.get('feature_fingerprint', 'none: a blend of tables')}"),
+        ("Rows of the store (SHA-256)", f"{configuration.get('store', 'not recorded')}"),
+    ]
+    if model.data is not None:
+        folds = np.bincount(model.data.folds[model.data.folds >= 0])
+        facts.append(("Folds", f"{len(folds)}, of {', '.join(map(str, folds))} studies"))
+    if own is not None:
+        chosen = own.store.manifest["configuration"]
+        facts += [
+            ("Store made by", f"lsdc {own.store.manifest.get('lsdc')}"),
+            ("Encoder", f"{own.store.backbone}, weights {chosen.get('weights', 'not recorded')}"),
+            ("Selector", f"{chosen.get('selector', 'not recorded')}"),
+        ]
+    facts += [(f"Seconds of the fit: {name}", f"{value:.1f}") for name, value in _durations(opened).items()]
+    listed = manifest.get("files") or {}
+    size = sum(int(one["bytes"]) for one in listed.values())
+    facts.append(
+        ("Size", f"{size / 1e6:.1f} MB in {len(listed)} files, every one with a digest in {MANIFEST}")
+    )
+    origins = opened.origins if isinstance(opened, Model) else {}
+    members = tuple((name, origins.get(name, "a table")) for name in opened.members)
+    fitted = opened.fit_card if isinstance(opened, Model) else None
+    options = tuple((name, f"{value}") for name, value in dict(configuration.get("options") or {}).items())
+    parts = [Table("What was recorded", ("What", "Value"), tuple(facts))]
+    parts.append(Table("Members", ("Member", "Class"), members, folded=True))
+    if options:
+        parts.append(Table("Options of the fit", ("Option", "Value"), options, folded=True))
+    if fitted is not None:
+        parts.append(Table("Versions", ("Package", "Version"), tuple(fitted.versions.items()), folded=True))
+    return Section("provenance", "Data, versions, seeds", tuple(parts))
+
+
+def _durations(opened: StackArtifact) -> dict[str, float]:
+    """Read the seconds of members and stack, where a fit noted them."""
+    path = opened.path / DURATIONS
+    found = read_json(path) if path.is_file() else {}
+    return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}

@@ -1,0 +1,156 @@
+"""A finished model with all that was predicted of its own studies by parts that never saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lsdc.cohort.vocabulary import TARGETS, parse_row_id
+from lsdc.ensemble.model import Model
+from lsdc.ensemble.nested_scoring import cross_fit_stacker
+from lsdc.ensemble.opening import open_stack
+from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stack_artifact import StackArtifact
+from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stacking_data import StackingData
+from lsdc.metrics.official import Grades, Probabilities
+from lsdc.metrics.prediction_tables import SHAPE, to_cube
+from lsdc.runtime.paths import PathLike
+
+STACK = "stack"
+"""What the pages call the model's own predictions."""
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """A model or a blend, with nested and out-of-fold predictions of the n studies that it was fitted on.
+
+    Parameters
+    ----------
+    opened : StackArtifact
+        The model.
+    studies : tuple of str
+        Names of the studies: their ids where these are known, else the pseudonyms of the model.
+    grades : (n, 5, 5) int8
+        Readers' grades; -1 where unlabeled.
+    nested : (n, 5, 5, 3) float
+        What stacks predicted that were fitted without the study's fold.
+    data : StackingData or None
+        What members predicted out of fold, and the folds; None for a blend, which does not keep them.
+    """
+
+    opened: StackArtifact
+    studies: tuple[str, ...]
+    grades: Grades
+    nested: Probabilities
+    data: StackingData | None
+
+    @classmethod
+    def read(cls, model: PathLike) -> Self:
+        """Read a finished model or blend.
+
+        Parameters
+        ----------
+        model : path
+            What `fit` or `blend` wrote.
+
+        Returns
+        -------
+        ScoredModel
+            Its predictions side by side.
+
+        Raises
+        ------
+        ArtifactError
+            When it is damaged or unfinished.
+        """
+        opened = open_stack(model)
+        rows = opened.nested
+        studies = tuple(dict.fromkeys(parse_row_id(row_id)[0] for row_id in rows["row_id"]))
+        grades = _grades(rows, studies)
+        data = None
+        if isinstance(opened, Model):
+            predicted = opened.out_of_fold
+            tables = {name: predicted[predicted["member"] == name] for name in opened.members}
+            folds = _folds(predicted, studies)
+            data = StackingData(Predictions.from_tables(tables, studies), grades, folds)
+        return cls(opened, studies, grades, to_cube(rows, studies), data)
+
+    def naming(self, ids: Iterable[str]) -> Self:
+        """Give studies their ids back, which a model hides.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Ids of studies, such as those of the store; others than the model's are left out of account.
+
+        Returns
+        -------
+        ScoredModel
+            The same, with the ids of the studies that are among them.
+        """
+        known = {self.opened.pseudonyms.of(study): study for study in ids}
+        return replace(self, studies=tuple(known.get(name, name) for name in self.studies))
+
+    @cached_property
+    def baselines(self) -> dict[str, Probabilities]:
+        """What needs no stack, fitted without each study's fold; the prior alone without members' predictions."""
+        if self.data is None:
+            return {}
+        makers = {"plain mean": PlainMean, "best single": BestSingle, "weighted prior": WeightedPrior}
+        return {name: cross_fit_stacker(maker, self.data) for name, maker in makers.items()}
+
+    @cached_property
+    def members_alone(self) -> dict[str, Probabilities]:
+        """What each member predicts alone; where it has no row, the prior of the other folds."""
+        if self.data is None:
+            return {}
+        return {name: self.mean_of([name]) for name in self.data.predictions.members}
+
+    def mean_of(self, members: list[str]) -> Probabilities:
+        """Average some of the members.
+
+        Parameters
+        ----------
+        members : list of str
+            Their names, at least one.
+
+        Returns
+        -------
+        (n, 5, 5, 3) float
+            The plain mean of those that have a row; the prior of the other folds where none has.
+
+        Raises
+        ------
+        ValueError
+            For a blend, which does not keep what members predicted.
+        """
+        if self.data is None:
+            raise ValueError("a blend keeps no predictions of its members")
+        some = StackingData(self.data.predictions.of(members), self.grades, self.data.folds)
+        return cross_fit_stacker(PlainMean, some)
+
+
+def _grades(rows: pd.DataFrame, studies: tuple[str, ...]) -> Grades:
+    """Lay the grades of a table out by study, condition and level."""
+    place = {study: k for k, study in enumerate(studies)}
+    grades = np.full((len(studies), SHAPE[0] * SHAPE[1]), -1, np.int8)
+    column = {target: k for k, target in enumerate(TARGETS)}
+    for row_id, grade in zip(rows["row_id"], rows["grade"]):
+        study, target = parse_row_id(row_id)
+        grades[place[study], column[target]] = grade
+    return grades.reshape(-1, *SHAPE)
+
+
+def _folds(rows: pd.DataFrame, studies: tuple[str, ...]) -> NDArray[np.int_]:
+    """Find the fold of each study."""
+    ids = [parse_row_id(row_id)[0] for row_id in rows["row_id"]]
+    fold_of = dict(zip(ids, rows["fold"].tolist()))
+    return np.array([fold_of[study] for study in studies], int)

@@ -1,0 +1,245 @@
+"""The official score and its parts, by family and level, beside what a model has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdc.cohort.vocabulary import Family, Level
+from lsdc.ensemble.nested_report import NestedReport
+from lsdc.metrics.bootstrap import Counts, Interval, bootstrap_interval, study_counts
+from lsdc.metrics.official import FAMILIES, PARTS, Grades, Probabilities, StudyLosses, study_losses
+from lsdc.report.model_page.scored_model import STACK, ScoredModel
+from lsdc.report.pages.figures import SERIES_COLORS
+from lsdc.report.plot_panels import FAMILY_NAMES, LEVEL_NAMES, new_panel, styled
+from lsdc.report.sections import Drawing, Panel, Row, Section, Table
+
+ALL_LEVELS = "all levels"
+PART_NAMES: dict[str, str] = {
+    **{str(family): name for family, name in FAMILY_NAMES.items()},
+    "any_severe": "Any severe",
+}
+"""What the pages call the parts of the score."""
+_RESAMPLES = 1000
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+@dataclass(frozen=True)
+class LossTable:
+    """The official losses of one set of predictions.
+
+    Parameters
+    ----------
+    total : Interval
+        The competition's score; NaN unless all families are labeled.
+    parts : dict of str to Interval
+        By part of the score, such as `any_severe`.
+    by_level : dict of (Family, Level) to Interval
+        Weighted log loss of a family at a level.
+    """
+
+    total: Interval
+    parts: dict[str, Interval]
+    by_level: dict[tuple[Family, Level], Interval]
+
+    @classmethod
+    def of(cls, grades: Grades, probabilities: Probabilities, seed: int = 0) -> LossTable:
+        """Score predictions with intervals from resampled studies.
+
+        Parameters
+        ----------
+        grades : (n, 5, 5) int8
+            -1 where unlabeled.
+        probabilities : (n, 5, 5, 3) float
+            Rows that sum to 1.
+        seed : int
+            The same draws the same resamples.
+
+        Returns
+        -------
+        LossTable
+            95 % intervals from 1000 resamples.
+        """
+        counts = study_counts(len(grades), _RESAMPLES, seed)
+        whole = study_losses(grades, probabilities)
+        by_level: dict[tuple[Family, Level], Interval] = {}
+        for number, level in enumerate(Level):
+            only = np.where(np.arange(len(Level)) == number, grades, np.int8(-1))
+            here = _intervals(study_losses(only, probabilities), counts)
+            by_level |= {(family, level): here[str(family)] for family in FAMILIES}
+        total = Interval.of_resamples(float(whole.totals()), whole.totals(counts))
+        return cls(total, _intervals(whole, counts), by_level)
+
+
+def _intervals(losses: StudyLosses, counts: Counts) -> dict[str, Interval]:
+    """Give each part of the score its interval over resamples."""
+    value, resampled = losses.parts(), losses.parts(counts)
+    return {str(part): Interval.of_resamples(value[k], resampled[:, k]) for k, part in enumerate(PARTS)}
+
+
+def score_section(model: ScoredModel) -> Section:
+    """Show the scores of a model beside its baselines.
+
+    Parameters
+    ----------
+    model : ScoredModel
+        The model.
+
+    Returns
+    -------
+    Section
+        A table by part, a panel for each family, and a table by level.
+    """
+    sets = {STACK: model.nested, **model.baselines}
+    found = {name: LossTable.of(model.grades, cube) for name, cube in sets.items()}
+    report = model.opened.outcome.report
+    parts = Table(
+        "Official score and its parts, with 95 % intervals",
+        ("Predictions", *((word, "number") for word in ("Total", *PART_NAMES.values()))),
+        tuple(
+            (name.capitalize(), *(spelled(one) for one in (table.total, *table.parts.values())))
+            for name, table in found.items()
+        )
+        + (() if model.baselines else _recorded(report)),
+        "Lower is better. The total is the mean of the four parts. Every prediction comes from parts that were not "
+        "fitted on the study: the stack and the baselines were fitted anew without each fold.",
+    )
+    levels = Table(
+        "Weighted log loss by condition and level",
+        ("Condition and level", *((name.capitalize(), "number") for name in found)),
+        tuple(
+            (
+                f"{FAMILY_NAMES[family]}, {LEVEL_NAMES[level]}",
+                *(spelled(t.by_level[family, level]) for t in found.values()),
+            )
+            for family in Family
+            for level in Level
+        ),
+        folded=True,
+    )
+    drawing = Drawing(
+        "Loss by condition and level",
+        draw_losses(found),
+        "Each dot is the weighted log loss of one set of predictions; lines are 95 % intervals over studies. Left is "
+        "better. Where the stack's line lies left of the weighted prior's dot, the model knows more than how frequent "
+        "the grades are. Long lines mean few studies with moderate or severe findings.",
+    )
+    lead = (
+        f"Measured on {model.opened.outcome.studies} studies. Against the plain mean of the members the stack's total "
+        f"differs by {signed(report.versus_mean)}, against the best single member by "
+        f"{signed(report.versus_best_single)}; below zero the stack is better. "
+        f"On the studies that the stack itself was fitted on, the total would look like {report.in_sample.total:.3f}: "
+        "that figure is too good and is given only as a warning."
+    )
+    absent = "" if model.baselines else (
+        "The baselines by level: a blend keeps only its own nested predictions; a model made by `lsdc-ensemble fit` "
+        "keeps those of its members too."
+    )  # fmt: skip
+    return Section("scores", "Scores beside baselines", (parts, drawing, levels), lead, absent)
+
+
+def _recorded(report: NestedReport) -> tuple[Row, ...]:
+    """Give the scores that a report recorded, without intervals; the stack's own comes from its predictions."""
+    rows = report.table().drop(index="stack, nested")
+    return tuple(
+        (str(name).capitalize(), *(f"{value:.3f}" for value in scores)) for name, *scores in rows.itertuples()
+    )
+
+
+@styled
+def draw_losses(found: Mapping[str, LossTable]) -> tuple[Panel, ...]:
+    """Plot losses by level, a panel for each family.
+
+    Parameters
+    ----------
+    found : mapping of str to LossTable
+        By name of the predictions; the first is drawn with its interval and on top.
+
+    Returns
+    -------
+    tuple of Panel
+        One per family that has a label.
+    """
+    panels = []
+    rows = [*LEVEL_NAMES.values(), ALL_LEVELS]
+    for family in Family:
+        figure, axis = new_panel(FAMILY_NAMES[family], height=3.7)
+        for number, (name, table) in enumerate(found.items()):
+            points = [*(table.by_level[family, level] for level in Level), table.parts[family.value]]
+            y = np.arange(len(rows)) + 0.16 * (number - (len(found) - 1) / 2)
+            x = np.array([one.value for one in points])
+            color = SERIES_COLORS[number]
+            axis.plot(x, y, _MARKS[number], color=color, markersize=5, label=name, zorder=3)
+            axis.hlines(
+                y, [one.low for one in points], [one.high for one in points], color=color, linewidth=1
+            )
+        axis.set_yticks(np.arange(len(rows)), rows)
+        axis.invert_yaxis()
+        axis.set_xlabel("weighted log loss (lower is better)")
+        figure.legend(loc="outside lower center", ncols=2)
+        said = ", ".join(f"{name} {table.parts[family.value].value:.3f}" for name, table in found.items())
+        alternative = f"Loss of the {FAMILY_NAMES[family].lower()} by level; over all levels: {said}."
+        if np.isfinite([table.parts[family.value].value for table in found.values()]).any():
+            panels.append(Panel(f"scores_{family}", figure, alternative))
+    return tuple(panels)
+
+
+def difference(one: StudyLosses, other: StudyLosses, seed: int = 0) -> Interval:
+    """Compare the official scores of two sets of predictions, paired by study.
+
+    Parameters
+    ----------
+    one, other : StudyLosses
+        Of the same n studies.
+    seed : int
+        The same draws the same resamples.
+
+    Returns
+    -------
+    Interval
+        The first score minus the second.
+    """
+
+    def minus(counts: Counts) -> NDArray[np.float64]:
+        return one.totals(counts) - other.totals(counts)
+
+    return bootstrap_interval(minus, len(one.loss), seed, _RESAMPLES)
+
+
+def spelled(interval: Interval) -> str:
+    """Write a loss with its interval.
+
+    Parameters
+    ----------
+    interval : Interval
+        The loss.
+
+    Returns
+    -------
+    str
+        `0.524 (0.437 to 0.612)`; a dash where nothing was labeled.
+    """
+    if not np.isfinite(interval.value):
+        return "-"
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def signed(interval: Interval) -> str:
+    """Write a difference with its interval.
+
+    Parameters
+    ----------
+    interval : Interval
+        The difference.
+
+    Returns
+    -------
+    str
+        `-0.018 (-0.038 to +0.002)`; a dash where nothing was labeled.
+    """
+    if not np.isfinite(interval.value):
+        return "-"
+    return f"{interval.value:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"

@@ -1,0 +1,165 @@
+"""What the search for weights tried, how the best trial got better, and which settings mattered."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
+from lsdc.ensemble.tuning.storage import JOURNAL, ignore_experimental_warnings, open_storage
+from lsdc.report.pages.figures import SERIES_COLORS
+from lsdc.report.plot_panels import new_panel, styled
+from lsdc.report.sections import Drawing, Panel, Section
+
+_MOST_SHOWN = 14
+_FEWEST_TRIALS = 10
+
+
+@dataclass(frozen=True)
+class TuningHistory:
+    """The finished trials of a search.
+
+    Parameters
+    ----------
+    values : (t,) float
+        Objective of each finished trial, in order; lower is better.
+    seconds : float
+        From the first trial's start to the last one's end.
+    importances : dict of str to float
+        By setting, the most important first; they sum to 1. Empty for fewer than ten trials.
+    """
+
+    values: NDArray[np.float64]
+    seconds: float
+    importances: dict[str, float]
+
+    @classmethod
+    def read(cls, model: Path) -> TuningHistory | None:
+        """Read the journal of a model.
+
+        Parameters
+        ----------
+        model : Path
+            The directory; it is not changed.
+
+        Returns
+        -------
+        TuningHistory or None
+            None where there is no journal, or no finished trial in it.
+
+        Raises
+        ------
+        ArtifactError
+            When the journal is damaged.
+        """
+        if not (model / JOURNAL).is_file():
+            return None
+        import optuna
+
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            ignore_experimental_warnings()
+            # Opening a journal may mend its end and leaves a lock beside it: a copy is opened.
+            storage = open_storage(Path(shutil.copy(model / JOURNAL, folder)))
+            if OPTUNA_STUDY not in optuna.get_all_study_names(storage):
+                return None
+            study = optuna.load_study(study_name=OPTUNA_STUDY, storage=storage)
+            done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+            if not done:
+                return None
+            starts = [trial.datetime_start for trial in done if trial.datetime_start]
+            ends = [trial.datetime_complete for trial in done if trial.datetime_complete]
+            seconds = (max(ends) - min(starts)).total_seconds() if starts and ends else float("nan")
+            values = np.array([trial.value for trial in done], float)
+            return cls(values, seconds, _importances(study) if len(done) >= _FEWEST_TRIALS else {})
+
+
+def tuning_section(history: TuningHistory | None) -> Section:
+    """Show the search of a model.
+
+    Parameters
+    ----------
+    history : TuningHistory or None
+        Its trials; None where they are not there.
+
+    Returns
+    -------
+    Section
+        Two panels, or why there are none.
+    """
+    if history is None:
+        return Section(
+            "tuning", "Tuning", absent="The search: the model holds no journal of its trials (it was made with a "
+            "shared `--storage`, or the journal was left out when it was packed); `lsdc-ensemble dashboard MODEL "
+            "--storage URL` shows them.",
+        )  # fmt: skip
+    best = np.minimum.accumulate(history.values)
+    late = best[2 * len(best) // 3 - 1] - best[-1] if len(best) >= 3 else 0.0
+    lead = (
+        f"{len(best)} trials in {history.seconds:.0f} s; the best reached {best[-1]:.4f} at trial "
+        f"{int(history.values.argmin()) + 1}. The last third of the trials gained {late:.4f}."
+    )
+    reading = (
+        "Each dot is a trial, the line is the best so far; a line that has long been flat means that more trials will "
+        "not help."
+    )
+    if history.importances:
+        reading += (
+            " Beside it: which settings decided the result of a trial, by Optuna's PED-ANOVA; they sum to 1. An "
+            "important setting is one that can be set badly, not necessarily one worth tuning further."
+        )
+    absent = "" if history.importances else (
+        f"Which settings mattered: {len(best)} trials are too few to tell; fit with more, such as `--trials 60`."
+    )  # fmt: skip
+    return Section("tuning", "Tuning", (Drawing("The search", _draw(history), reading),), lead, absent)
+
+
+@styled
+def _draw(history: TuningHistory) -> tuple[Panel, ...]:
+    """Plot the objective by trial, and the importances."""
+    best = np.minimum.accumulate(history.values)
+    number = np.arange(1, len(best) + 1)
+    figure, axis = new_panel("Objective of each trial")
+    axis.plot(
+        number,
+        history.values,
+        "o",
+        color=SERIES_COLORS[5],
+        markersize=3,
+        label="trial",
+        rasterized=len(best) > 500,
+    )
+    axis.plot(number, best, color=SERIES_COLORS[0], drawstyle="steps-post", label="best so far")
+    axis.set_ylim(
+        best[-1] - 0.1 * (np.quantile(history.values, 0.9) - best[-1] + 1e-9),
+        np.quantile(history.values, 0.9),
+    )
+    axis.set(xlabel="trial", ylabel="score inside the search (lower is better)")
+    axis.legend()
+    panels = [Panel("tuning_history", figure, f"Search of {len(best)} trials; the best is {best[-1]:.4f}.")]
+    if history.importances:
+        shown = list(history.importances.items())[:_MOST_SHOWN]
+        figure, axis = new_panel("Importance of the settings", height=1.2 + 0.22 * len(shown))
+        axis.barh([name for name, _ in shown], [value for _, value in shown], color=SERIES_COLORS[0])
+        axis.invert_yaxis()
+        axis.grid(axis="y", visible=False)
+        axis.set_xlabel("share")
+        said = ", ".join(f"{name} {value:.2f}" for name, value in shown[:5])
+        panels.append(Panel("tuning_importances", figure, f"Importance of settings: {said}."))
+    return tuple(panels)
+
+
+def _importances(study: object) -> dict[str, float]:
+    """Ask Optuna which settings mattered; none where trials do not differ."""
+    from optuna.exceptions import OptunaError
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    try:
+        return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())  # type: ignore[arg-type]
+    except (OptunaError, ValueError, RuntimeError):
+        return {}

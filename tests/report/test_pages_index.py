@@ -1,0 +1,146 @@
+"""The list of studies: right counts, safe text, and sorting and filtering by the keyboard."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.browser import Browser
+from support.graded import made_graded, with_probabilities
+
+from lsdc.cohort.location import Location, Status
+from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target
+from lsdc.report.pages.index_page import IndexEntry, write_index_page
+
+
+def entry(study_id: str, grades: dict[Target, int] | None = None, **changes: object) -> IndexEntry:
+    """A study that is normal but for some grades."""
+    wanted = np.array([(grades or {}).get(target, 0) for target in TARGETS])
+    probabilities = np.where(np.arange(3) == wanted[:, None], 0.8, 0.1)
+    plain = IndexEntry(study_id, f"{study_id}.html", wanted, probabilities, (Status.SEEN,) * 25, 0.0)
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+CANAL = Target(Condition.SPINAL_CANAL_STENOSIS, Level.L4_L5)
+RECESS = Target(Condition.RIGHT_SUBARTICULAR_STENOSIS, Level.L5_S1)
+ENTRIES = (
+    entry("100"),
+    entry("99", {CANAL: 1}, status=(Status.UNSURE, *(Status.SEEN,) * 24)),
+    entry("1000", {CANAL: 2, RECESS: 1}, level_doubt=0.5),
+    entry("7", {RECESS: 2}, status=(Status.NOT_SEEN,) * 2 + (Status.SEEN,) * 23),
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("index") / "index.html"
+    statement, summary = ("for research",), ("unsure, 1 row: its place is uncertain (confidence 0.23)",)
+    return write_index_page(ENTRIES, out, title="Graded studies", statement=statement, summary=summary)
+
+
+@pytest.fixture
+def index(page: Path, page_browser: Browser) -> Browser:
+    page_browser.visit(page)
+    return page_browser
+
+
+def listed(browser: Browser) -> list[str]:
+    return list(
+        browser.run(
+            "return [...document.querySelectorAll('.studies tbody tr')].filter((row) => !row.hidden)"
+            ".map((row) => row.cells[0].textContent)"
+        )
+    )
+
+
+def test_an_entry_holds_what_the_study_says() -> None:
+    def change(item: Location) -> Location:
+        unsure = item.target.level is Level.L1_L2
+        doubt = 0.4 if item.target.condition is CANAL.condition else float("nan")
+        return replace(item, level_doubt=doubt, status=Status.UNSURE if unsure else Status.SEEN)
+
+    graded = made_graded(change=change, refused=[CANAL])
+    made = IndexEntry.of(graded, "pages/1.html")
+    assert (made.study_id, made.href, made.level_doubt) == ("4003253", "pages/1.html", 0.4)
+    assert (made.count(Status.SEEN), made.count(Status.UNSURE), made.count(Status.NOT_SEEN)) == (20, 5, 0)
+    row = TARGETS.index(CANAL)
+    assert made.grades[row] == -1 and np.isnan(made.probabilities[row]).all()
+    assert made.grades[0] == np.argmax(graded.targets[0].probabilities)
+    assert IndexEntry.of(with_probabilities(graded, (np.nan,) * 3), "1.html").grades.tolist() == [-1] * 25
+
+
+def test_rows_say_the_worst_grade_and_where(page: Path) -> None:
+    text = page.read_text()
+    row = re.search(r"<tr[^>]*><th scope=\"row\"><a href=\"1000.html\">.*?</tr>", text, re.DOTALL)
+    assert row is not None
+    cells = [
+        " ".join(re.sub("<[^>]+>", " ", cell).split())
+        for cell in re.findall(r"<td.*?</td>", row[0], re.DOTALL)
+    ]
+    assert cells == ["S L4/L5", "N", "N", "N", "M L5/S1", "25", "0", "0", "yes"]
+    assert "0.23" not in text and "In 1 of 4 studies all levels" in text
+
+
+def test_text_is_escaped_and_what_is_no_number_is_left_out(tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script>"
+    nothing = replace(
+        entry(bad, href="javascript:alert(1)", level_doubt=float("nan")),
+        grades=np.full(25, -1), probabilities=np.full((25, 3), np.nan),
+    )  # fmt: skip
+    out = write_index_page(
+        [nothing],
+        tmp_path / "index.html", title=bad, statement=[bad], summary=[bad],
+    )  # fmt: skip
+    text = out.read_text()
+    assert "<script>alert" not in text and not re.search(r"\bnan\b", text, re.IGNORECASE)
+    assert text.count("no grade") == 5 and 'href="javascript%3Aalert%281%29"' in text
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+def test_a_browser_finds_no_fault(page: Path, page_browser: Browser, width: int, dark: bool) -> None:
+    page_browser.visit(page, width, dark=dark)
+    assert page_browser.sideways() <= 0
+    assert page_browser.audit() == []
+    assert page_browser.faults() == []
+
+
+def test_studies_are_sorted_by_the_keyboard(index: Browser) -> None:
+    index.press(".studies thead th:nth-child(1) button", "\n")
+    assert listed(index) == ["7", "99", "100", "1000"]
+    index.press(".studies thead th:nth-child(2) button", "\n")
+    index.press(".studies thead th:nth-child(2) button", "\n")
+    assert listed(index)[:2] == ["1000", "99"]
+    assert index.find(".studies thead th:nth-child(2)").get_attribute("aria-sort") == "descending"
+
+
+def test_studies_are_filtered(index: Browser) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    def pick(control: str, option: str) -> list[str]:
+        Select(index.find(control)).select_by_visible_text(option)
+        return listed(index)
+
+    index.press("#by-id", "100")
+    assert listed(index) == ["100", "1000"] and index.find("#count").text == "2 of 4 studies"
+    index.press("#by-id", "\b\b\b")
+    assert listed(index) == ["100", "99", "1000", "7"] and index.find("#count").text == "4 studies"
+    assert pick("#by-grade", "severe") == ["1000", "7"]
+    assert pick("#by-condition", "Spinal Canal Stenosis") == ["1000"]
+    assert pick("#by-grade", "moderate or severe") == ["99", "1000"]
+    assert pick("#by-grade", "any") == ["100", "99", "1000", "7"]
+    assert pick("#by-mark", "something unsure") == ["99"]
+    assert pick("#by-mark", "something not seen") == ["7"]
+    assert pick("#by-mark", "levels in doubt") == ["1000"]
+    assert pick("#by-mark", "all targets seen") == ["100", "1000"]
+
+
+def test_five_hundred_studies_are_listed_at_once(tmp_path: Path, page_browser: Browser) -> None:
+    many = [entry(str(number), {CANAL: number % 3}) for number in range(500)]
+    out = write_index_page(many, tmp_path / "index.html", title="Many", statement=(), summary=())
+    assert out.stat().st_size < 1_000_000
+    page_browser.visit(out)
+    page_browser.press("#by-id", "49")
+    assert len(listed(page_browser)) == 15
