@@ -39,6 +39,7 @@ from lsdc.runtime.console import say, table
 from lsdc.runtime.engine import fan_out
 
 PROGRAMS = {
+    "lsdc": "lsdc.__main__",
     "lsdc-phantom": "lsdc.commands.phantom",
     "lsdc-features": "lsdc.commands.features",
     "lsdc-ensemble": "lsdc.commands.ensemble",
@@ -122,16 +123,22 @@ class Pipeline:
             name: run("lsdc-ensemble", "score", labels, path, quiet=True).result
             for name, path in names.items()
         }
+        shown = next((cohort / "test_images").iterdir()).name
+        preview, report = self.work / "preview.png", self.work / "report"
+        run("lsdc-features", "preview", store, shown, "--out", preview)
+        stages["grade"] = run("lsdc", "grade", cohort, "--out", report, "--model", model)
+        overview, page = report / "cohort.html", report / "model.html"
+        stages["overview"] = run("lsdc-features", "overview", cohort, "--out", overview, "--store", store)
+        links = ("--store", store, "--data", cohort, "--studies", report / "studies")
+        stages["report"] = run("lsdc-ensemble", "report", model, "--out", page, *links)
         tests = round(self.studies * 0.25)
         counts = {
             "simulate": self.studies,
             "extract": self.studies,
             "fit": self.studies - tests,
             "predict": tests,
+            **dict.fromkeys(("grade", "overview", "report"), self.studies),
         }
-        shown = next((cohort / "test_images").iterdir()).name
-        preview = self.work / "preview.png"
-        run("lsdc-features", "preview", store, shown, "--out", preview)
         result = {
             "studies": {"train": self.studies - tests, "test": tests},
             "stages": {
@@ -151,6 +158,9 @@ class Pipeline:
         show(result)
         say("files to open:")
         for path, what in (
+            (report / "index.html", "all studies with their grades; each has a page with its images"),
+            (overview, "what the cohort holds"),
+            (page, "what the model is worth, and why"),
             (preview, "the chosen slices, points and crops of a test study"),
             (store / "rows.parquet", "one row per target: location, metadata, embedding"),
             (model / "report.json", "nested scores, weights, intervals"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Positional
 
 from lsdc.commands.ensemble_pack import Pack
+from lsdc.commands.ensemble_report import Report
 from lsdc.commands.ensemble_tables import Blend, Evaluate, Score, Search
 from lsdc.models.options import Options
 from lsdc.runtime.commands import Reporting, run_command
@@ -309,6 +310,7 @@ COMMANDS: dict[str, type] = {
     "tune": Tune,
     "suspects": Suspect,
     "members": Members,
+    "report": Report,
     "dashboard": Dashboard,
 }
 

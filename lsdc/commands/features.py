@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from lsdc.commands.features_export import Export
+from lsdc.commands.features_overview import Overview
 from lsdc.features.store_settings import Settings
 from lsdc.runtime.commands import Compute, Reporting, run_command
 from lsdc.runtime.errors import ConfigError
@@ -112,7 +114,12 @@ class Preview:
         return preview(FeatureStore.open(self.store), self.study, self.out)
 
 
-COMMANDS: dict[str, type] = {"extract": Extract, "preview": Preview}
+COMMANDS: dict[str, type] = {
+    "extract": Extract,
+    "overview": Overview,
+    "preview": Preview,
+    "export": Export,
+}
 
 main = partial(run_command, COMMANDS, "lsdc-features", DESCRIPTION)
 """Run `lsdc-features` with arguments, by default those of the process, and return the exit code."""
