@@ -102,7 +102,8 @@ class Extractor:
                 saved = SavedExtractor.open(folder / EXTRACTOR)
                 return cls(Path(path), saved, saved.manifest["folds"], Pseudonyms(saved.manifest["salt"]))
         store = path if isinstance(path, FeatureStore) else FeatureStore.open(path)
-        folds = {str(study): int(fold) for study, fold in store.studies[["study_id", "fold"]].to_numpy()}
+        known = store.studies if "fold" in store.studies else store.studies.iloc[:0].assign(fold=-1)
+        folds = {str(study): int(fold) for study, fold in zip(known["study_id"], known["fold"])}
         return cls(store.path, store, folds, Pseudonyms(""))
 
     @property

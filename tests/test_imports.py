@@ -34,8 +34,8 @@ def test_a_dozen_names_for_python_users_and_the_rooms() -> None:
     names = sorted(importlib.import_module("lsdc").__all__)
     assert names == [
         "FeatureStore", "Location", "SliceSelector", "Study", "blend", "cohort", "discover", "ensemble", "evaluate",
-        "extract", "features", "fit", "metrics", "models", "phantom", "predict", "read_study", "report", "score",
-        "simulate", "slice_selector",
+        "extract", "features", "fit", "grade", "metrics", "models", "phantom", "predict", "read_study", "report",
+        "score", "simulate", "slice_selector",
     ]  # fmt: skip
 
 

@@ -20,9 +20,12 @@ def test_lsdc_lists_all_groups_and_commands(capsys: pytest.CaptureFixture[str]) 
     for group in GROUPS:
         for name in import_module(f"lsdc.commands.{group}").COMMANDS:
             assert f"  {name} " in page
+    assert "\n  grade " in page
     assert main([]) == 2
     assert main(["feature", "extract"]) == 2
-    assert "unknown group 'feature'; did you mean 'features'?" in capsys.readouterr().err
+    assert "unknown command 'feature'; did you mean 'features'?" in capsys.readouterr().err
+    assert main(["grad", "folder"]) == 2
+    assert "did you mean 'grade'?" in capsys.readouterr().err
 
 
 def test_lsdc_runs_the_commands_of_its_groups(capsys: pytest.CaptureFixture[str]) -> None:

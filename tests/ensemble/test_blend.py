@@ -16,6 +16,7 @@ from lsdc.cohort.folds import read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.blend_model import BlendModel
+from lsdc.ensemble.evaluation import evaluate
 from lsdc.ensemble.external import Blended, apply_blend, blend, tune
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.stackers.registry import load_stacker
@@ -284,6 +285,93 @@ def test_workers_tune_one_study_in_a_database(
 
     study = optuna.load_study(study_name="stack", storage=url)
     assert len(study.trials) == 8
+
+
+def long_table(data: Path, path: Path, folds: bool = True) -> Path:
+    """Write the tables of two members as one, as a fit writes its out-of-fold predictions."""
+    parts = [pd.read_csv(data / f"oof/{name}.csv").assign(member=name) for name in ("whole", "canal")]
+    table = pd.concat(parts, ignore_index=True)
+    if folds:
+        table["fold"] = (table["row_id"].str.split("_").str[0].astype(int) - 1000) % 3
+    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_long_table_holds_members_and_folds(data: Path, tmp_path: Path, kind: str) -> None:
+    path = long_table(data, tmp_path / f"all.{kind}")
+    found = read_stacking_data(data / "train.csv", [path, data / "oof/half.parquet"])
+    wanted = read_stacking_data(data / "train.csv", data / "oof", data / "folds.csv")
+    assert found.predictions.members == ("whole", "canal", "half")
+    np.testing.assert_array_equal(found.folds, wanted.folds)
+    np.testing.assert_allclose(
+        found.predictions.of(wanted.predictions.members).cubes, wanted.predictions.cubes
+    )
+
+
+def test_folds_of_members_must_cover_the_studies_and_agree(data: Path, tmp_path: Path) -> None:
+    path = long_table(data, tmp_path / "all.csv")
+    table = pd.read_csv(path)
+    study = table["row_id"].str.split("_").str[0].astype(int)
+    table[study < 1050].to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(TableError, match=r"lack study '1050' \(10 such studies\); give folds"):
+        read_stacking_data(data / "train.csv", tmp_path / "few.csv")
+    table.assign(fold=study % 2, member="other").to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(
+        TableError, match=r"other.csv: .*row_id .* was already in row|other.csv: study '1\d+' is in "
+    ):
+        read_stacking_data(data / "train.csv", [path, tmp_path / "other.csv"])
+    table.assign(fold=range(len(table))).to_csv(tmp_path / "odd.csv", index=False)
+    with pytest.raises(TableError, match=r"odd.csv: study '1\d+' is in folds 0 and 1; it belongs in one"):
+        read_stacking_data(data / "train.csv", tmp_path / "odd.csv")
+
+
+def test_members_of_one_name_are_told_apart_by_the_name_of_their_place(data: Path, tmp_path: Path) -> None:
+    path = long_table(data, tmp_path / "all.csv", folds=False)
+    with pytest.raises(TableError, match=r"two tables of member 'canal'; .*NAME=PATH"):
+        read_stacking_data(data / "train.csv", [path, data / "oof"])
+    found = read_stacking_data(data / "train.csv", [f"other={path}", data / "oof"])
+    assert found.predictions.members == ("other.whole", "other.canal", "canal", "half", "whole")
+
+
+def test_partial_members_are_scored_on_their_rows(model: Path, data: Path) -> None:
+    report = BlendModel.open(model).outcome.report
+    labels = pd.read_csv(data / "train.csv", dtype=str)
+    labeled = int(labels.iloc[:, 1:].notna().sum().sum())
+    canal = int(labels.filter(like="spinal").notna().sum().sum())
+    assert report.labeled == labeled == report.rows["whole"] and report.rows["canal"] == canal
+    assert set(report.partial) == {"canal", "half"}
+    assert np.isnan(report.singles["canal"].foraminal) and report.singles["canal"].spinal > 0
+    assert f"canal ({canal} of {labeled} rows)" in report.table().index
+
+
+def test_a_blend_says_whether_it_is_exhausted(model: Path, data: Path) -> None:
+    outcome = BlendModel.open(model).outcome
+    found = outcome.exhaustion
+    assert found is not None and set(found.added) == {"canal", "half", "whole"}
+    assert found.newcomer["own"].value > 0 and found.trials > 0
+    assert any("more trials" in sentence for sentence in found.sentences())
+    assert plain(outcome.to_dict())["exhaustion"]["added"]["whole"].keys() == {"value", "low", "high"}
+
+
+def test_a_blend_can_be_evaluated(model: Path, data: Path) -> None:
+    found = evaluate(data / "train.csv", [model, data / "oof/whole.csv"], resamples=20)
+    assert found.pooled().index.tolist() == [f"{model.name}: stack", "whole"]
+    wanted = BlendModel.open(model).outcome.report.nested.total
+    assert found.pooled().loc[f"{model.name}: stack", "official"] == pytest.approx(wanted)
+
+
+def test_baselines_beside_the_members_tables_are_left_out(data: Path, model: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "oof", tmp_path / "tables")
+    for name in ("plain_mean", "weighted_prior", "best_single"):
+        shutil.copy(data / "oof/whole.csv", tmp_path / f"tables/{name}.csv")
+    apply_blend(model, data / "oof", tmp_path / "a.csv")
+    apply_blend(model, [tmp_path / "tables"], tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    (tmp_path / "only").mkdir()
+    shutil.copy(data / "oof/whole.csv", tmp_path / "only/plain_mean.csv")
+    with pytest.raises(TableError, match="no table is of a member"):
+        apply_blend(model, tmp_path / "only", tmp_path / "c.csv")
 
 
 @pytest.mark.slow

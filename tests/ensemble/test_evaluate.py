@@ -15,9 +15,11 @@ from sklearn import metrics
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.evaluation import evaluate
-from lsdc.metrics.evaluation import evaluate_predictions
-from lsdc.metrics.graded import MEASURES, GradedPredictions
+from lsdc.metrics.evaluation import Evaluation, evaluate_predictions
+from lsdc.metrics.graded import GradedPredictions
+from lsdc.metrics.group_rows import MEASURES
 from lsdc.metrics.measures import agreement, auc, kappa
+from lsdc.metrics.official import official_score
 from lsdc.metrics.target_groups import target_groups
 from lsdc.runtime import ConfigError
 from lsdc.testing.planted_predictions import make_grades, make_probabilities
@@ -168,3 +170,130 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, capsys: pytest.Capt
     ]:
         assert main(["evaluate", str(tmp_path / "train.csv"), str(tmp_path / name)]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_tables_fit_a_hundred_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long_name = "a_network_with_a_very_long_name_of_its_settings"
+    write(tmp_path, {long_name: 0.7, "poor": 0.4})
+    files = [str(tmp_path / name) for name in ("train.csv", f"{long_name}.csv", "poor.csv", "train.csv")]
+    assert main(["evaluate", *files, "--resamples", "30"]) == 0
+    printed = capsys.readouterr().err
+    rows = [line for line in printed.splitlines() if line.startswith(("│", "┃", "┏"))]
+    assert len(rows) > 30 and max(map(len, rows)) <= 100
+    assert "moderate" in printed and "auc_seve" not in printed and "right subarticular" in printed
+    assert "train: grades without probabilities, taken as a reader's" in printed
+
+
+def graded(name: str, grades: NDArray[np.int8], cube: NDArray[np.float64]) -> GradedPredictions:
+    return GradedPredictions(name, grades, cube, tuple(map(str, range(len(grades)))))
+
+
+Numbers = dict[str, float]
+
+
+def compared(table: pd.DataFrame) -> dict[tuple[str, str, str], Numbers]:
+    """Take the comparisons over all targets, by the names of the two and the measure."""
+    rows = table[table["condition"] == "all"].to_dict("records")
+    return {
+        (row["predictions"], row["other"], row["measure"]): {
+            name: float(row[name]) for name in ("value", "low", "high", "studies", "rows")
+        }
+        for row in rows
+    }
+
+
+def pooled(found: Evaluation) -> dict[str, Numbers]:
+    """Take the measures of all targets by the names of the predictions."""
+    return {
+        str(name): {str(k): float(v) for k, v in row.items()}
+        for name, row in found.pooled().T.to_dict().items()
+    }
+
+
+def test_differences_are_those_of_the_scores_and_paired_by_study() -> None:
+    rng = np.random.default_rng(2)
+    grades = make_grades(rng, 60, 0.1)
+    better, worse = (make_probabilities(rng, 60, grades, skill) for skill in (0.5, 0.4))
+    both = [graded("better", grades, better), graded("worse", grades, worse), graded("again", grades, better)]
+    found = evaluate_predictions(both, resamples=100)
+    table = compared(found.comparisons)
+    first, second = (official_score(grades, cube) for cube in (better, worse))
+    row = table["better", "worse", "official"]
+    assert row["value"] == pytest.approx(first.total - second.total)
+    assert row["low"] < row["value"] < row["high"] < 0 and row["studies"] == 60
+    for part in ("spinal", "any_severe"):
+        gap = getattr(first, part) - getattr(second, part)
+        assert table["better", "worse", f"loss_{part}"]["value"] == pytest.approx(gap)
+    same = table["better", "again", "official"]
+    assert same["low"] == same["value"] == same["high"] == 0
+    labeled = grades >= 0
+    calls = [cube[labeled].argmax(axis=1) for cube in (better, worse)]
+    wanted = metrics.cohen_kappa_score(*calls, weights="quadratic")
+    between = table["better", "worse", "kappa_between"]
+    assert between["value"] == pytest.approx(wanted) and between["low"] < wanted < between["high"]
+
+
+def test_only_rows_of_both_are_compared() -> None:
+    rng = np.random.default_rng(3)
+    grades = make_grades(rng, 40, 0.0)
+    cubes = [make_probabilities(rng, 40, grades, skill) for skill in (0.5, 0.4)]
+    canal = np.where(np.arange(5)[:, None] == 0, grades, np.int8(-1)).astype(np.int8)
+    half = graded("half", grades, cubes[1])
+    half = half.among(half.studies[20:], canal[20:])
+    found = evaluate_predictions([graded("whole", grades, cubes[0]), half], resamples=20).comparisons
+    assert set(found["rows"]) == {100} and set(found["studies"]) == {20}
+    alone = evaluate_predictions(
+        [graded("whole", canal[20:], cubes[0][20:]), graded("half", canal[20:], cubes[1][20:])], resamples=20
+    ).comparisons
+    pd.testing.assert_frame_equal(found, alone)
+
+
+def test_single_targets_have_intervals_of_wilson() -> None:
+    rng = np.random.default_rng(4)
+    grades = make_grades(rng, 50, 0.0)
+    cube = make_probabilities(rng, 50, grades, 0.3)
+    found = evaluate_predictions([graded("one", grades, cube)], resamples=10).measures
+    rows = found.query("condition == 'spinal_canal_stenosis' and level == 'l4_l5'").set_index("measure")
+    limits = rows[["value", "low", "high"]].astype(float)
+    right = int((cube[:, 0, 3].argmax(axis=1) == grades[:, 0, 3]).sum())
+    p, z, n = right / 50, 1.959964, 50
+    center, half = (p + z**2 / 2 / n), z * np.sqrt(p * (1 - p) / n + z**2 / 4 / n**2)
+    wanted = [p, (center - half) / (1 + z**2 / n), (center + half) / (1 + z**2 / n)]
+    assert limits.loc[["accuracy"]].to_numpy()[0].tolist() == pytest.approx(wanted)
+    assert np.isnan(limits.loc[["auc_severe"]].to_numpy()[0, 1])
+
+
+def test_a_reader_has_agreement_and_no_probabilities(tmp_path: Path) -> None:
+    write(tmp_path, {"good": 0.7})
+    reader = pd.read_csv(tmp_path / "train.csv", dtype=str)
+    reader.iloc[::2, 1:] = "Severe"
+    reader.to_csv(tmp_path / "reader.csv", index=False)
+    found = evaluate(tmp_path / "train.csv", [tmp_path / "reader.csv", tmp_path / "good.csv"], resamples=20)
+    mine = pooled(found)["reader"]
+    assert found.readers == ("reader",)
+    assert all(
+        np.isnan(mine[name]) for name in ("official", "log_loss", "auc", "auc_severe", "calibration_error")
+    )
+    assert 0 < mine["kappa"] < 1 and mine["sensitivity_severe"] == 1 and mine["specificity_severe"] < 0.6
+    measures = set(found.comparisons["measure"])
+    assert {"kappa", "accuracy", "kappa_between"} <= measures and not {"official", "auc"} & measures
+
+
+def test_partial_tables_are_measured_on_their_rows_and_marked(tmp_path: Path) -> None:
+    write(tmp_path, {"good": 0.7, "canal": 0.7})
+    table = pd.read_csv(tmp_path / "canal.csv")
+    table[table["row_id"].str.contains("canal")].to_csv(tmp_path / "canal.csv", index=False)
+    found = evaluate(tmp_path / "train.csv", [tmp_path / "good.csv", tmp_path / "canal.csv"], resamples=0)
+    canal, good = (pooled(found)[name] for name in ("canal", "good"))
+    assert canal["rows"] + found.lacking["canal"] == good["rows"]
+    assert np.isnan(canal["official"]) and canal["log_loss"] > 0
+    assert set(found.lacking) == {"canal"}
+
+
+def test_plots_go_where_they_are_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, {"good": 0.7})
+    files = [str(tmp_path / name) for name in ("train.csv", "good.csv", "train.csv")]
+    assert main(["evaluate", *files, "--resamples", "0", "--plots", str(tmp_path / "plots")]) == 0
+    made = {path.suffix for path in (tmp_path / "plots").iterdir()}
+    assert made == {".svg", ".png"} and "plots: " in capsys.readouterr().err
+    assert not list((tmp_path / "plots").glob("train*"))

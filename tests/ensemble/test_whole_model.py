@@ -92,7 +92,9 @@ def test_a_model_extracts_and_grades_when_its_store_is_gone(
 ) -> None:
     shutil.copytree(model, tmp_path / "given")
     new = part_of(cohort, "test", tmp_path / "new")
-    assert features(["extract", str(new), "--out", str(tmp_path / "s"), "--for", str(tmp_path / "given")]) == 0
+    assert (
+        features(["extract", str(new), "--out", str(tmp_path / "s"), "--for", str(tmp_path / "given")]) == 0
+    )
     done = predict(tmp_path / "given", tmp_path / "s", tmp_path / "g.csv")
     expected = predict(model, store, tmp_path / "e.csv")
     assert done.rows == expected.rows == 25
@@ -102,7 +104,9 @@ def test_a_model_extracts_and_grades_when_its_store_is_gone(
     )
 
 
-def test_training_studies_extracted_for_a_model_are_known_by_it(cohort: Path, model: Path, tmp_path: Path) -> None:
+def test_training_studies_extracted_for_a_model_are_known_by_it(
+    cohort: Path, model: Path, tmp_path: Path
+) -> None:
     found = lsdc.extract(part_of(cohort, "train", tmp_path / "again"), tmp_path / "s", like=model)
     assert predict(model, found.store, tmp_path / "g.csv").out_of_fold == 2
 

@@ -262,6 +262,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
         run(tmp_path / "empty", tmp_path / "store", like=tmp_path / "none")
 
 
+@pytest.mark.processes
 def test_work_is_shared_by_processes(data: Path, tmp_path: Path) -> None:
     """Without the knowing selector: this one is pickled and fitted as users have it."""
     result = extract(data, tmp_path / "store", SMALL, workers=2)

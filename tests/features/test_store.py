@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.extractor import Extractor
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_check import check_rows
 from lsdc.features.store_settings import Settings
@@ -104,7 +105,7 @@ def test_a_store_cannot_have_a_backbone_fetched(tmp_path: Path) -> None:
     configuration = Settings().content() | {"backbone": "hf-hub:somebody/something"}
     store, *_ = small_store(tmp_path / "s", configuration=configuration)
     with pytest.raises(ConfigError, match="would be fetched from a hub or a folder; where you trust it"):
-        Settings().matched_to(store)
+        Settings().matched_to(Extractor.of(store))
 
 
 def test_lengths_must_agree(tmp_path: Path) -> None:

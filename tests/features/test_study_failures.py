@@ -81,6 +81,7 @@ def dies_or_fails(task: StudyTask) -> None:
     extract_study(task)
 
 
+@pytest.mark.processes
 def test_a_decoder_that_dies_costs_its_study(
     data: Path, sound: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_decoder_that_dies_costs_its_study(
         np.testing.assert_array_equal(getattr(store, name)[50:], getattr(sound, name)[50:])
 
 
+@pytest.mark.processes
 def test_stores_do_not_depend_on_the_number_of_workers(
     data: Path, sound: FeatureStore, tmp_path: Path
 ) -> None:

@@ -52,7 +52,9 @@ def test_the_table_has_a_row_for_each_study_and_target(report: GradedFolder) -> 
     assert list(table.columns) == list(COLUMNS)
     assert (report.studies, report.rows, len(table)) == (2, 50, 50)
     assert table["study_id"].unique().tolist() == ["patient0", "patient1"]
-    assert [f"{c}_{lv}" for c, lv in zip(table["condition"][:25], table["level"][:25])] == [t.slug for t in TARGETS]
+    assert [f"{c}_{lv}" for c, lv in zip(table["condition"][:25], table["level"][:25])] == [
+        t.slug for t in TARGETS
+    ]
     assert table[PROBABILITIES].sum(axis=1).between(0.999, 1.001).all()
     seen = table[table["status"] != "not seen"]
     assert (seen["grade"] == seen[PROBABILITIES].astype(float).idxmax(axis=1)).all()
@@ -114,7 +116,9 @@ def test_a_page_that_fails_loses_no_grade(
         return actual(source)  # type: ignore[arg-type]
 
     monkeypatch.setattr(study_outputs, "read_study", fail)
-    again = lsdc.grade(patients, tmp_path / "r", study_id="folder", pdf=True, dicom_sr=tmp_path / "sr", workers=1)
+    again = lsdc.grade(
+        patients, tmp_path / "r", study_id="folder", pdf=True, dicom_sr=tmp_path / "sr", workers=1
+    )
     assert again.grades.read_bytes() == report.grades.read_bytes()
     assert again.problems is not None
     words = again.problems.read_text(encoding="utf-8")

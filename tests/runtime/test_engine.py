@@ -17,6 +17,8 @@ from lsdc.runtime.engine import Failure, attempt_each, fan_out
 from lsdc.runtime.machine import default_workers, memory_share
 from lsdc.runtime.worker_process import THREAD_VARIABLES, on_one_thread
 
+pytestmark = pytest.mark.processes
+
 
 class OddError(Exception):
     """Cannot be read from its pickle."""
