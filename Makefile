@@ -2,6 +2,7 @@
 # make test     run the tests; COVER=1 also measures coverage
 # make check    format, lint, spelling, types, docstrings
 # make docs     build the documentation site into build/site (for its search: python -m http.server -d build/site)
+# make screenshots  take the documentation's pictures of the pages of `make demo`
 # make lowest   test readers, heads and stackers with the lowest versions that pyproject.toml allows
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ STUDIES ?= 60
 PACKAGES := runtime cohort phantom metrics slice_selector features models pretraining ensemble report
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check docs lowest typing clean
+.PHONY: demo screenshots test check docs lowest typing clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("lsdc needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
@@ -31,6 +32,9 @@ $(VENV)/installed-yolo: $(VENV)/installed-test
 
 demo: $(VENV)/installed
 	$(BIN)/python benchmarks/pipeline.py --work $(DEMO) --studies $(STUDIES) --seed 1
+
+screenshots: demo $(VENV)/installed-test
+	$(BIN)/python benchmarks/screenshots.py $(DEMO)/report
 
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVER),--cov --cov-report=term:skip-covered)

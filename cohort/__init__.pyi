@@ -2,8 +2,11 @@ from .discovery.sources import Cohort as Cohort
 from .discovery.sources import DiscoveryError as DiscoveryError
 from .discovery.sources import SeriesSource as SeriesSource
 from .discovery.sources import StudySource as StudySource
+from .discovery.dicomweb import fetch_study as fetch_study
 from .discovery.studies import discover as discover
 from .discovery.studies import read_study as read_study
+from .export.exporting import Exported as Exported
+from .export.exporting import export_images as export_images
 from .folds import make_folds as make_folds
 from .geometry import SlicePlane as SlicePlane
 from .image_stacks import ImagesError as ImagesError

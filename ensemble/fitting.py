@@ -187,7 +187,9 @@ def fit(
             hidden = {name: pseudonyms.hidden(table) for name, table in tables.items()}
             rows = opened.rows[training]
             data = _stacking_data(hidden, pseudonyms.hidden(rows))
-            _write_training(out, hidden, feature_hashes(opened), pseudonyms, rows["study_id"].unique().tolist())
+            _write_training(
+                out, hidden, feature_hashes(opened), pseudonyms, rows["study_id"].unique().tolist()
+            )
             with clock.stage("stack"):
                 stack(data, out, trials=trials, seed=seed)
             _write_durations(out / DURATIONS, clock)

@@ -17,6 +17,7 @@ PX = 480
 """Side of a key image, px."""
 _LEAST_MM, _MOST_MM, _MARGIN_MM = 110.0, 260.0, 30.0
 _AXIAL_MM = 90.0
+_LONGEST_ID = 12
 _TITLES = {
     Condition.SPINAL_CANAL_STENOSIS: "Canal",
     Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: "Right foramina",
@@ -173,6 +174,11 @@ def _cut(
         marks.append(Mark(x, y, label, item.location.status is Status.UNSURE, item.location.slice == index))
     letters = ("R", "L", "A", "P") if cutter.view is View.AXIAL_T2 else ("A", "P", "H", "F")
     caption = (
-        f"{cutter.view.value}, series {series.series_id[-16:]}, slice {index + 1} of {len(series.slices)}"
+        f"{cutter.view.value}, series {_short(series.series_id)}, slice {index + 1} of {len(series.slices)}"
     )
     return KeyImage(title, caption, cutter.cut(index, center, mm, PX), mm, letters, tuple(marks))
+
+
+def _short(name: str) -> str:
+    """Keep the end of a long series id, which tells series of a study apart."""
+    return name if len(name) <= _LONGEST_ID else f"…{name[-_LONGEST_ID:]}"

@@ -71,18 +71,40 @@ def read_series(
     """
     images, problems = _read_images(files, PixelBudget(MAX_SERIES_PIXELS, "series", budget))
     frames = _without_copies(images)
+    dropped = {"duplicates_dropped"} if len(frames) < len(images) else set()
+    return series_of(series_id, frames, description, frozenset(dropped)), problems
+
+
+def series_of(
+    series_id: str, frames: list[Frame], description: str | None, flags: frozenset[str] = frozenset()
+) -> list[Series]:
+    """Sort the images of a series into stacks, whether their pixels were read or not.
+
+    Parameters
+    ----------
+    series_id : str
+        Kept as it is.
+    frames : list of Frame
+        Images, none twice.
+    description : str or None
+        The view's name from the cohort's table, which is trusted; where it names none, the headers decide.
+    flags : frozenset of str
+        What is known of all of them; empty by default.
+
+    Returns
+    -------
+    list of Series
+        As `read_series` gives them; empty where there is no image.
+    """
     if not frames:
-        return [], problems
+        return []
     described = describe_view(description)
     stacks = _described(frames, described) if described else _by_headers(frames)
-    flags: frozenset[str] = frozenset()
     if not described:
         flags |= {"view_guessed"}
-    if len(frames) < len(images):
-        flags |= {"duplicates_dropped"}
     if len(stacks) > 1:
         flags |= {"split"}
-    return [_assemble(series_id, stack, flags) for stack in stacks], problems
+    return [_assemble(series_id, stack, flags) for stack in stacks]
 
 
 def _read_images(files: Sequence[Path], budget: PixelBudget) -> tuple[list[Frame], list[Problem]]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lsdc.cohort.dicom import series as reading
 from lsdc.cohort.dicom.files import natural_key
 from lsdc.cohort.dicom.frames import Frame
 from lsdc.cohort.dicom.opening import UnreadableError
-from lsdc.cohort.dicom.views import describe_view
+from lsdc.cohort.dicom.series import series_of
 from lsdc.cohort.discovery.sources import SeriesSource, StudySource
 from lsdc.cohort.discovery.studies import discover
 from lsdc.cohort.joined_series import join_series
@@ -125,7 +124,7 @@ def read_study_headers(source: StudySource) -> StudyHeaders:
     for item in source.series:
         frames, vendors[item.series_id], unread = _frames_of(item)
         problems += unread
-        series += _series_of(item, frames)
+        series += series_of(item.series_id, frames, item.description)
     if not any(item.description for item in source.series):
         series = join_series(series)
     study = Study(source.study_id, tuple(choose_series(series)), tuple(problems))
@@ -146,18 +145,6 @@ def _frames_of(source: SeriesSource) -> tuple[list[Frame], str, list[Problem]]:
         frames += found
         vendors[vendor] += 1
     return frames, vendors.most_common(1)[0][0] if vendors else "unknown", problems
-
-
-def _series_of(source: SeriesSource, frames: list[Frame]) -> list[Series]:
-    """Split a series as `read_series` does, whose parts these are."""
-    if not frames:
-        return []
-    described = describe_view(source.description)
-    stacks = reading._described(frames, described) if described else reading._by_headers(frames)
-    flags: frozenset[str] = frozenset() if described else frozenset({"view_guessed"})
-    if len(stacks) > 1:
-        flags |= {"split"}
-    return [reading._assemble(source.series_id, stack, flags) for stack in stacks]
 
 
 def without_root(problem: Problem, root: Path) -> Problem:

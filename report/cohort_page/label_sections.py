@@ -187,7 +187,7 @@ def _draw_correlations(found: pd.DataFrame) -> Panel:
     """Plot the matrix of all targets."""
     values = found.to_numpy()
     names = [f"{_SHORT[target.condition]} {LEVEL_NAMES[target.level]}" for target in TARGETS]
-    words = [[f"{100 * value:.0f}" if np.isfinite(value) else "" for value in row] for row in values]
+    words = [[f"{round(100 * value)}" if np.isfinite(value) else "" for value in row] for row in values]
     figure, axis = new_panel("", width=9.6, height=8.6)
     draw_cells(axis, values, words, names, names, colors="RdBu_r", low=-1, high=1, size=7)
     axis.tick_params(axis="x", rotation=90)

@@ -60,8 +60,8 @@ def overview(
 ) -> Overview:
     """Write a page on a cohort: series, acquisition, grades, annotations, problems, and what was chosen.
 
-    Headers and tables are read, never pixels. Nothing that names a patient is on the page but the study ids of the
-    problems' paths.
+    Headers and tables are read, never pixels. No name, date or free text of a header is on the page; problems are
+    named by the paths of their files, with the folders' names as they are.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def overview(
     sections = (
         view_section(facts, len(cohort.studies)),
         acquisition_section(facts),
-        choice_section(choices_of(facts, opened), opened is not None),
+        choice_section(*choices_of(facts, opened)),
         grade_section(cohort.labels),
         correlation_section(cohort.labels),
         annotation_section(cohort),
@@ -124,7 +124,7 @@ def overview(
         "annotated points": "none" if cohort.coordinates is None else f"{len(cohort.coordinates)}",
         "problems": f"{len(cohort.problems)}",
     }
-    page = write_sections(out, sections, title=f"Cohort {cohort.root.name}", summary=summary)
+    page = write_sections(out, sections, title=f"Cohort {Path(data).resolve().name}", summary=summary)
     drawn = () if folder is None else save_plots(figures_of(sections), folder)
     labeled = 0 if cohort.labels is None else len(cohort.labels)
     seconds = time.monotonic() - begun
@@ -151,7 +151,8 @@ def _problem_section(cohort: CohortHeaders) -> Section:
         "Problems by reason", ("Reason", "What to do", ("Count", "number")),
         tuple((reason, remedy or "-", count) for (reason, remedy), count in kinds.most_common()),
     )  # fmt: skip
-    more = "" if len(problems) <= _MOST_PROBLEMS else f"The first {_MOST_PROBLEMS} of {len(problems)}."
+    shown = min(len(problems), _MOST_PROBLEMS)
+    more = f"{shown} of {len(problems)}. Paths hold your folders' names; look at them before you give the page away."
     each = Table(
         "All problems", ("Path below the folder", "Reason", "What to do"),
         tuple((one.path, one.reason, one.remedy or "-") for one in problems[:_MOST_PROBLEMS]), more, folded=True,

@@ -49,7 +49,7 @@ def series_facts(cohort: CohortHeaders) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns))
 
 
-def choices_of(facts: pd.DataFrame, store: FeatureStore | None) -> pd.DataFrame:
+def choices_of(facts: pd.DataFrame, store: FeatureStore | None) -> tuple[pd.DataFrame, bool]:
     """Tell which series are views and why others are not: as a store's extraction saw them, else by their headers.
 
     Parameters
@@ -62,17 +62,18 @@ def choices_of(facts: pd.DataFrame, store: FeatureStore | None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns plane, view and passed_over; one row per series.
+        Columns plane, view and passed_over; one row per stack of slices.
+    bool
+        Whether a store decided; those of earlier versions do not tell.
     """
     path = None if store is None else store.path / SERIES
     if path is None or not path.is_file():
-        return facts[["plane", "view", "passed_over"]]
+        return facts[["plane", "view", "passed_over"]], False
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     chosen = table["chosen"] == "True"
     view = table["view"].where(chosen & (table["view"] != ""), NO_VIEW)
-    return pd.DataFrame(
-        {"plane": table["plane"], "view": view, "passed_over": table["passed_over"].where(~chosen, "")}
-    )
+    reason = table["passed_over"].where(~chosen, "")
+    return pd.DataFrame({"plane": table["plane"], "view": view, "passed_over": reason}), True
 
 
 def _described(series: Series) -> dict[str, object]:

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import numpy as np
 from highdicom import ModalityLUTTransformation
-from highdicom.pr import (
-    GraphicAnnotation,
-    GraphicLayer,
-    GraphicObject,
-    GraphicTypeValues,
-    GrayscaleSoftcopyPresentationState,
-    SoftcopyVOILUTTransformation,
-    TextObject,
-)
+from highdicom.pr import GraphicLayer, GrayscaleSoftcopyPresentationState
 from pydicom.dataset import Dataset
 
-from lsdc.cohort.cropping import window_of
 from lsdc.cohort.discovery.sources import usable_id
 from lsdc.cohort.location import Status
-from lsdc.cohort.study import Series
 from lsdc.report.dicom_objects.identity import MANUFACTURER, derived_uid, settle_date, toolkit_version
-from lsdc.report.dicom_objects.source_headers import SourceImage, Sources
+from lsdc.report.dicom_objects.point_drawing import Marked, annotation_of, gray_window, label_of
+from lsdc.report.dicom_objects.source_headers import Sources
 from lsdc.report.dicom_objects.structured_report import ReportFiles
-from lsdc.report.dicom_objects.target_groups import image_point, is_graded
-from lsdc.report.graded_study import GradedStudy, GradedTarget
+from lsdc.report.graded_study import GradedStudy
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import atomic, check_output_folder
 
@@ -35,31 +23,7 @@ _UNSPECIFIED = "US"
 """The type of rescaled values of which nothing is known."""
 
 
-class Marked(NamedTuple):
-    """A target that is drawn.
-
-    Parameters
-    ----------
-    item : GradedTarget
-        The target.
-    image : SourceImage
-        The image on which it was located.
-    series : Series
-        That image's series.
-    spacing : (float, float)
-        mm between rows and between columns of the image.
-    """
-
-    item: GradedTarget
-    image: SourceImage
-    series: Series
-    spacing: tuple[float, float]
-
-
 _SERIES_NUMBER = 9902
-_RADIUS_MM = 3.0
-_TEXT_PX = (8.0, 70.0, 14.0)
-"""Of a label: how far right of its point it begins, how wide and how high it is, px of the image."""
 
 
 def write_points(graded: GradedStudy, out: PathLike) -> ReportFiles:
@@ -128,7 +92,7 @@ def _state(graded: GradedStudy, marked: Sequence[Marked], number: int) -> Datase
     said = [
         [
             mark.item.target.slug,
-            _label(mark.item),
+            label_of(mark.item),
             str(mark.image.header.SOPInstanceUID),
             mark.image.frame,
             mark.item.location.point,
@@ -148,11 +112,11 @@ def _state(graded: GradedStudy, marked: Sequence[Marked], number: int) -> Datase
         content_label="LSDC_POINTS",
         content_description="Located targets with their grades",
         graphic_layers=[layer],
-        graphic_annotations=[_annotation(mark, layer) for mark in marked],
+        graphic_annotations=[annotation_of(mark, layer) for mark in marked],
         modality_lut_transformation=ModalityLUTTransformation(
             rescale_slope=first.rescale[0], rescale_intercept=first.rescale[1], rescale_type=_UNSPECIFIED
         ),
-        voi_lut_transformations=[_window(marked[0])],
+        voi_lut_transformations=[gray_window(marked[0])],
         series_description="Lumbar spine points (lsdc)",
         specific_character_set="ISO_IR 192",
     )
@@ -163,53 +127,3 @@ def _state(graded: GradedStudy, marked: Sequence[Marked], number: int) -> Datase
     area.PresentationPixelSpacing = [f"{value:.8g}" for value in marked[0].spacing]
     del area.PresentationPixelAspectRatio  # pixels need not be squares
     return state
-
-
-def _window(mark: Marked) -> SoftcopyVOILUTTransformation:
-    """Give the gray window of the series; the whole range where small values are bright."""
-    low, high = window_of(mark.series)
-    if mark.image.inverted:
-        slope, intercept = mark.image.rescale
-        low, high = intercept, slope * 2.0 ** int(mark.image.header.BitsStored) + intercept
-    return SoftcopyVOILUTTransformation(
-        window_center=float(f"{(low + high) / 2:.8g}"), window_width=float(f"{max(high - low, 1.0):.8g}")
-    )
-
-
-def _annotation(mark: Marked, layer: GraphicLayer) -> GraphicAnnotation:
-    """Draw a circle around a target and a label beside it."""
-    header = mark.image.header
-    point = image_point(mark.item.location.point)[0]
-    center = np.clip(point, 0, [header.Columns, header.Rows])
-    radius = _RADIUS_MM / mark.spacing[1]
-    across = center[0] + radius if center[0] + radius <= header.Columns else max(0.0, center[0] - radius)
-    edge = (across, center[1])
-    circle = GraphicObject(GraphicTypeValues.CIRCLE, np.array([center, edge]), "PIXEL")
-    label = TextObject(
-        _label(mark.item), "PIXEL", bounding_box=_box(center, header), text_justification="LEFT"
-    )
-    return GraphicAnnotation(
-        [header],
-        layer,
-        referenced_frame_number=mark.image.frame,
-        graphic_objects=[circle],
-        text_objects=[label],
-    )
-
-
-def _box(center: np.ndarray, header: Dataset) -> tuple[float, float, float, float]:
-    """Place a label right of a point, or left of it where the image ends."""
-    gap, width, height = _TEXT_PX
-    columns, rows = float(header.Columns), float(header.Rows)
-    left = center[0] + gap if center[0] + gap + width <= columns else max(0.0, center[0] - gap - width)
-    top = float(np.clip(center[1] - height / 2, 0.0, max(0.0, rows - height)))
-    return float(left), top, min(float(left + width), columns), min(top + height, rows)
-
-
-def _label(item: GradedTarget) -> str:
-    """Name the target in short, with its grade."""
-    condition, level = item.target
-    side = f"{condition.side.value[0].upper()} " if condition.side else ""
-    grade = item.grade.title if is_graded(item) else "no grade"
-    doubt = "?" if item.location.status is Status.UNSURE else ""
-    return f"{side}{level.title} {grade}{doubt}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,41 +12,10 @@ from pydicom.dataset import Dataset
 from lsdc.cohort.dicom.functional_groups import frame_datasets
 from lsdc.cohort.dicom.headers import read_header
 from lsdc.cohort.dicom.opening import UnreadableError, open_header
-from lsdc.cohort.dicom.safe_attributes import numbers, text, tolerant
+from lsdc.cohort.dicom.safe_attributes import text, tolerant
 from lsdc.cohort.study import Slice, Study
-from lsdc.runtime import LsdcError
+from lsdc.report.dicom_objects.copied_header import TAGS, SourceError, copied_header, examination_date
 from lsdc.runtime.archives import UNPACKED_PREFIX
-
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
-_LONGEST_UID = 64
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-_PATTERNS = {
-    "PatientName": r"[^\\]{1,300}",
-    "PatientID": r"[^\\]{1,64}",
-    "PatientBirthDate": r"[0-9]{8}",
-    "PatientSex": r"[MFO]",
-    "PatientAge": r"[0-9]{3}[DWMY]",
-    "StudyDate": r"[0-9]{8}",
-    "StudyTime": r"[0-9]{2}([0-9]{2}([0-9]{2}(\.[0-9]{1,6})?)?)?",
-    "AccessionNumber": r"[^\\]{1,16}",
-    "StudyID": r"[^\\]{1,16}",
-    "StudyDescription": r"[^\\]{1,64}",
-    "ReferringPhysicianName": r"[^\\]{1,300}",
-}
-"""What is copied of patient and study, and what a value must look like; others are left empty, as nothing is known."""
-_OPTIONAL = ("PatientAge", "StudyDescription")
-_SIZES = ("Rows", "Columns", "BitsStored")
-_DATES = ("StudyDate", "ContentDate", "SeriesDate", "AcquisitionDate")
-_TAGS = [
-    *_UIDS, *_SIZES, *_PATTERNS, *_DATES, "SOPClassUID", "NumberOfFrames", "PhotometricInterpretation", "RescaleSlope",
-    "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-]  # fmt: skip
-_REMEDY = "reports need images whose headers hold the UIDs of study, series and image"
-_NO_DATE = "19000101"
-
-
-class SourceError(LsdcError):
-    """The images of a study do not say whose they are, or cannot be read again."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +121,11 @@ def _read(source: str) -> SourceImage:
     path, frame = _opened(source)
     try:
         with tolerant():
-            header = open_header(path, _TAGS)
+            header = open_header(path, TAGS)
             flat = frame_datasets(header, frame or 1)[-1]
             inverted = text(header, "PhotometricInterpretation") == "MONOCHROME1"
-            reduced = _reduced(header, source, frame)
-            return SourceImage(reduced, frame, _date(header), read_header(flat).rescale, inverted)
+            reduced = copied_header(header, source, frame)
+            return SourceImage(reduced, frame, examination_date(header), read_header(flat).rescale, inverted)
     except UnreadableError as error:
         raise SourceError(f"{source}: cannot be read again: {error.reason}; {error.remedy}") from error
 
@@ -176,40 +144,6 @@ def _opened(source: str) -> tuple[Path, int | None]:
     raise SourceError(
         f"{source or 'an image'}: no such DICOM file; reports are written of studies that `read_study` read of files"
     )
-
-
-def _reduced(header: Dataset, source: str, frame: int | None) -> Dataset:
-    """Copy what reports copy; malformed values become empty."""
-    result = Dataset()
-    for keyword in _UIDS:
-        uid = text(header, keyword)
-        if not _UID.fullmatch(uid) or len(uid) > _LONGEST_UID:
-            raise SourceError(f"{source}: has no valid {keyword}; {_REMEDY}")
-        setattr(result, keyword, uid)
-    meta = getattr(header, "file_meta", None)
-    kind = text(header, "SOPClassUID") or str(getattr(meta, "MediaStorageSOPClassUID", ""))
-    if not _UID.fullmatch(kind):
-        raise SourceError(f"{source}: does not say what kind of object it is (SOPClassUID); {_REMEDY}")
-    result.SOPClassUID = kind
-    for keyword, pattern in _PATTERNS.items():
-        value = text(header, keyword)
-        sound = re.fullmatch(pattern, value) is not None
-        if sound or keyword not in _OPTIONAL:
-            setattr(result, keyword, value if sound else "")
-    for keyword in _SIZES:
-        found = numbers(header, keyword, 1)
-        setattr(result, keyword, int(found[0]) if found else 0)
-    if frame is not None:
-        frames = numbers(header, "NumberOfFrames", 1)
-        result.NumberOfFrames = int(frames[0]) if frames else frame
-    result.Modality, result.SamplesPerPixel = "MR", 1
-    return result
-
-
-def _date(header: Dataset) -> str:
-    """Find the day of the examination."""
-    days = (text(header, keyword) for keyword in _DATES)
-    return next((day for day in days if re.fullmatch(r"[0-9]{8}", day)), _NO_DATE)
 
 
 def _check_same(first: Dataset, other: Dataset, source: str) -> None:

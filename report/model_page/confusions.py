@@ -55,7 +55,7 @@ def draw_confusion(families: Sequence[FamilyRows], prefix: str) -> tuple[Panel, 
         part = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         words = [[f"{count}\n{share:.0%}" for count, share in zip(*pair)] for pair in zip(counts, part)]
         agreed = kappa(counts.astype(float))
-        figure, axis = new_panel(f"{FAMILY_NAMES[rows.family]}, weighted kappa {agreed:.2f}", height=3.0)
+        figure, axis = new_panel(f"{FAMILY_NAMES[rows.family]}, kappa {agreed:.2f}", height=3.0)
         draw_cells(axis, part, words, _NAMES, _NAMES)
         axis.set(xlabel="most probable grade", ylabel="reader's grade")
         right = np.trace(counts)

@@ -1,4 +1,4 @@
-"""The studies that lost most of the official score, and the labels that are probably wrong."""
+"""The studies that lost most of the official score."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, Target, parse_row_id
-from lsdc.ensemble.suspects.ranking import rank_labels
+from lsdc.cohort.vocabulary import TARGETS, Grade, Target
 from lsdc.metrics.official import EPS, GRADE_WEIGHTS, Grades, Probabilities, study_losses
 from lsdc.report.model_page.scored_model import ScoredModel
 from lsdc.report.plot_panels import CONDITION_NAMES, LEVEL_NAMES
 from lsdc.report.sections import Section, Table
-from lsdc.runtime import TableError
 
 SHOWN = 24
-"""How many studies and labels are listed."""
+"""How many studies are listed."""
 _WORST = 3
 
 
@@ -132,7 +130,7 @@ def costly_section(model: ScoredModel, page: Path, pages: Path | None) -> Sectio
     found = costly_studies(model.studies, model.grades, model.nested)
     linked = [_link(one.study_id, page, pages) for one in found]
     rows = tuple(
-        (name, f"{100 * one.share:.1f} %", Markup("<br>").join(target.words for target in one.worst))
+        (name, f"{100 * one.share:.1f} %", Markup("").join(_line(target.words) for target in one.worst))
         for name, one in zip(linked, found)
     )
     even = 100 * len(found) / max(len(model.studies), 1)
@@ -145,7 +143,12 @@ def costly_section(model: ScoredModel, page: Path, pages: Path | None) -> Sectio
         "Look first for a wrong level, a wrong side, or a label that you would not have given.",
     )
     absent = ""
-    if pages is None:
+    if model.hides_ids:
+        absent = (
+            "The studies' own ids: a model hides them behind pseudonyms; the store that it was fitted on gives them "
+            "back (`--store STORE`)."
+        )
+    elif pages is None:
         absent = (
             "Links to the pages of these studies: make the pages with `lsdc grade DATA --out PAGES`, "
             "and give the folder as `--studies PAGES`."
@@ -155,49 +158,9 @@ def costly_section(model: ScoredModel, page: Path, pages: Path | None) -> Sectio
     return Section("costly", "Studies that lost most", (table,), absent=absent)
 
 
-def suspect_section(model: ScoredModel) -> Section:
-    """List the labels that are probably wrong, as the nested predictions tell.
-
-    Parameters
-    ----------
-    model : ScoredModel
-        The model.
-
-    Returns
-    -------
-    Section
-        One table, or why there is none.
-    """
-    title = "Doubtful labels"
-    try:
-        ranked, readers = rank_labels(model.opened.nested)
-    except TableError as error:
-        return Section("suspects", title, absent=f"Doubtful labels cannot be told: {error}.")
-    hidden = dict.fromkeys(parse_row_id(row_id)[0] for row_id in model.opened.nested["row_id"])
-    name_of = dict(zip(hidden, model.studies))
-    rows = tuple(
-        (
-            name_of[row["study_id"]],
-            f"{CONDITION_NAMES[Condition(row['condition'])]} {LEVEL_NAMES[Level(row['level'])]}",
-            Grade(row["label"]).title,
-            Grade(row["proposed"]).title,
-            f"{100 * row['wrong']:.0f} %",
-            f"{100 * row['predicted']:.0f} %",
-        )
-        for row in ranked.head(SHOWN).to_dict("records")
-    )
-    wrong = ranked["wrong"]
-    table = Table(
-        "The most doubtful labels",
-        (
-            "Study", "Target", "Label", "Proposed", ("Label wrong", "number"), ("Probability given to it", "number"),
-        ),
-        rows,
-        f"A reader who confuses grades was estimated for {len(readers)} families. Of {len(wrong)} labels "
-        f"{int((wrong > 0.5).sum())} are wrong with more than one half; {wrong.sum():.0f} are expected to be. "
-        "`lsdc-ensemble suspects MODEL --store STORE --out DIR` draws their crops and lists all; a person decides.",
-    )  # fmt: skip
-    return Section("suspects", title, (table,))
+def _line(words: str) -> Markup:
+    """Set a sentence on a line of its own, which does not break: the table scrolls."""
+    return Markup('<span class="line">{}</span>').format(words)
 
 
 def _link(study_id: str, page: Path, pages: Path | None) -> str | Markup:

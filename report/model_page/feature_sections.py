@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from lsdc.report.model_page.learning_curve import CurvePoint, learning_curve
+from lsdc.report.model_page.loss_table import signed, spelled
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.permutation import GroupCost, permutation_costs
-from lsdc.report.model_page.scores import signed, spelled
 from lsdc.report.model_page.tree_shap import FeatureShares, feature_shares
 from lsdc.report.pages.figures import SERIES_COLORS
 from lsdc.report.plot_panels import FAMILY_NAMES, new_panel, styled
@@ -126,7 +126,7 @@ def _curve(points: Sequence[CurvePoint]) -> Section:
     )
     drawing = Drawing(
         "Learning curve", _draw_curve(points),
-        "The logistic member, which is fitted in a second, was fitted anew on a part of the studies outside each fold "
+        "The logistic member, which is fitted in seconds, was fitted anew on a part of the studies outside each fold "
         "and scored on the fold. A line that still falls at its right end: more labeled studies would help. A flat "
         f"line: something else would. Steps: {gains}. The bars are 95 % intervals over the scored studies, which are "
         "the same at all sizes, so that steps are steadier than the bars suggest.",

@@ -106,7 +106,8 @@ def _confusion(rows: tuple[FamilyRows, ...], clinic: tuple[FamilyRows, ...]) -> 
             f"Confusion, weighting {name}",
             draw_confusion(families, f"confusion_{name}"),
             "Rows are the reader's grades, columns the most probable predicted ones; each cell gives the number of "
-            "levels and its share of the row. All on the diagonal would be full agreement. "
+            "levels and its share of the row. All on the diagonal would be full agreement; "
+            "kappa, Cohen's with quadratic weights, is then 1. "
             + (
                 "Probabilities for the competition lean towards severe, since missing it costs four times as much."
                 if name == "competition"

@@ -8,8 +8,8 @@ import numpy as np
 
 from lsdc.metrics.bootstrap import Interval, bootstrap_interval
 from lsdc.metrics.official import study_losses
+from lsdc.report.model_page.loss_table import difference, signed, spelled
 from lsdc.report.model_page.scored_model import ScoredModel
-from lsdc.report.model_page.scores import difference, signed, spelled
 from lsdc.report.pages.figures import SERIES_COLORS
 from lsdc.report.plot_panels import new_panel, styled
 from lsdc.report.sections import Drawing, Panel, Section, Table

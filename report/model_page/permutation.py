@@ -15,8 +15,8 @@ from lsdc.metrics.prediction_tables import SHAPE
 from lsdc.models.examples import Examples
 from lsdc.models.fold_model import predict_shrunk
 from lsdc.report.model_page.feature_groups import IMAGES, numeric_groups
+from lsdc.report.model_page.loss_table import difference
 from lsdc.report.model_page.own_store import FoldModel, OwnStore
-from lsdc.report.model_page.scores import difference
 from lsdc.runtime.console import track
 
 _ENOUGH_STUDIES, _MOST_REPEATS = 150, 5

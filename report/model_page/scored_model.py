@@ -83,6 +83,14 @@ class ScoredModel:
             data = StackingData(Predictions.from_tables(tables, studies), grades, folds)
         return cls(opened, studies, grades, to_cube(rows, studies), data)
 
+    @property
+    def hides_ids(self) -> bool:
+        """Whether some studies have the model's pseudonyms for names."""
+        if not self.opened.pseudonyms.salt:
+            return False
+        hidden = {parse_row_id(row_id)[0] for row_id in self.opened.nested["row_id"]}
+        return not hidden.isdisjoint(self.studies)
+
     def naming(self, ids: Iterable[str]) -> Self:
         """Give studies their ids back, which a model hides.
 

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from lsdc.features.store import FeatureStore
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders
-from lsdc.report.model_page.costly_studies import costly_section, suspect_section
+from lsdc.report.model_page.costly_studies import costly_section
+from lsdc.report.model_page.doubtful_labels import suspect_section
 from lsdc.report.model_page.feature_sections import feature_sections
 from lsdc.report.model_page.judgment import judgment_sections
 from lsdc.report.model_page.locating import locating_section
+from lsdc.report.model_page.loss_table import spelled
 from lsdc.report.model_page.member_costs import member_section
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.provenance import INTENDED, card_section, provenance_section
 from lsdc.report.model_page.scored_model import ScoredModel
-from lsdc.report.model_page.scores import score_section, spelled
+from lsdc.report.model_page.scores import score_section
 from lsdc.report.model_page.tuning_history import TuningHistory, tuning_section
 from lsdc.report.plots import save_plots
 from lsdc.report.sections import Section, figures_of, write_sections
