@@ -95,7 +95,9 @@ def _checked(path: PathLike) -> bool:
         parts = archive.infolist()
         names = {part.filename for part in parts}
         if "xl/workbook.xml" not in names:
-            raise TableError(f"{path}: a ZIP archive and no spreadsheet; give the table itself")
+            raise TableError(
+                f"{path}: a ZIP archive and no spreadsheet; give the table itself, or a model's folder"
+            )
         if len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > MAX_BYTES:
             raise TableError(f"{path}: unpacks to more than {MAX_BYTES >> 20} MiB; give the table alone")
         formulas = False

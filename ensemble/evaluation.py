@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lsdc.ensemble.evaluation_tables import show_evaluation
-from lsdc.ensemble.member_tables import opened_members
+from lsdc.ensemble.member_files import opened_members
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.opening import open_stack
 from lsdc.metrics.evaluation import Evaluation, evaluate_predictions
@@ -45,7 +45,7 @@ def evaluate(
         A train.csv, a reader's table as `lsdc.cohort.read_labels` takes it, or a solution table with one-hot grades.
     predictions : path or sequence of path
         Tables of probabilities as `lsdc.metrics.read_predictions` takes them; tables of another reader's grades, in
-        the forms of `labels`; directories of models or blends.
+        the forms of `labels`; folders of models and blends.
     out : path, optional
         CSV to write; confusion matrices and comparisons go beside it. Default: nothing is written.
     resamples : int
@@ -102,7 +102,13 @@ def read_graded(
 
     Parameters
     ----------
-    labels, predictions, grades, decimal_comma
+    labels : path
+        As for `evaluate`.
+    predictions : path or sequence of path
+        As for `evaluate`.
+    grades : str, optional
+        What codes of grades mean.
+    decimal_comma : bool
         As for `evaluate`.
 
     Returns

@@ -1,47 +1,21 @@
-"""Members' prediction tables from folders, files and models, with labels and folds, aligned by study."""
+"""Members' prediction tables, labels and folds, aligned by study."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.folds import read_folds
-from lsdc.cohort.table_words import find_column
-from lsdc.cohort.text_tables import TextTable
 from lsdc.cohort.vocabulary import parse_row_id
-from lsdc.ensemble.model import Model
+from lsdc.ensemble.member_files import gather_members
 from lsdc.ensemble.predictions import Predictions, inner_folds
 from lsdc.ensemble.stacking_data import StackingData
-from lsdc.metrics.prediction_forms import open_graded
-from lsdc.metrics.prediction_tables import COLUMNS, grades_of, predictions_of, read_truth, row_ids
+from lsdc.metrics.prediction_tables import grades_of, read_truth
 from lsdc.runtime import TableError
-from lsdc.runtime.artifact import MANIFEST
 from lsdc.runtime.paths import PathLike
-
-_SUFFIXES = (".csv", ".parquet", ".tsv", ".xlsx")
-_OUT_OF_FOLD = "oof.parquet"
-
-
-@dataclass(frozen=True)
-class MemberTables:
-    """Prediction tables of some members.
-
-    Parameters
-    ----------
-    tables : dict of str to DataFrame
-        By member: row_id and the three probabilities.
-    folds : dict of str to int
-        Fold of each study, as far as the tables say it.
-    """
-
-    tables: dict[str, pd.DataFrame]
-    folds: dict[str, int]
 
 
 def read_stacking_data(
@@ -150,166 +124,3 @@ def read_members(
         found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
         studies = sorted(found, key=lambda study: (len(study), study))
     return Predictions.from_tables(tables, studies)
-
-
-def gather_members(
-    members: PathLike | Sequence[PathLike], studies: Sequence[str] | None, decimal_comma: bool = False
-) -> MemberTables:
-    """Read the tables of all members, as `read_members` does, and the folds that come with them.
-
-    Parameters
-    ----------
-    members, studies, decimal_comma
-        As for `read_members`.
-
-    Returns
-    -------
-    MemberTables
-        Of all members.
-
-    Raises
-    ------
-    TableError, ArtifactError
-        As `read_members` does.
-    """
-    paths = [members] if isinstance(members, str | os.PathLike) else members
-    gathered = MemberTables({}, {})
-    for given in paths:
-        prefix, path = _named(Path(given))
-        for source, part in _sources(path, studies, decimal_comma):
-            for name, table in part.tables.items():
-                if prefix + name in gathered.tables:
-                    raise TableError(
-                        f"{source}: there are two tables of member {prefix + name!r}; keep one, or give one of the "
-                        "places as NAME=PATH, which puts NAME before its members"
-                    )
-                gathered.tables[prefix + name] = table
-            _join_folds(source, gathered.folds, part.folds)
-    return gathered
-
-
-def _named(path: Path) -> tuple[str, Path]:
-    """Split `NAME=PATH` into what goes before the members' names, and the path."""
-    name, equals, rest = str(path).partition("=")
-    if not equals or path.exists() or "/" in name:
-        return "", path
-    return f"{name}.", Path(rest)
-
-
-def _join_folds(source: Path, known: dict[str, int], found: dict[str, int]) -> None:
-    """Add folds that do not contradict those that are known."""
-    other = [study for study, fold in found.items() if known.get(study, fold) != fold]
-    if other:
-        raise TableError(
-            f"{source}: study {other[0]!r} is in another fold than in the members before it; give folds"
-        )
-    known |= found
-
-
-def _sources(
-    path: Path, studies: Sequence[str] | None, decimal_comma: bool
-) -> list[tuple[Path, MemberTables]]:
-    """Read a model, a table, or each table of a folder."""
-    if path.name == _OUT_OF_FOLD and (path.parent / MANIFEST).is_file():
-        path = path.parent  # the model knows the studies' ids
-    if (path / MANIFEST).is_file():
-        return [(path, _of_model(path, studies))]
-    known = None if studies is None else set(row_ids(studies))
-    return [(file, _of_file(file, known, decimal_comma)) for file in _table_paths(path)]
-
-
-def _of_model(path: Path, studies: Sequence[str] | None) -> MemberTables:
-    """Take a model's out-of-fold predictions of the studies."""
-    if studies is None:
-        raise TableError(
-            f"{path}: a model's own predictions are of the studies it was fitted on; give the tables of other studies "
-            "that `lsdc-ensemble predict MODEL STORE --baselines DIR` writes"
-        )
-    model = Model.open(path)
-    rows = model.out_of_fold_of(studies)
-    if rows.empty:
-        raise TableError(f"{path}: was fitted on none of the {len(studies)} labeled studies")
-    tables = {name: rows.loc[rows["member"] == name, ["row_id", *COLUMNS]] for name in model.members}
-    return MemberTables(tables, _folds_of(str(path), rows["row_id"], rows["fold"]))
-
-
-def _table_paths(path: Path) -> list[Path]:
-    """List the tables of a folder, refusing two of the same member."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise TableError(f"{path}: no such folder of prediction tables")
-    paths = sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES and one.is_file())
-    if not paths:
-        raise TableError(f"{path}: holds no {', '.join(_SUFFIXES)} table; one for each member is needed")
-    twice = [one for one in paths if sum(other.stem == one.stem for other in paths) > 1]
-    if twice:
-        raise TableError(f"{twice[0]}: there are two tables of member {twice[0].stem!r}; keep one")
-    return paths
-
-
-def _of_file(path: Path, known: set[str] | None, decimal_comma: bool) -> MemberTables:
-    return opened_members(open_graded(path), path.stem, known=known, decimal_comma=decimal_comma)
-
-
-def opened_members(
-    table: TextTable, name: str, *, known: set[str] | None = None, decimal_comma: bool = False
-) -> MemberTables:
-    """Take the members of an opened table: one, or those that its column `member` names.
-
-    Parameters
-    ----------
-    table : TextTable
-        As `lsdc.metrics.prediction_forms.open_graded` gives it.
-    name : str
-        Of the member where there is no such column.
-    known : set of str, optional
-        All row ids that may be there; by default any.
-    decimal_comma : bool
-        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
-
-    Returns
-    -------
-    MemberTables
-        With the folds that a column `fold` says.
-
-    Raises
-    ------
-    TableError
-        When the table is malformed or has no row, or a study is in two folds.
-    """
-    if table.cells.empty:
-        raise TableError(f"{table.where}: holds no row; remove it or fill it")
-    try:
-        member, fold = (find_column(table.header, role) for role in ("member", "fold"))
-    except ValueError as error:
-        raise TableError(f"{table.where}: {error}") from None
-    parts = {name: table.cells} if member is None else dict(iter(table.cells.groupby(member, sort=False)))
-    tables: dict[str, pd.DataFrame] = {}
-    folds: dict[str, int] = {}
-    for one, cells in parts.items():
-        part = TextTable(table.where, cells, table.decimal_commas)
-        tables[str(one)] = predictions_of(part, known=known, decimal_comma=decimal_comma)
-        if fold is not None:
-            _join_folds(
-                Path(table.where), folds, _folds_of(table.where, tables[str(one)]["row_id"], cells[fold])
-            )
-    return MemberTables(tables, folds)
-
-
-def _folds_of(where: str, ids: pd.Series, folds: pd.Series) -> dict[str, int]:
-    """Read the fold of each study; rows of no fold, marked by a negative number, say nothing."""
-    numbers = pd.to_numeric(folds, errors="coerce")
-    bad = numbers.index[numbers.isna() | (numbers % 1 != 0)]
-    if len(bad):
-        raise TableError(
-            f"{where}: row {bad[0]}: {str(folds[bad[0]])!r} in column 'fold' is not a whole number"
-        )
-    found: dict[str, int] = {}
-    for row_id, fold in zip(ids, numbers.astype(int)):
-        study = parse_row_id(row_id)[0]
-        if fold >= 0 and found.setdefault(study, fold) != fold:
-            raise TableError(
-                f"{where}: study {study!r} is in folds {found[study]} and {fold}; it belongs in one"
-            )
-    return found

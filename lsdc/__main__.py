@@ -38,7 +38,7 @@ def overview() -> str:
         "",
         "Grade lumbar spine degeneration from MRI.",
         "",
-        *(f"  {name:12}{summary(_command(name))}" for name in COMMANDS),
+        *(f"  {name:12}{summary(command_of(name))}" for name in COMMANDS),
     ]
     for name in GROUPS:
         group = import_module(f"lsdc.commands.{name}")
@@ -51,8 +51,19 @@ def overview() -> str:
     return "\n".join([*lines, "", *more, EXIT_CODES])
 
 
-def _command(name: str) -> type:
-    """Import the class of a command of no group."""
+def command_of(name: str) -> type:
+    """Import the class of a command of no group.
+
+    Parameters
+    ----------
+    name : str
+        One of `COMMANDS`.
+
+    Returns
+    -------
+    type
+        A dataclass of flags with a method `run`.
+    """
     module, _, found = COMMANDS[name].partition(":")
     command: type = getattr(import_module(module), found)
     return command
@@ -77,7 +88,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         return print_page(overview(), "lsdc", asked=bool(words))
     if words[0] in COMMANDS:
-        code = run_program(_command(words[0]), f"lsdc {words[0]}", words[1:])
+        code = run_program(command_of(words[0]), f"lsdc {words[0]}", words[1:])
         return code if args is not None else end_at_once_if_stopped(code)
     if words[0] not in GROUPS:
         groups = [name for name in GROUPS if words[0] in import_module(f"lsdc.commands.{name}").COMMANDS]

@@ -1,10 +1,12 @@
 from .bootstrap import Interval as Interval
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .bootstrap import study_counts as study_counts
+from .comparison import compare_predictions as compare_predictions
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate_predictions as evaluate_predictions
 from .graded import GradedPredictions as GradedPredictions
 from .graded import match_labels as match_labels
+from .graded import match_reader as match_reader
 from .localization import LocationError as LocationError
 from .localization import LocationErrorSummary as LocationErrorSummary
 from .localization import SliceHits as SliceHits

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from lsdc.metrics.bootstrap import study_counts
 from lsdc.metrics.comparison import compare_predictions
-from lsdc.metrics.graded import MEASURES, GradedPredictions, GroupRows
+from lsdc.metrics.graded import GradedPredictions
+from lsdc.metrics.group_rows import MEASURES, GroupRows
 from lsdc.metrics.target_groups import ALL, target_groups
 from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.artifact import atomic

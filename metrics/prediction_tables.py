@@ -78,7 +78,11 @@ def predictions_of(
     ----------
     table : TextTable
         As `open_graded` gives it.
-    required, known, decimal_comma
+    required : iterable of str
+        Row ids that must be there.
+    known : iterable of str, optional
+        All row ids that may be there; by default any.
+    decimal_comma : bool
         As for `read_predictions`.
 
     Returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from lsdc.ensemble.exhaustion_report import EXHAUSTION_FIELDS, Exhaustion
 from lsdc.ensemble.likeness import FamilyErrors
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stacking_data import StackingData
+from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.official import CONDITIONS_OF, study_losses
 from lsdc.testing.planted_predictions import make_grades, make_probabilities
 
@@ -97,6 +98,15 @@ def test_a_single_member_has_a_temperature_alone(data: StackingData) -> None:
 def test_the_last_third_of_the_trials(found: Exhaustion) -> None:
     assert found.last_third == pytest.approx(0.01) and found.trials == 6
     assert any("the last third of 6 trials improved the best by 0.0100" in one for one in found.sentences())
+
+
+def test_what_neither_calibration_nor_trials_help_is_exhausted(found: Exhaustion) -> None:
+    assert not found.exhausted and not any("exhausted" in one for one in found.sentences())
+    calm = replace(found, temperature=Interval(-0.001, -0.002, 0.0), last_third=0.0005)
+    assert calm.exhausted and calm.sentences()[0].startswith("the stack is exhausted")
+    assert (
+        not replace(calm, last_third=0.002).exhausted and not replace(calm, last_third=float("nan")).exhausted
+    )
 
 
 def test_a_record_is_read_as_it_was_written(found: Exhaustion) -> None:
