@@ -1,8 +1,8 @@
+from .discovery.dicomweb import fetch_study as fetch_study
 from .discovery.sources import Cohort as Cohort
 from .discovery.sources import DiscoveryError as DiscoveryError
 from .discovery.sources import SeriesSource as SeriesSource
 from .discovery.sources import StudySource as StudySource
-from .discovery.dicomweb import fetch_study as fetch_study
 from .discovery.studies import discover as discover
 from .discovery.studies import read_study as read_study
 from .export.exporting import Exported as Exported

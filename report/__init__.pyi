@@ -10,9 +10,9 @@ from .grading import GradedFolder as GradedFolder
 from .grading import grade as grade
 from .model_page.writing import ModelPage as ModelPage
 from .model_page.writing import write_model_page as write_model_page
+from .pages.study_page import write_study_page as write_study_page
 from .plots import ModelPlots as ModelPlots
 from .plots import draw_plots as draw_plots
-from .pages.study_page import write_study_page as write_study_page
 from .remote_grading import grade_remote as grade_remote
 from .study_pdf import write_study_pdf as write_study_pdf
 from .study_preview import Preview as Preview

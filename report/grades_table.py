@@ -19,8 +19,9 @@ from lsdc.runtime.safe_text import safe_cell
 GRADES_TABLE = "grades.csv"
 """Name of the table in a report."""
 COLUMNS = (
-    "study_id", "condition", "side", "level", "grade", "normal_mild", "moderate", "severe", "not_excluded",
-    "status", "reason", "place_confidence", "level_doubt", "series_id", "instance_number", "column", "row", "truth",
+    "study_id", "condition", "side", "level", "grade", "normal_mild", "moderate", "severe", "weighting",
+    "not_excluded", "status", "reason", "place_confidence", "level_doubt", "series_id", "instance_number",
+    "column", "row", "truth",
 )  # fmt: skip
 """Columns of the table."""
 _PLACES = 4
@@ -84,8 +85,9 @@ def _row(
     values = (
         graded.study_id, item.target.condition.value, "" if side is None else side.value,
         item.target.level.value, item.grade.value if given else "", *(round(p, _PLACES) for p in item.probabilities),
-        excluded, location.status.value, safe_cell(location.reason), _number(location.confidence),
-        _number(location.level_doubt), safe_cell(row["series_id"]), number, _number(row["x"], 1), _number(row["y"], 1),
+        graded.weighting, excluded, location.status.value, safe_cell(location.reason),
+        _number(location.confidence), _number(location.level_doubt), safe_cell(row["series_id"]), number,
+        _number(row["x"], 1), _number(row["y"], 1),
         "" if item.truth is None else item.truth.value,
     )  # fmt: skip
     return dict(zip(COLUMNS, values))

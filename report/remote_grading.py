@@ -53,7 +53,9 @@ def grade_remote(
         As `grade` raises them.
     """
     if not studies:
-        raise ConfigError("studies must name at least one StudyInstanceUID; a server is never graded as a whole")
+        raise ConfigError(
+            "studies must name at least one StudyInstanceUID; a server is never graded as a whole"
+        )
     if not is_dicomweb(url):
         raise ConfigError("url must begin with dicomweb:// or dicomwebs://")
     out = check_output_folder(out)

@@ -100,7 +100,7 @@ def test_habits_of_spreadsheets_do_no_harm(tmp_path: Path, text: str | bytes) ->
         (b"PK\x03\x04" + bytes(40), "cannot be read as a spreadsheet .*; save it again as .xlsx, or the sheet"),
         (labels(["Severe"] * 26), "row 2: has 27 cells, but the header names 26 columns"),
         (labels(["Severe"] * 24), "row 2: has 25 cells, but the header names 26 columns; add or remove"),
-        (labels(header=["study_id", *SLUGS[1:], SLUGS[0][:-5] + "l6_s1"]), "names a condition, but no level from L1/L2"),
+        (labels(header=["study_id", *SLUGS[1:], SLUGS[0][:-5] + "l6_s1"]), "names a condition, but no level"),
         (labels(header=["study_id", SLUGS[0], *SLUGS[:-1]]), "comes twice"),
         (labels(header=["study_id", " " + SLUGS[0], *SLUGS[:-1]]), "comes twice"),
         (labels() + "4003253," + "," * 24 + "\n", "row 3: study '4003253' was already in row 2"),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lsdc.cohort.discovery import dicomweb
-from lsdc.cohort.discovery.dicomweb import DicomwebError, fetch_study, store_files
+from lsdc.cohort.discovery.dicomweb import fetch_study, store_files
+from lsdc.cohort.discovery.dicomweb_access import DicomwebError
 
 Answer = tuple[int, str, bytes]
 _KIND = 'multipart/related; type="application/dicom"; boundary=b'

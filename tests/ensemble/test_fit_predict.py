@@ -167,7 +167,7 @@ def test_report_is_saved_and_complete(made: Made) -> None:
 
 def test_out_of_fold_predictions_are_scored_as_reported(made: Made) -> None:
     store, model, result = made
-    table = Model.open(model).out_of_fold_of(store.train.index).query("member == 'linear'")
+    table = Model.open(model).out_of_fold_of(store.train.index.tolist()).query("member == 'linear'")
     cube = to_cube(table, store.train.index.tolist())
     assert official_score(grades_of(store.train), cube).total == pytest.approx(
         result.report.singles["linear"].total

@@ -20,8 +20,8 @@ from support.store import FakeStore, fake_store
 from lsdc.cohort.vocabulary import TARGETS, Family
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.external import blend
-from lsdc.ensemble.model import Model
 from lsdc.ensemble.fitting import fit
+from lsdc.ensemble.model import Model
 from lsdc.ensemble.suspects import reader_noise
 from lsdc.ensemble.suspects.finding import Suspects, find_suspects
 from lsdc.ensemble.suspects.ranking import RANKED, rank_labels
@@ -178,7 +178,7 @@ def test_another_store_is_refused(made: Made, tmp_path: Path) -> None:
 
 def test_a_blend_will_do(made: Made, tmp_path: Path) -> None:
     store, model, _ = made
-    table = Model.open(model).out_of_fold_of(store.train.index)
+    table = Model.open(model).out_of_fold_of(store.train.index.tolist())
     (tmp_path / "members").mkdir()
     table[["row_id", *COLUMNS]].to_csv(tmp_path / "members" / "linear.csv", index=False)
     labels = store.write_labels(tmp_path / "train.csv", store.train)

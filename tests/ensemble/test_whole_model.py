@@ -151,7 +151,7 @@ def test_out_of_fold_tables_are_written_by_id_where_asked(tmp_path: Path) -> Non
     made = fake_store(tmp_path / "store", 20)
     fitted = fit(made.path, tmp_path / "model", ["linear"], trials=1, oof=tmp_path / "oof")
     table = pd.read_csv(tmp_path / "oof" / "linear.csv", dtype={"row_id": str})
-    mine = Model.open(fitted.model).out_of_fold_of(made.train.index)
+    mine = Model.open(fitted.model).out_of_fold_of(made.train.index.tolist())
     assert sorted(table["row_id"]) == sorted(mine["row_id"]) and len(table) == 500
 
 

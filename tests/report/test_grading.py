@@ -30,9 +30,9 @@ def patients(small_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     table = pd.read_csv(small_cohort / "test_series_descriptions.csv", dtype=str)
     for number, study in enumerate(sorted((small_cohort / "test_images").iterdir())[:2]):
         rows = table[table["study_id"] == study.name]
-        for series in rows.itertuples():
-            if number == 0 or series.series_description != View.AXIAL_T2.value:
-                shutil.copytree(study / series.series_id, root / f"patient{number}" / series.series_id)
+        for series, description in zip(rows["series_id"], rows["series_description"]):
+            if number == 0 or description != View.AXIAL_T2.value:
+                shutil.copytree(study / series, root / f"patient{number}" / series)
     (root / "letter.txt").write_text("not a picture", encoding="utf-8")
     return root
 
@@ -108,12 +108,11 @@ def test_a_page_that_fails_loses_no_grade(
 ) -> None:
     shutil.copytree(report.index.parent / "features", tmp_path / "r" / "features")
     (tmp_path / "r" / "config.json").write_bytes((report.index.parent / "config.json").read_bytes())
-    actual = study_outputs.read_study
 
     def fail(source: object) -> object:
         if source.study_id == "patient0":  # type: ignore[attr-defined]
             raise RuntimeError("secret")
-        return actual(source)  # type: ignore[arg-type]
+        return read_study(source)  # type: ignore[arg-type]
 
     monkeypatch.setattr(study_outputs, "read_study", fail)
     again = lsdc.grade(

@@ -18,7 +18,8 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from support.graded_files import graded_of
 
-from lsdc.cohort.discovery.dicomweb import DicomwebError, fetch_study, store_files
+from lsdc.cohort.discovery.dicomweb import fetch_study, store_files
+from lsdc.cohort.discovery.dicomweb_access import DicomwebError
 from lsdc.cohort.discovery.studies import read_study
 from lsdc.report.dicom_objects.presentation_state import write_points
 from lsdc.report.dicom_objects.structured_report import write_structured_report
