@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -27,11 +27,11 @@ class Worker(Generic[T]):
     ----------
     needs_main : bool
         Whether the work is of the program's main file, which the process then runs, too.
-    preload : str, default ""
-        Module that the process imports before it knows its work.
+    preload : sequence of str
+        Modules that the process imports before it knows its work; none by default.
     """
 
-    def __init__(self, needs_main: bool, preload: str = "") -> None:
+    def __init__(self, needs_main: bool, preload: Sequence[str] = ()) -> None:
         # Fresh interpreters: a fork of a process that has used threads (torch, OpenMP) can hang.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -121,18 +121,18 @@ _waiting: list[Worker[Any]] = []
 """Processes that were started ahead, and wait for their work."""
 
 
-def start_ahead(module: str) -> None:
+def start_ahead(*modules: str) -> None:
     """Start a worker process before it is known what it is to do, so that it imports while this process does, too.
 
     The next pool takes it. It ends with this process at the latest.
 
     Parameters
     ----------
-    module : str
+    *modules : str
         What the work will need.
     """
     if not multiprocessing.current_process().daemon:
-        _waiting.append(Worker(needs_main=False, preload=module))
+        _waiting.append(Worker(needs_main=False, preload=modules))
 
 
 def next_worker(needs_main: bool) -> Worker[Any]:

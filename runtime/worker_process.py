@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -93,7 +93,7 @@ def on_one_thread() -> Iterator[None]:
                 torch.set_num_threads(threads)
 
 
-def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: str) -> None:
+def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: Sequence[str]) -> None:
     """Receive the work and its limit of memory, then items, and answer each; the target of a worker process.
 
     Parameters
@@ -104,15 +104,15 @@ def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: 
         Process id of the parent.
     dies_with_thread : bool
         Whether the thread that started this process lives as long as the parent does.
-    preload : str
-        Module to import before the work is received; empty for none.
+    preload : sequence of str
+        Modules to import before the work is received.
     """
     if dies_with_thread:
         _die_with(parent)
     begin_worker()
     try:
-        if preload:
-            importlib.import_module(preload)
+        for module in preload:
+            importlib.import_module(module)
         content, memory = connection.recv()
         work = ForkingPickler.loads(content)
         _limit_memory(memory)

@@ -38,7 +38,7 @@ def worked_on_here(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.node.get_closest_marker("processes") is None:
             patch.setattr(engine, "_may_have_no_children", lambda: True)
-            patch.setattr(worker, "start_ahead", lambda module: None)
+            patch.setattr(worker, "start_ahead", lambda *modules: None)
         yield
 
 
