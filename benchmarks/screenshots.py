@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from support.browser import Browser
 
 _PHONE, _DESKTOP = 390, 1280
+_HEIGHT = {_PHONE: 1500, _DESKTOP: 1420}
+"""What is kept of a page, CSS pixels."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Screenshots:
 
 def _take(browser: Browser, page: Path, path: Path, width: int, dark: bool) -> None:
     """Open a page, choose a place where there is one, and keep what a reader sees first."""
-    height = 900 if width == _DESKTOP else 1700
+    height = _HEIGHT[width]
     browser.visit(page, width, height, dark=dark)
     slug = f"{Condition.LEFT_NEURAL_FORAMINAL_NARROWING}_{Level.L4_L5}"
     if browser.run("return document.querySelector('.cell') !== null"):
@@ -71,7 +73,8 @@ def _take(browser: Browser, page: Path, path: Path, width: int, dark: bool) -> N
     temporary = path.with_suffix(".png")
     browser.picture(temporary)
     with Image.open(temporary) as image:
-        image.convert("RGB").save(path, quality=80, optimize=True)
+        shown = image.convert("RGB").crop((0, 0, image.width, min(image.height, height)))
+        shown.save(path, quality=78, optimize=True)
     temporary.unlink()
 
 

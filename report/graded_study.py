@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.location import Location
+from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import GRADES, Condition, Grade, Level, Target
 from lsdc.ensemble.weighting import Weighting
 from lsdc.features.located_study import LocatedStudy
@@ -23,7 +23,8 @@ class GradedTarget:
     location : Location
         The target, where it was located, how sure its place is, its status and the reason for it.
     probabilities : (float, float, float)
-        Of normal/mild, moderate and severe; they sum to 1.
+        Of normal/mild, moderate and severe; they sum to 1. Of a target that was not seen, what is known without
+        looking.
     truth : Grade or None
         The reader's grade, where the study has labels.
     refused : bool
@@ -41,8 +42,14 @@ class GradedTarget:
         return self.location.target
 
     @property
-    def grade(self) -> Grade:
-        """The most probable grade."""
+    def grade(self) -> Grade | None:
+        """The most probable grade; None where none is given: the target was not seen, or is refused.
+
+        The probabilities then tell what is known without looking, which is no grade.
+        """
+        seen = self.location.status is not Status.NOT_SEEN and not self.refused
+        if not seen or not np.isfinite(self.probabilities).all():
+            return None
         return Grade(GRADES[int(np.argmax(self.probabilities))])
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.location import Status
 from lsdc.ensemble.thresholds import Thresholds
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.runtime.artifact import atomic
@@ -76,16 +75,15 @@ def _row(
 ) -> dict[str, object]:
     """Describe a target."""
     location, side = item.location, item.target.condition.side
-    given = location.status is not Status.NOT_SEEN and not item.refused
     number = int(row["instance_number"]) if row["instance_number"] >= 0 else None
     excluded = ""
-    if given and graded.weighting == "none":
+    if item.grade is not None and graded.weighting == "none":
         family = item.target.condition.family
         excluded = thresholds.worst_not_excluded(family, np.array(item.probabilities))
     values = (
         graded.study_id, item.target.condition.value, "" if side is None else side.value,
-        item.target.level.value, item.grade.value if given else "", *(round(p, _PLACES) for p in item.probabilities),
-        graded.weighting, excluded, location.status.value, safe_cell(location.reason),
+        item.target.level.value, "" if item.grade is None else item.grade.value,
+        *(round(p, _PLACES) for p in item.probabilities), graded.weighting, excluded, location.status.value, safe_cell(location.reason),
         _number(location.confidence), _number(location.level_doubt), safe_cell(row["series_id"]), number,
         _number(row["x"], 1), _number(row["y"], 1),
         "" if item.truth is None else item.truth.value,

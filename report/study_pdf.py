@@ -132,15 +132,15 @@ def _table(canvas: Canvas, graded: GradedStudy, top: float) -> float:
 def _cell(canvas: Canvas, item: GradedTarget, corner: tuple[float, float]) -> None:
     """Draw one grade: its word, a bar of the three probabilities, and their per cent."""
     (left, top), width = corner, _COLUMN - 8
-    unseen = item.location.status is Status.NOT_SEEN
-    if unseen or item.refused:
+    grade, unseen = item.grade, item.location.status is Status.NOT_SEEN
+    if grade is None:
         write_line(canvas, (left, top - 14), "not seen" if unseen else "no grade (refused)", 7.5, color=SOFT)
         canvas.setStrokeColor(SOFT)
         canvas.setDash(2, 2)
         canvas.rect(left, top - 24, width, 5, stroke=1, fill=0)
         canvas.setDash()
         return
-    grade, doubt = item.grade, " ?" if item.location.status is Status.UNSURE else ""
+    doubt = " ?" if item.location.status is Status.UNSURE else ""
     font = REGULAR if grade is Grade.NORMAL_MILD else BOLD
     write_line(canvas, (left, top - 12), grade.title + doubt, 8.5, font=font)
     start = left

@@ -19,7 +19,7 @@ from lsdc.cohort.cropping import window_of
 from lsdc.cohort.location import Status
 from lsdc.cohort.study import Series
 from lsdc.report.dicom_objects.source_headers import SourceImage
-from lsdc.report.dicom_objects.target_groups import image_point, is_graded
+from lsdc.report.dicom_objects.target_groups import image_point
 from lsdc.report.graded_study import GradedTarget
 
 _RADIUS_MM = 3.0
@@ -128,6 +128,6 @@ def label_of(item: GradedTarget) -> str:
     """
     condition, level = item.target
     side = f"{condition.side.value[0].upper()} " if condition.side else ""
-    grade = item.grade.title if is_graded(item) else "no grade"
+    grade = "no grade" if item.grade is None else item.grade.title
     doubt = "?" if item.location.status is Status.UNSURE else ""
     return f"{side}{level.title} {grade}{doubt}"

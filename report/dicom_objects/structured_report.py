@@ -25,7 +25,7 @@ from lsdc.ensemble.weighting import MEANING
 from lsdc.report.dicom_objects import concepts
 from lsdc.report.dicom_objects.identity import MANUFACTURER, derived_uid, settle_date, toolkit_version
 from lsdc.report.dicom_objects.source_headers import SourceImage, Sources
-from lsdc.report.dicom_objects.target_groups import group_of, is_graded
+from lsdc.report.dicom_objects.target_groups import group_of
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import atomic, check_output_folder
@@ -90,7 +90,7 @@ def write_structured_report(graded: GradedStudy, out: PathLike) -> ReportFiles:
     path = folder / f"{usable_id(graded.study_id)}.sr.dcm"
     with atomic(path) as temporary:
         report.save_as(temporary, enforce_file_format=True)
-    count = sum(map(is_graded, graded.targets))
+    count = sum(item.grade is not None for item in graded.targets)
     return ReportFiles(graded.study_id, (path,), (str(report.SOPInstanceUID),), count)
 
 

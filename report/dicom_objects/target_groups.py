@@ -20,7 +20,6 @@ from highdicom.sr import (
     TrackingIdentifier,
 )
 
-from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import Grade
 from lsdc.ensemble.weighting import Weighting
 from lsdc.report.dicom_objects import concepts
@@ -87,22 +86,6 @@ def group_of(
     return group
 
 
-def is_graded(item: GradedTarget) -> bool:
-    """Tell whether a target has a grade to report.
-
-    Parameters
-    ----------
-    item : GradedTarget
-        The target.
-
-    Returns
-    -------
-    bool
-        False where it was not seen, or the caller refused such rows.
-    """
-    return item.location.status is not Status.NOT_SEEN and not item.refused
-
-
 def image_point(point: tuple[float, float]) -> np.ndarray:
     """Turn a point into image coordinates of DICOM, in which the first pixel's center is at (0.5, 0.5).
 
@@ -125,7 +108,7 @@ def image_point(point: tuple[float, float]) -> np.ndarray:
 
 def _probabilities(item: GradedTarget, weighting: Weighting) -> list[Measurement]:
     """List the three numbers; none where the target has no grade."""
-    if not is_graded(item):
+    if item.grade is None:
         return []
     names = concepts.PROBABILITIES[weighting]
     return [
@@ -137,7 +120,7 @@ def _probabilities(item: GradedTarget, weighting: Weighting) -> list[Measurement
 def _answers(item: GradedTarget) -> list[QualitativeEvaluation]:
     """Say whether the target was seen and, if so, how it was graded."""
     answers = [QualitativeEvaluation(concepts.VISIBILITY, concepts.STATUSES[item.location.status])]
-    if is_graded(item):
+    if item.grade is not None:
         answers.append(QualitativeEvaluation(concepts.SEVERITY, concepts.GRADES[item.grade]))
     return answers
 
@@ -145,6 +128,6 @@ def _answers(item: GradedTarget) -> list[QualitativeEvaluation]:
 def _reason(item: GradedTarget) -> str:
     """Say why it is unsure, not seen, or has no grade."""
     words = [item.location.reason] if item.location.reason else []
-    if not is_graded(item):
+    if item.grade is None:
         words.append("no grade is given")
     return "; ".join(words)

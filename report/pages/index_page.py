@@ -68,7 +68,7 @@ class IndexEntry:
             Its row.
         """
         probabilities = np.array(
-            [(np.nan,) * 3 if item.refused else item.probabilities for item in graded.targets], float
+            [(np.nan,) * 3 if item.grade is None else item.probabilities for item in graded.targets], float
         )
         known = np.isfinite(probabilities).all(axis=1)
         probabilities[~known] = np.nan

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import GRADES, Condition
 from lsdc.report.graded_study import GradedStudy, GradedTarget
@@ -37,9 +35,11 @@ class TargetView:
     condition, level : str
         In words: `Spinal Canal Stenosis`, `L4/L5`.
     grade : int or None
-        0 to 2; None where none is given: refused rows, and probabilities that are not numbers.
+        0 to 2; None where none is given: what was not seen, refused rows, and probabilities that are not numbers.
     probabilities : (float, float, float) or None
         None in the same cases.
+    known : (float, float, float) or None
+        What is known of a target that was not seen; None for others.
     ungraded : str
         Why no grade is given; empty where one is.
     status, reason : str
@@ -57,6 +57,7 @@ class TargetView:
     level: str
     grade: int | None
     probabilities: tuple[float, float, float] | None
+    known: tuple[float, float, float] | None
     ungraded: str
     status: str
     reason: str
@@ -96,6 +97,7 @@ def view_target(graded: GradedStudy, row: int, names: Sequence[str]) -> TargetVi
         level=item.target.level.title,
         grade=grade,
         probabilities=None if grade is None else item.probabilities,
+        known=item.probabilities if _is_known_unseen(item) else None,
         ungraded=ungraded,
         status=location.status.value,
         reason=without_confidence(location.reason),
@@ -125,10 +127,18 @@ def place_in_words(location: Location) -> str:
     return "sure" if location.confidence >= _SURE else "fair"
 
 
+def _is_known_unseen(item: GradedTarget) -> bool:
+    """Tell whether something is known of a target that was not seen."""
+    unseen = item.location.status is Status.NOT_SEEN and not item.refused
+    return bool(unseen and np.isfinite(item.probabilities).all())
+
+
 def _grade_of(item: GradedTarget) -> tuple[int | None, str]:
     """Give the grade, or why there is none."""
     if item.refused:
         return None, "refused: no grade is given for a target that was not seen well enough"
-    if not np.isfinite(item.probabilities).all():
+    if item.location.status is Status.NOT_SEEN:
+        return None, "no grade is given for what was not seen"
+    if item.grade is None:
         return None, "the model gave no probabilities"
     return GRADES.index(item.grade), ""
