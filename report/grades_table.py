@@ -80,13 +80,13 @@ def _row(
     if item.grade is not None and graded.weighting == "none":
         family = item.target.condition.family
         excluded = thresholds.worst_not_excluded(family, np.array(item.probabilities))
+    probabilities = tuple(round(p, _PLACES) for p in item.probabilities)
     values = (
         graded.study_id, item.target.condition.value, "" if side is None else side.value,
-        item.target.level.value, "" if item.grade is None else item.grade.value,
-        *(round(p, _PLACES) for p in item.probabilities), graded.weighting, excluded, location.status.value, safe_cell(location.reason),
-        _number(location.confidence), _number(location.level_doubt), safe_cell(row["series_id"]), number,
-        _number(row["x"], 1), _number(row["y"], 1),
-        "" if item.truth is None else item.truth.value,
+        item.target.level.value, "" if item.grade is None else item.grade.value, *probabilities, graded.weighting,
+        excluded, location.status.value, safe_cell(location.reason), _number(location.confidence),
+        _number(location.level_doubt), safe_cell(row["series_id"]), number, _number(row["x"], 1),
+        _number(row["y"], 1), "" if item.truth is None else item.truth.value,
     )  # fmt: skip
     return dict(zip(COLUMNS, values))
 

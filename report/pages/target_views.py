@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import GRADES, Condition
 from lsdc.report.graded_study import GradedStudy, GradedTarget
@@ -138,7 +140,7 @@ def _grade_of(item: GradedTarget) -> tuple[int | None, str]:
     if item.refused:
         return None, "refused: no grade is given for a target that was not seen well enough"
     if item.location.status is Status.NOT_SEEN:
-        return None, "no grade is given for what was not seen"
+        return None, "it was not seen"
     if item.grade is None:
         return None, "the model gave no probabilities"
     return GRADES.index(item.grade), ""

@@ -208,7 +208,7 @@ def test_what_was_not_seen_has_its_reason_and_no_place(tmp_path: Path) -> None:
     page = written(tmp_path, study=study, change=unseen)
     assert "Not shown: no axial T2 series." in page
     assert "Left Subarticular Stenosis at all levels; Right Subarticular Stenosis at all levels" in page
-    assert "No grade is given for what was not seen. Without looking," in article(page, RIGHT)
+    assert "No grade: it was not seen. Without looking," in article(page, RIGHT)
     assert {len(target["at"]) for target in viewer(page)["targets"]} == {2}
 
 
