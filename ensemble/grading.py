@@ -37,15 +37,15 @@ class Graded:
         What was seen.
     refused : (n, 5, 5) bool
         The targets that the caller refused; their probabilities are the weighted prior's.
-    out_of_fold : int
-        Number of studies that the model was fitted on.
+    known : frozenset of str
+        Studies that the model was fitted on; members that had not seen them predicted them.
     """
 
     predictions: Predictions
     cube: Probabilities
     sight: Sight
     refused: NDArray[np.bool_]
-    out_of_fold: int
+    known: frozenset[str]
 
 
 def grade_store(
@@ -98,7 +98,7 @@ def grade_store(
     names = [model.pseudonyms.of(study) for study in predictions.studies]
     cube = graded_unseen(cube, sight.seen(), prior, labels, names, labeled)
     cube[refused] = prior[refused]
-    return Graded(predictions, cube, sight, refused, len(known))
+    return Graded(predictions, cube, sight, refused, frozenset(known))
 
 
 def member_tables(

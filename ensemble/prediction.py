@@ -178,7 +178,7 @@ def predict(
             f"{len(doubts)} of {n} studies may have all levels one too high or too low; look at them: {first}"
         )
     return Predicted(
-        out, n, rows, graded.out_of_fold, len(extra), sight.counts(), sight.summary(),
+        out, n, rows, len(graded.known), len(extra), sight.counts(), sight.summary(),
         int(sight.refused(refuse).sum()), beside, weighting, about.statement, doubts, written,
     )  # fmt: skip
 

@@ -95,7 +95,7 @@ def passed_over(store: Path) -> tuple[str, ...]:
         return ()
     words = ", ".join(f"{count} {reason}" for reason, count in reasons.head(_MOST_SAID).items())
     more = ", …" if len(reasons) > _MOST_SAID else ""
-    return (f"series passed over, {reasons.sum()} of {len(table)}: {words}{more}; see {path}",)
+    return (f"series passed over, {reasons.sum()} of {len(table)}: {words}{more}; see {SERIES}",)
 
 
 def _described(series: Series) -> dict[str, Any]:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 INDEX, STUDIES, FEATURES = "index.html", "studies", "features"
 """What a report holds besides the table: the list of studies, the folder of their pages, the feature store."""
+OUT_OF_FOLD = (
+    "the model was fitted on this study too; its grades are of members that had not seen it (out of fold)"
+)
+"""What is said of a study that the model knows."""
 _SECONDS, _FEW = 600.0, 2
 
 
@@ -224,7 +228,7 @@ def _orders(
             unread=UNREAD if (rows["reason"] == UNREAD).all() else "",
             summary=Sight.of(rows, [study]).summary(),
             model=about.model,
-            statement=about.statement,
+            statement=(*about.statement, *((OUT_OF_FOLD,) if study in graded.known else ())),
             weighting=about.weighting,
             page=page,
             index=f"../{INDEX}",

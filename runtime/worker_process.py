@@ -121,7 +121,10 @@ def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: 
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
         _send(connection, answer_to(error))
         return
-    connection.send(Ready())
+    try:
+        connection.send(Ready())
+    except OSError:
+        return  # the parent has done without it, or has ended
     while True:
         try:
             item = connection.recv()

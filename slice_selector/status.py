@@ -58,7 +58,7 @@ def with_status(study: Study, locations: Sequence[Location], chained: int) -> li
         if location.series is None:
             status, reason = Status.NOT_SEEN, _absent(study, location)
         elif location.located_by == "mean_position" and shows_spine:
-            status, reason = Status.NOT_SEEN, f"the {_name(location.view)} series does not show it"
+            status, reason = Status.NOT_SEEN, f"it was not found in the {_name(location.view)} series"
         elif not shows_spine and any(item.view in _SAGITTAL for item in study.series):
             whole = "; some vertebrae of L1 to S1 are seen, but not all" if chained >= _PARTLY else ""
             status, reason = Status.NOT_SEEN, f"{NO_SPINE} on the sagittal series{whole}"

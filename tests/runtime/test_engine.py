@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,35 @@ import pytest
 from lsdc.runtime import ConfigError, LsdcError
 from lsdc.runtime.engine import Failure, attempt_each, fan_out
 from lsdc.runtime.machine import default_workers, memory_share
+from lsdc.runtime.worker import Worker, next_worker, start_ahead
 from lsdc.runtime.worker_process import THREAD_VARIABLES, on_one_thread
 
 pytestmark = pytest.mark.processes
+
+
+class SlowToRead:
+    """Takes a while to be unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return time.sleep, (0.5,)
+
+
+def test_a_worker_that_nobody_waits_for_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    worker: Worker[int] = Worker(needs_main=False)
+    worker._send((bytes(ForkingPickler.dumps(SlowToRead())), None))
+    worker.connection.close()
+    worker.process.join(60)
+    assert worker.process.exitcode == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_was_started_ahead_is_used_once() -> None:
+    start_ahead("json")
+    ahead = next_worker(needs_main=False)
+    other = next_worker(needs_main=False)
+    assert ahead is not other
+    for one in (ahead, other):
+        one.end(kindly=False)
 
 
 class OddError(Exception):
