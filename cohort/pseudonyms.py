@@ -1,4 +1,4 @@
-"""Names of studies in what is given away: nobody can read the study's id from them, who has the id can find it."""
+"""Names of studies in what is given away, from which ids cannot be read; who has an id, or guesses it, can find it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _ENDING = rf"_(?:{'|'.join(Condition)})_(?:{'|'.join(Level)})$"
 @dataclass(frozen=True)
 class Pseudonyms:
     """Names studies by a salted hash of their id.
+
+    UIDs cannot be guessed; short ids, such as the ten digits of the competition's studies, can be found by trying all.
 
     Parameters
     ----------

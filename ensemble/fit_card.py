@@ -25,6 +25,8 @@ _ABSENT = {
     View.AXIAL_T2: "flag_axial_absent",
 }
 _RANGES = {"meta_age_years": "ages, years", "meta_t2_field_strength_t": "field strengths, T"}
+_OLDEST = 90.0
+"""Years from which an age is not told (HIPAA's safe harbor, 45 CFR 164.514)."""
 FIT_CARD_FIELDS: Check = record(
     {
         "intended_use": text(),
@@ -152,11 +154,17 @@ def _grade_counts(grades: pd.Series) -> dict[str, int]:
     return {name: int((grades == k).sum()) for k, name in enumerate(GRADES)}
 
 
+def _shown(name: str, value: float) -> str:
+    """Write a value; the age of the oldest may tell who somebody is."""
+    return f"{_OLDEST:g} or more" if name == "meta_age_years" and value >= _OLDEST else f"{value:g}"
+
+
 def _range(values: pd.Series) -> tuple[str, str] | None:
     """Give the least and the largest known value as text."""
     known = values.to_numpy(float)
     known = known[np.isfinite(known)]
-    return (f"{known.min():g}", f"{known.max():g}") if len(known) else None
+    name = str(values.name)
+    return (_shown(name, known.min()), _shown(name, known.max())) if len(known) else None
 
 
 def _never_saw(counts: Mapping[str, Mapping[str, int]], firsts: pd.DataFrame) -> Sequence[str]:

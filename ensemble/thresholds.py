@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import Family, parse_row_id
 from lsdc.ensemble.weighting import reweighted
 from lsdc.metrics.prediction_tables import COLUMNS
-from lsdc.runtime.schema import Check, mapping_of, number, optional, record, whole
+from lsdc.runtime.schema import Check, number, optional, record, whole
 
 THRESHOLDS = "thresholds.json"
 """File of a model directory that holds them."""
@@ -23,21 +23,23 @@ LEAST_CASES = 20
 _ONE = optional(
     record(
         {
-            "cutoff": number(),
-            "sensitivity": number(),
-            "specificity": number(),
+            "cutoff": number(0, 1),
+            "sensitivity": number(0, 1),
+            "specificity": number(0, 1),
             "cases": whole(0),
             "others": whole(0),
         }
     )
 )
-THRESHOLD_FIELDS: Check = mapping_of(record({"moderate": _ONE, "severe": _ONE}))
+THRESHOLD_FIELDS: Check = record(
+    dict.fromkeys([family.value for family in Family], record({"moderate": _ONE, "severe": _ONE}))
+)
 """What thresholds.json must hold."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A cut-off, and how it served on studies held out.
+    """A cut-off, and how it serves on the predictions that it was chosen on: out of fold, so a little too well.
 
     Parameters
     ----------
@@ -112,13 +114,12 @@ class Thresholds:
         Returns
         -------
         str
-            `severe`, `moderate` or `normal_mild`; empty where there are no cut-offs for the family.
+            `severe`, `moderate` or `normal_mild`. A grade without a cut-off is never excluded.
         """
-        if family not in self.moderate and family not in self.severe:
-            return ""
-        if family in self.severe and probabilities[2] >= self.severe[family].cutoff:
+        severe, moderate = self.severe.get(family), self.moderate.get(family)
+        if severe is None or probabilities[2] >= severe.cutoff:
             return COLUMNS[2]
-        if family in self.moderate and probabilities[1:].sum() >= self.moderate[family].cutoff:
+        if moderate is None or probabilities[1:].sum() >= moderate.cutoff:
             return COLUMNS[1]
         return COLUMNS[0]
 

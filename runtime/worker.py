@@ -45,6 +45,7 @@ class Worker(Generic[T]):
         self.ready = False
         self.item: T | None = None
         self.busy = 0.0
+        self._sending: threading.Thread | None = None
 
     def begin(self, work: bytes, memory: int | None) -> None:
         """Tell the process what to do with items.
@@ -57,7 +58,8 @@ class Worker(Generic[T]):
             Bytes that an item may take; None does not limit them.
         """
         # The process reads when it has started; this one starts others meanwhile.
-        threading.Thread(target=self._send, args=((work, memory),), daemon=True).start()
+        self._sending = threading.Thread(target=self._send, args=((work, memory),), daemon=True)
+        self._sending.start()
 
     def _send(self, order: tuple[bytes, int | None]) -> None:
         """Send the function; that a process ends before is seen elsewhere."""
@@ -92,6 +94,11 @@ class Worker(Generic[T]):
         kindly : bool
             Whether it is idle, and may end by itself; otherwise it is killed.
         """
+        if not kindly or not self.ready:
+            self.process.kill()
+            self.process.join()
+        if self._sending is not None:
+            self._sending.join()  # else it may write to what takes the number of the closed connection
         if kindly:
             self.connection.close()
             self.process.join(_SECONDS_TO_END)

@@ -116,7 +116,7 @@ def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: 
         content, memory = connection.recv()
         work = ForkingPickler.loads(content)
         _limit_memory(memory)
-    except EOFError:
+    except (EOFError, OSError):
         return  # the parent has gone on without this worker
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
         _send(connection, answer_to(error))
@@ -128,7 +128,7 @@ def serve(connection: Connection, parent: int, dies_with_thread: bool, preload: 
     while True:
         try:
             item = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             # Taking down an interpreter that holds torch takes a second, for which the parent would wait.
             sys.stdout.flush()
             sys.stderr.flush()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lsdc.runtime import ConfigError, LsdcError
+from lsdc.runtime import worker as worker_module
 from lsdc.runtime.engine import Failure, attempt_each, fan_out
 from lsdc.runtime.machine import default_workers, memory_share
 from lsdc.runtime.worker import Worker, next_worker, start_ahead
@@ -45,6 +46,20 @@ def test_a_worker_that_was_started_ahead_is_used_once() -> None:
     assert ahead is not other
     for one in (ahead, other):
         one.end(kindly=False)
+
+
+def negative(number: int) -> int:
+    return -number
+
+
+def test_a_worker_that_died_ahead_costs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    start_ahead("numpy")
+    ahead = next_worker(needs_main=False)
+    ahead.process.kill()
+    ahead.process.join()
+    worker_module._waiting.append(ahead)
+    assert dict(attempt_each(negative, [1, 2], "working", 1, seconds=lambda _: 60.0)) == {1: -1, 2: -2}
+    assert "Traceback" not in capfd.readouterr().err
 
 
 class OddError(Exception):
