@@ -30,7 +30,7 @@ class Pseudonyms:
     --------
     >>> names = Pseudonyms("a7")
     >>> names.of("4003253")
-    '22bdac5e78e7e50b'
+    'eeadbdbb91a7c1ac'
     >>> Pseudonyms("").of("4003253")
     '4003253'
     """

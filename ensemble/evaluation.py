@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lsdc.ensemble.bundled.place import is_packed_model, model_directory
 from lsdc.ensemble.evaluation_tables import show_evaluation
 from lsdc.ensemble.member_files import opened_members
 from lsdc.ensemble.model import Model
@@ -17,7 +18,7 @@ from lsdc.metrics.evaluation import Evaluation, evaluate_predictions
 from lsdc.metrics.graded import GradedPredictions, match_labels, match_reader
 from lsdc.metrics.prediction_forms import holds_predictions, open_graded
 from lsdc.metrics.prediction_tables import COLUMNS, one_hot_labels, read_truth, truth_of
-from lsdc.runtime import TableError
+from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.artifact import MANIFEST, check_output_file
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
@@ -79,6 +80,9 @@ def evaluate(
     """
     if out is not None:
         out = check_output_file(out)
+        given = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
+        if out.resolve() in {Path(path).resolve() for path in (labels, *given)}:
+            raise ConfigError(f"out={str(out)!r} is one of the tables that are measured; choose another name")
     graded = read_graded(labels, predictions, grades=grades, decimal_comma=decimal_comma)
     evaluation = evaluate_predictions(graded, resamples=resamples, seed=seed)
     if out is not None:
@@ -130,8 +134,8 @@ def _graded(
     path: Path, truth: pd.DataFrame, grades: str | None, decimal_comma: bool
 ) -> Iterator[GradedPredictions]:
     """Read a table, or the tables of a model, and put the grades beside them."""
-    if path.is_dir():
-        yield from _graded_model(path, truth)
+    if path.is_dir() or is_packed_model(path):
+        yield from _graded_model(model_directory(path), truth)
         return
     table = open_graded(path)
     if not holds_predictions(table.header):

@@ -36,17 +36,18 @@ def show_evaluation(evaluation: Evaluation) -> None:
     """
     measures = evaluation.measures
     pooled = measures[(measures["condition"] == ALL) & (measures["level"] == ALL)]
+    within = _within(measures)
     header = ["predictions", *_COUNTS.values(), *_LOSSES.values()]
-    title = "all targets: labeled rows, official score, log loss without any-severe"
+    title = f"all targets: labeled rows, official score, log loss without any-severe{within}; low is good"
     table(title, header, _lines(pooled, ["predictions"], _COUNTS, _LOSSES))
     header = ["predictions", *_AGREEMENT.values()]
-    title = "all targets: weighted kappa, and severe against the rest at one half"
+    title = f"all targets: weighted kappa; severe against the rest at one half{within}; high is good"
     table(title, header, _lines(pooled, ["predictions"], {}, _AGREEMENT))
     first = measures["predictions"].iloc[0]
     rows = measures[measures["predictions"] == first]
     parts = rows[(rows["condition"] == ALL) != (rows["level"] == ALL)]
     header = ["part", "n", "mod.", "severe", *_PARTS.values()]
-    title = f"{_short(first, 50)}, by condition and by level"
+    title = f"{_short(first, 50)}, by condition and by level{within}"
     table(title, header, _lines(parts, ["condition", "level"], _COUNTS, _PARTS))
     for name, count in evaluation.lacking.items():
         say(f"{name}: lacks {count} labeled rows of its studies; it is measured on the rows that it has")
@@ -64,12 +65,19 @@ def _show_comparisons(comparisons: pd.DataFrame, first: str) -> None:
     if pairs > _MOST_PAIRS:
         say(f"{pairs} pairs are compared; those with {first} are shown, --json and --out hold all")
         rows = rows[rows["predictions"] == first]
-    for shown in _DIFFERENCES:
+    within = _within(rows)
+    outside = " (95 % interval; * without zero)" if within else ""
+    for shown, better in zip(_DIFFERENCES, ("below", "above")):
         if rows["measure"].isin(list(shown)).any():
-            title = "first minus second, paired by study; * zero is outside"
+            title = f"first minus second, by study{outside}; {better} zero the first is better"
             table(title, ["first", "second", *shown.values()], _differences(rows, list(shown)))
-    title = "weighted kappa between the two"
+    title = f"weighted kappa between the two{within}"
     table(title, ["first", "second", "n", "kappa"], _agreements(rows))
+
+
+def _within(rows: pd.DataFrame) -> str:
+    """Say what the numbers in parentheses are, where there are any."""
+    return " (95 % interval)" if np.isfinite(rows["low"].to_numpy(float)).any() else ""
 
 
 def _differences(rows: pd.DataFrame, measures: list[str]) -> Iterator[list[str]]:

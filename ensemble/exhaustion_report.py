@@ -104,12 +104,12 @@ class Exhaustion:
         said = []
         if self.exhausted:
             said.append(
-                "the stack is exhausted: of these members, calibration and more trials get nothing more"
+                "the stack is exhausted: neither calibration nor more trials would get more out of these members"
             )
         if self.added:
             most, *_, least = sorted(self.added, key=lambda name: -self.added[name].value)
-            said.append(f"member {most} adds most: {_gain(self.added[most])}")
-            said.append(f"member {least} adds least: {_gain(self.added[least])}")
+            said.append(f"in a pool that is fitted, member {most} adds most: {_gain(self.added[most])}")
+            said.append(f"in a pool that is fitted, member {least} adds least: {_gain(self.added[least])}")
         mean, lowest = self.mean_likeness()
         if np.isfinite(mean):
             said.append(

@@ -12,6 +12,7 @@ import pandas as pd
 from lsdc.cohort.table_words import find_column
 from lsdc.cohort.text_tables import TextTable
 from lsdc.cohort.vocabulary import parse_row_id
+from lsdc.ensemble.bundled.place import is_packed_model, model_directory
 from lsdc.ensemble.model import Model
 from lsdc.metrics.prediction_forms import open_graded
 from lsdc.metrics.prediction_tables import COLUMNS, predictions_of, row_ids
@@ -103,6 +104,7 @@ def _sources(
     """Read a model, a table, or each table of a folder."""
     if path.name == _OUT_OF_FOLD and (path.parent / MANIFEST).is_file():
         path = path.parent  # the model knows the studies' ids
+    path = model_directory(path) if is_packed_model(path) else path
     if (path / MANIFEST).is_file():
         return [(path, _of_model(path, studies))]
     known = None if studies is None else set(row_ids(studies))

@@ -15,7 +15,8 @@ fit_card.json            what it learned from, what it is for and what it never 
 card.json                what is to be said of it on every output, where it was made to be given away
 durations.json           seconds of the fit, not listed in the manifest
 
-Studies are named by pseudonyms (`lsdc.cohort.pseudonyms`): who has their ids can find them; ids that are long cannot be guessed.
+Studies are named by pseudonyms (`lsdc.cohort.pseudonyms`): who has their ids can find them. Long ids
+cannot be guessed.
 """
 
 from __future__ import annotations

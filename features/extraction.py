@@ -147,8 +147,8 @@ def extract(
     configuration = plan.configuration(encoder)
     claim(
         out,
-        configuration | {"data": _name_of(data, out), "content": plan.content()},
-        lambda: "choose another directory, or delete it",
+        configuration | {"data": _name_of(data, out), "content": _content_of(plan, out)},
+        lambda: "studies or files may have changed; choose another directory, or delete it",
     )
     if ids is not None:
         say(f"{write_ids(plan.cohort, ids)}: whose each study is")
@@ -179,6 +179,13 @@ def _name_of(data: Path, out: Path) -> str:
     # Version 0.1 wrote the path itself; its runs must be found again.
     written = read_json(mark) if mark.is_file() else {}
     return place if isinstance(written, dict) and written.get("data") == place else hashed(place)
+
+
+def _content_of(plan: ExtractionPlan, out: Path) -> str:
+    """Hash the studies and their files; runs of earlier versions, which looked at no files, must be found again."""
+    before, mark = plan.content_before(), out / "config.json"
+    written = read_json(mark) if mark.is_file() else {}
+    return before if isinstance(written, dict) and written.get("content") == before else plan.content()
 
 
 def _is_finished(out: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
 from lsdc.features.extractor import Extractor
 from lsdc.features.store_settings import Settings
+from lsdc.runtime.archives import is_archive
 from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError
 
@@ -83,15 +85,33 @@ class ExtractionPlan:
         }
 
     def content(self) -> str:
-        """Hash which studies are extracted and in which folds they are.
+        """Hash which studies are extracted, in which folds they are, and which files they consist of.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits. A file counts by name, size and time of change; one of an archive by the first two.
+        """
+        packed = is_archive(self.cohort.root)
+        return fingerprint(self._studies() | {"files": [_state(file, packed) for file in self._files()]})
+
+    def content_before(self) -> str:
+        """Hash the studies and folds alone, as versions before 0.3 did.
 
         Returns
         -------
         str
             16 hexadecimal digits.
         """
-        studies = [(item.study_id, item.split) for item in self.sources]
-        return fingerprint({"studies": studies, "folds": self.folds})
+        return fingerprint(self._studies())
+
+    def _studies(self) -> dict[str, Any]:
+        return {"studies": [(item.study_id, item.split) for item in self.sources], "folds": self.folds}
+
+    def _files(self) -> Iterator[Path]:
+        for source in self.sources:
+            for series in source.series:
+                yield from series.files
 
     def add_labels(self, rows: pd.DataFrame, study_id: str) -> None:
         """Write the columns `fold` and `grade` into the 25 rows of a study, -1 where unknown.
@@ -107,6 +127,15 @@ class ExtractionPlan:
         rows["grade"] = -1
         if self.labels is not None and study_id in self.labels.index:
             rows["grade"] = self.labels.loc[study_id, [target.slug for target in TARGETS]].to_numpy()
+
+
+def _state(file: Path, packed: bool) -> tuple[str, int, int]:
+    """Tell a file's content by what costs nothing: its name, size and time of change; 0 where it has gone."""
+    try:
+        found = file.stat()
+    except OSError:
+        return file.name, -1, 0
+    return file.name, found.st_size, 0 if packed else found.st_mtime_ns
 
 
 def plan_extraction(

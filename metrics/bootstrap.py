@@ -70,7 +70,7 @@ def study_counts(studies: int, resamples: int, seed: int = 0) -> Counts:
     studies : int
         Number of studies; every resample has as many.
     resamples : int
-        Number of resamples; 0 gives an empty array.
+        Number of resamples; 0 gives an empty array, as does a single study.
     seed : int
         The same seed draws the same resamples, so that differences between predictions are paired by study.
 
@@ -86,6 +86,8 @@ def study_counts(studies: int, resamples: int, seed: int = 0) -> Counts:
     ((1000, 4), {4.0})
     """
     rng = np.random.default_rng(seed)
+    if studies < 2:
+        return np.empty((0, studies))  # one study does not tell how studies differ
     return rng.multinomial(studies, np.full(studies, 1 / studies), size=resamples).astype(float)
 
 

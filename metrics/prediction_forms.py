@@ -17,7 +17,7 @@ from lsdc.runtime import TableError
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import shown
 
-_ROUNDED = 0.02
+ROUNDED = 0.02
 """Probabilities that were rounded add up to 1 within it."""
 
 
@@ -161,7 +161,7 @@ def with_points(where: str, cells: pd.DataFrame, decimal_comma: bool) -> pd.Data
     pointed = texts.where(~commas, texts.apply(lambda column: column.str.replace(",", ".", regex=False)))
     if not decimal_comma:
         sums = pointed.apply(pd.to_numeric, errors="coerce").sum(axis=1)
-        unclear = with_comma & ((sums - 1).abs() > _ROUNDED)
+        unclear = with_comma & ((sums - 1).abs() > ROUNDED)
         if unclear.any():
             row = unclear.idxmax()
             cell = texts.loc[row][commas.loc[row]].iloc[0]

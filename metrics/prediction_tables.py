@@ -13,7 +13,7 @@ from lsdc.cohort.table_words import find_column
 from lsdc.cohort.text_tables import TextTable
 from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.metrics.official import Probabilities
-from lsdc.metrics.prediction_forms import holds_predictions, open_graded, prediction_rows
+from lsdc.metrics.prediction_forms import ROUNDED, holds_predictions, open_graded, prediction_rows
 from lsdc.metrics.table_arrays import COLUMNS as COLUMNS
 from lsdc.metrics.table_arrays import SHAPE as SHAPE
 from lsdc.metrics.table_arrays import SLUGS
@@ -25,6 +25,7 @@ from lsdc.metrics.table_arrays import to_cube as to_cube
 from lsdc.metrics.table_checks import check_row_ids, probability_columns
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import atomic
+from lsdc.runtime.console import warn
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import safe_cell
 
@@ -110,7 +111,14 @@ def predictions_of(
             f"{table.where}: row {rows.index[zero[0]]}: {ids.iloc[zero[0]]!r} has only zeros in columns "
             f"{', '.join(rows.columns[1:])}; at least one must be positive"
         )
-    return table_of(ids.tolist(), values / values.sum(axis=1, keepdims=True))
+    sums = values.sum(axis=1)
+    odd = np.flatnonzero(np.abs(sums - 1) > ROUNDED)
+    if len(odd):
+        warn(
+            f"{table.where}: {len(odd)} rows do not add up to 1, the first in row {rows.index[odd[0]]} "
+            f"({sums[odd[0]]:g}); each is divided by its sum"
+        )
+    return table_of(ids.tolist(), values / sums[:, None])
 
 
 def _lacks_weights(table: TextTable) -> bool:

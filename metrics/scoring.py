@@ -11,6 +11,7 @@ from lsdc.metrics.prediction_tables import (
     row_ids,
     to_cube,
 )
+from lsdc.runtime.errors import TableError
 from lsdc.runtime.paths import PathLike
 
 
@@ -51,6 +52,8 @@ def score(
     truth = read_truth(labels, grades)
     studies = truth.index.tolist()
     given = grades_of(truth)
+    if not (given >= 0).any():
+        raise TableError(f"{labels}: holds no grade, so there is nothing to score against")
     predictions = read_predictions(
         submission,
         required=labeled_row_ids(studies, given),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -73,6 +75,8 @@ class GradedStudy:
         What the probabilities are; see `lsdc.ensemble.weighting`.
     summary : tuple of str
         What was not seen and what is unsure, in sentences.
+    files : mapping of str to Path
+        The study's files by their names in it, which are no paths where they are of an archive; empty by default.
     """
 
     located: LocatedStudy
@@ -81,7 +85,8 @@ class GradedStudy:
     model: str
     statement: tuple[str, ...] = ()
     weighting: Weighting = "none"
-    summary: tuple[str, ...] = field(default=())
+    summary: tuple[str, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def study_id(self) -> str:

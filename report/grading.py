@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -29,7 +31,7 @@ from lsdc.report.study_outputs import StudyOutputs, graded_study, unread_study, 
 from lsdc.runtime.artifact import atomic, claim, read_json
 from lsdc.runtime.console import say, warn
 from lsdc.runtime.engine import Failure, attempt_each, attempt_here, check_workers
-from lsdc.runtime.errors import Problem
+from lsdc.runtime.errors import ConfigError, Problem
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
@@ -43,6 +45,7 @@ OUT_OF_FOLD = (
     "the model was fitted on this study too; its grades are of members that had not seen it (out of fold)"
 )
 """What is said of a study that the model knows."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _SECONDS, _FEW = 600.0, 2
 
 
@@ -104,7 +107,8 @@ def grade(
     data : path
         Any tree of DICOM files, a ZIP archive of one, or a folder in the competition's layout.
     out : path
-        Folder of the report: new, empty, or begun by a call with the same arguments. It also keeps the feature store.
+        Folder of the report: new, empty, or begun by a call with the same model and choices. It also keeps the feature
+        store. A later call may ask for more files.
     model : path, default `bundled`
         A model that `fit` made, or a file that `pack` made of it. The default is the model that is shipped; its card
         says what it is worth.
@@ -146,8 +150,15 @@ def grade(
     """
     check_workers(workers)
     check_weighting(weighting)
+    if not os.fspath(data):
+        raise ConfigError("data is empty; name the folder of the studies")
     out = check_output_folder(out)
     sr_folder = None if dicom_sr is None else check_output_folder(dicom_sr)
+    if sr_folder is not None and study_id == "hash":
+        warn(
+            f"{sr_folder}: structured reports belong to the patient, and hold name, id and UIDs beside the hash; "
+            "keep the folder as you keep the images"
+        )
     opened = Model.open(model)
     configuration = {
         "model": opened.manifest["feature_fingerprint"],
@@ -155,8 +166,6 @@ def grade(
         "configuration": opened.manifest.get("configuration"),
         "weighting": weighting,
         "refuse": refuse,
-        "dicom_sr": sr_folder is not None,
-        "pdf": pdf,
         "lsdc": version("lsdc-toolkit"),
     }
     claim(out, configuration, lambda: "choose another folder for the report, or delete it")
@@ -194,7 +203,7 @@ def grade(
     for sentence in about.statement:
         say(f"  {sentence}")
     say(f"{out / INDEX}: open it in a browser; {GRADES_TABLE} beside it holds {len(rows)} rows")
-    pdfs = tuple(order.page.with_suffix(".pdf") for order in orders) if pdf else ()
+    pdfs = tuple(order.pdf for order in orders if order.pdf is not None and order.pdf.is_file())
     return GradedFolder(
         out / INDEX, out / GRADES_TABLE, len(orders), len(rows), found.status, found.summary, problem_table,
         about.statement, tuple(dicom), pdfs,
@@ -226,6 +235,8 @@ def _orders(
             refused=tuple(map(bool, graded.refused[k].ravel())),
             series=series[series["study_id"] == study],
             unread=UNREAD if (rows["reason"] == UNREAD).all() else "",
+            failure="",
+            names_files=cohort.named_by != "hash",
             summary=Sight.of(rows, [study]).summary(),
             model=about.model,
             statement=(*about.statement, *((OUT_OF_FOLD,) if study in graded.known else ())),
@@ -242,7 +253,7 @@ def _write(orders: list[StudyOutputs], workers: int | None) -> tuple[list[Path],
 
     A study whose images cannot be shown still gets a page, with its grades and why.
     """
-    todo = [order for order in orders if not order.record.is_file()]
+    todo = [order for order in orders if not order.is_written]
     problems: list[Problem] = []
     if len(todo) <= _FEW:
         # A process of its own would import for longer than it works; these studies were read without harm before.
@@ -251,12 +262,15 @@ def _write(orders: list[StudyOutputs], workers: int | None) -> tuple[list[Path],
         attempts = attempt_each(write_outputs, todo, "writing pages", workers, seconds=lambda _: _SECONDS)
     for order, outcome in attempts:
         if isinstance(outcome, Failure):
+            if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
+                raise outcome.error  # no study is to blame, and the same call mends it
             said = f"its images could not be shown: {outcome.reason}"
-            problems.append(Problem(order.source.study_id, said, "please report it"))
-            write_outputs(replace(order, unread=said, structured_reports=None, pdfs=None))
-    records = [read_json(order.record) for order in orders]
-    problems += [Problem(**one) for record in records for one in record["problems"]]
-    return [Path(path) for record in records for path in record["dicom"]], problems
+            problems.append(
+                Problem(order.source.study_id, said, "run the same again; please report it if it stays")
+            )
+            write_outputs(replace(order, failure=said, structured_reports=None, pdfs=None))
+    problems += [Problem(**one) for order in orders for one in read_json(order.record)["problems"]]
+    return [path for order in orders for path in order.dicom], problems
 
 
 def _write_problems(out: Path, store: FeatureStore, problems: list[Problem]) -> Path | None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import Condition, Family, View
 from lsdc.report.graded_study import GradedStudy, GradedTarget
+from lsdc.report.pages.shown_series import series_names
 
 PX = 480
 """Side of a key image, px."""
 _LEAST_MM, _MOST_MM, _MARGIN_MM = 110.0, 260.0, 30.0
 _AXIAL_MM = 90.0
-_LONGEST_ID = 12
 _TITLES = {
     Condition.SPINAL_CANAL_STENOSIS: "Canal",
     Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: "Right foramina",
@@ -173,12 +173,6 @@ def _cut(
         label = side.value[0].upper() if side and cutter.view is View.AXIAL_T2 else item.target.level.title
         marks.append(Mark(x, y, label, item.location.status is Status.UNSURE, item.location.slice == index))
     letters = ("R", "L", "A", "P") if cutter.view is View.AXIAL_T2 else ("A", "P", "H", "F")
-    caption = (
-        f"{cutter.view.value}, series {_short(series.series_id)}, slice {index + 1} of {len(series.slices)}"
-    )
+    name = series_names(graded.located.study)[number]
+    caption = f"{cutter.view.value}, {name}, slice {index + 1} of {len(series.slices)}"
     return KeyImage(title, caption, cutter.cut(index, center, mm, PX), mm, letters, tuple(marks))
-
-
-def _short(name: str) -> str:
-    """Keep the end of a long series id, which tells series of a study apart."""
-    return name if len(name) <= _LONGEST_ID else f"…{name[-_LONGEST_ID:]}"

@@ -80,8 +80,11 @@ def _draw(canvas: Canvas, image: KeyImage, corner: tuple[float, float], side: fl
 
 
 def _draw_mark(canvas: Canvas, mark: Mark, x: float, y: float) -> None:
-    """Draw a circle around a point and its label at the right, dark behind it."""
+    """Draw a circle around a point and its label at the right, both dark behind, for fluid is bright."""
     color = _UNSURE if mark.unsure else _POINT
+    canvas.setStrokeColor(_BEHIND)
+    canvas.setLineWidth(2.2)
+    canvas.circle(x, y, 4, stroke=1, fill=0)
     canvas.setStrokeColor(color)
     canvas.setLineWidth(0.9)
     if not mark.here:

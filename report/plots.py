@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from lsdc.cohort.vocabulary import parse_row_id
 from lsdc.ensemble.opening import scored_by
+from lsdc.ensemble.weighting import Weighting
 from lsdc.metrics.graded import GradedPredictions
 from lsdc.report.dashboard_plots import confusion, reliability, weights_per_family
 from lsdc.report.model_page.calibration import draw_calibration
 from lsdc.report.model_page.confusions import draw_confusion
 from lsdc.report.model_page.curves import draw_precision, draw_roc
 from lsdc.report.model_page.family_rows import FamilyRows
+from lsdc.report.plot_panels import styled
+from lsdc.report.sections import Panel
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import atomic, check_output_folder
 
@@ -32,6 +35,12 @@ _EVALUATION = {
     draw_calibration: "calibration",
     draw_confusion: "confusion",
 }
+_BOTH = {draw_calibration, draw_confusion}
+"""What the weighting changes much."""
+_OF_MODEL = ": "
+"""Stands between a model and its stack or member in the names that `evaluate` gives, and in no file's usual name."""
+_SERVED: dict[Weighting, str] = {"competition": "competition", "none": "clinic"}
+_ONCE, _BY_GRADE = "rows count once", "rows count 1, 2 or 4 times"
 
 
 def save_plots(figures: Mapping[str, Figure], folder: PathLike) -> tuple[Path, ...]:
@@ -75,22 +84,46 @@ def evaluation_figures(predictions: Sequence[GradedPredictions]) -> dict[str, Fi
     Parameters
     ----------
     predictions : sequence of GradedPredictions
-        As `evaluate` reads them; rows without a prediction are left out. Probabilities are taken as they are given:
-        rows count once, whatever the weighting they were made for.
+        As `evaluate` reads them; rows without a prediction are left out. Those of a model's stack and members, which
+        `evaluate` names `MODEL: MEMBER`, are for the competition's score: calibration, in which rows then count by
+        their grade, and confusion are drawn with these and with the probabilities for the clinic, the curves with the
+        latter. Those of tables are taken as they are given, and rows count once: nothing tells what they were made
+        for.
 
     Returns
     -------
     dict of str to Figure
-        For `save_plots`, such as `submission_roc_spinal`; names are numbered where two predictions would share one.
+        For `save_plots`, such as `submission_roc_spinal` or `model_stack_calibration_competition_spinal`; the titles
+        say how rows are counted. Names are numbered where two predictions would share one.
     """
     figures: dict[str, Figure] = {}
     taken: set[str] = set()
     for one in predictions:
-        rows = tuple(replace(family, weighting="none") for family in FamilyRows.of_predictions(one))
-        name = _file_name(one.name, taken)
-        for draw, what in _EVALUATION.items():
-            figures |= {panel.name: panel.figure for panel in draw(rows, f"{name}_{what}")}
+        rows, name = FamilyRows.of_predictions(one), _file_name(one.name, taken)
+        if _OF_MODEL not in one.name:
+            plain = tuple(replace(family, weighting="none") for family in rows)
+            for draw, what in _EVALUATION.items():
+                panels = draw(plain, f"{name}_{what}")
+                figures |= _entitled(panels, f"probabilities as given, {_ONCE}")
+            continue
+        for weighting, served in _SERVED.items():
+            weighted = tuple(family.weighted(weighting) for family in rows)
+            for draw, what in _EVALUATION.items():
+                if weighting == "competition" and draw not in _BOTH:
+                    continue
+                by_grade = weighting == "competition" and draw is draw_calibration
+                words = f"for the {served}, {_BY_GRADE if by_grade else _ONCE}"
+                figures |= _entitled(draw(weighted, f"{name}_{what}_{served}"), words)
     return figures
+
+
+@styled
+def _entitled(panels: Sequence[Panel], words: str) -> dict[str, Figure]:
+    """Name figures, and say below each title how rows are counted."""
+    for panel in panels:
+        axis = panel.figure.axes[0]
+        axis.set_title(f"{axis.get_title(loc='left')}\n{words}")
+    return {panel.name: panel.figure for panel in panels}
 
 
 def _file_name(name: str, taken: set[str]) -> str:

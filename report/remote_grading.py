@@ -46,7 +46,7 @@ def grade_remote(
     Raises
     ------
     ConfigError
-        When no study is named, or `url` is no DICOMweb server.
+        When no study is named, `url` is no DICOMweb server, or other studies were fetched for the report before.
     DicomwebError
         When the server cannot be reached, refuses, or has no such study.
     LsdcError
@@ -60,6 +60,13 @@ def grade_remote(
         raise ConfigError("url must begin with dicomweb:// or dicomwebs://")
     out = check_output_folder(out)
     fetched = Path(f"{out}.{FETCHED}")
+    asked = {usable_id(uid) for uid in studies}
+    others = [item.name for item in fetched.iterdir() if item.name not in asked] if fetched.is_dir() else []
+    if others:
+        raise ConfigError(
+            f"{fetched}: holds {len(others)} studies that are not asked for, such as {others[0]}; name them too, "
+            "choose another folder for the report, or delete them"
+        )
     for uid in studies:
         if not (fetched / usable_id(uid)).is_dir():
             fetch_study(url, uid, fetched)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from lsdc.report.pages.figures import svg_of
-from lsdc.report.pages.render import write_page
-from lsdc.runtime.paths import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,6 +97,25 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Findings in words, one below the other.
+
+    Parameters
+    ----------
+    title : str
+        What they are about.
+    items : tuple of str
+        Sentences.
+    reading : str
+        How to read them; empty by default.
+    """
+
+    title: str
+    items: tuple[str, ...]
+    reading: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
     """A chapter of a page.
 
@@ -110,7 +125,7 @@ class Section:
         Its name in the page's address.
     title : str
         Its heading.
-    parts : tuple of Drawing or Table
+    parts : tuple of Drawing, Table or Listing
         What it shows, in this order; empty where it cannot be shown.
     lead : str
         Sentences before the parts.
@@ -120,7 +135,7 @@ class Section:
 
     anchor: str
     title: str
-    parts: tuple[Drawing | Table, ...] = ()
+    parts: tuple[Drawing | Table | Listing, ...] = ()
     lead: str = ""
     absent: str = ""
 
@@ -140,54 +155,3 @@ def figures_of(sections: Iterable[Section]) -> dict[str, Figure]:
     """
     drawings = (part for section in sections for part in section.parts if isinstance(part, Drawing))
     return {panel.name: panel.figure for drawing in drawings for panel in drawing.panels}
-
-
-def write_sections(
-    path: PathLike,
-    sections: Sequence[Section],
-    *,
-    title: str,
-    summary: Mapping[str, str],
-    notices: Sequence[tuple[str, str]] = (),
-) -> Path:
-    """Write a page of sections, with a list of contents.
-
-    Parameters
-    ----------
-    path : path
-        HTML file to write.
-    sections : sequence of Section
-        Its chapters.
-    title : str
-        Its title.
-    summary : mapping of str to str
-        What is shown first, such as counts, by name.
-    notices : sequence of (str, str)
-        What nobody should miss: a heading and a sentence.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    LsdcError
-        When the file cannot be written.
-    """
-    return write_page(
-        path,
-        "sections.html.j2",
-        title=title,
-        package="lsdc.report.model_page",
-        sections=tuple(sections),
-        headings=[(section.anchor, section.title) for section in sections],
-        summary=tuple(summary.items()),
-        notices=tuple(notices),
-        prose=_prose,
-    )
-
-
-def _prose(text: str) -> Markup:
-    """Set what stands between backticks in the type of code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))

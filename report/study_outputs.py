@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import read_study
 from lsdc.cohort.study import Study
@@ -16,7 +17,7 @@ from lsdc.features.located_study import LocatedStudy
 from lsdc.features.rows_located import locations_of
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.report.pages.study_page import write_study_page
-from lsdc.runtime.artifact import write_json
+from lsdc.runtime.artifact import fingerprint, read_json, write_json
 from lsdc.runtime.errors import LsdcError, Problem
 
 
@@ -38,6 +39,10 @@ class StudyOutputs:
         Its rows of the store's table of series.
     unread : str
         Why nothing of it was read; empty for a study that was.
+    failure : str
+        Why its images could not be shown; empty at first.
+    names_files : bool
+        Whether problems may name files, which may be named after patients.
     summary : tuple of str
         What was not seen and what is unsure, in sentences.
     model : str
@@ -60,6 +65,8 @@ class StudyOutputs:
     refused: tuple[bool, ...]
     series: pd.DataFrame
     unread: str
+    failure: str
+    names_files: bool
     summary: tuple[str, ...]
     model: str
     statement: tuple[str, ...]
@@ -76,8 +83,41 @@ class StudyOutputs:
 
     @property
     def record(self) -> Path:
-        """The file that says what was written; the last one, so that a study with it is finished."""
+        """The file that says what was written; the last one."""
         return self.page.with_name(f".{self.page.stem}.json")
+
+    @property
+    def is_written(self) -> bool:
+        """Whether all that is asked for is there, and was written without fault."""
+        if not self.record.is_file() or not self.page.is_file() or (self.pdf and not self.pdf.is_file()):
+            return False
+        record = read_json(self.record)
+        if record["failed"] or record.get("content") != self.content:
+            return False
+        if record["dicom"] is None and self.structured_reports:
+            return False
+        return all(path.is_file() for path in self.dicom)
+
+    @property
+    def content(self) -> str:
+        """Hash of all that is said of the study: files that say something else are written anew."""
+        said = (
+            self.probabilities,
+            self.refused,
+            self.unread,
+            self.summary,
+            self.model,
+            self.statement,
+            self.weighting,
+        )
+        return fingerprint({"rows": self.rows.to_csv(), "series": self.series.to_csv(), "said": said})
+
+    @property
+    def dicom(self) -> list[Path]:
+        """The DICOM objects that were written, of those asked for."""
+        if self.structured_reports is None:
+            return []
+        return [self.structured_reports / name for name in read_json(self.record)["dicom"] or ()]
 
 
 def write_outputs(order: StudyOutputs) -> None:
@@ -88,28 +128,37 @@ def write_outputs(order: StudyOutputs) -> None:
     order : StudyOutputs
         The study, its grades, and where the files go.
     """
-    study = unread_study(order) if order.unread else read_study(order.source)
+    study = unread_study(order) if order.unread or order.failure else read_study(order.source)
     graded = graded_study(order, study)
     write_study_page(graded, order.page, home=order.index)
-    dicom: list[Path] = []
+    dicom: list[str] | None = None
     problems: list[Problem] = []
     if order.structured_reports is not None:
         from lsdc.report.dicom_objects.presentation_state import write_points
         from lsdc.report.dicom_objects.structured_report import write_structured_report
 
-        try:
-            dicom += write_structured_report(graded, order.structured_reports).files
-            dicom += write_points(graded, order.structured_reports).files
-        except LsdcError as error:
-            problems.append(
-                Problem(graded.study_id, f"no structured report: {error}", "look at its page instead")
-            )
+        dicom = []
+        for write, what in (
+            (write_structured_report, "structured report"),
+            (write_points, "presentation state"),
+        ):
+            try:
+                dicom += [path.name for path in write(graded, order.structured_reports).files]
+            except LsdcError as error:
+                said = f"no {what}: {error if order.names_files else type(error).__name__}"
+                problems.append(Problem(graded.study_id, said, "look at its page instead"))
     if order.pdf is not None:
         from lsdc.report.study_pdf import write_study_pdf
 
         write_study_pdf(graded, order.pdf)
     write_json(
-        order.record, {"dicom": [str(path) for path in dicom], "problems": [asdict(one) for one in problems]}
+        order.record,
+        {
+            "dicom": dicom,
+            "problems": [asdict(one) for one in problems],
+            "failed": bool(order.failure),
+            "content": order.content,
+        },
     )
 
 
@@ -119,7 +168,7 @@ def unread_study(order: StudyOutputs) -> Study:
     Parameters
     ----------
     order : StudyOutputs
-        The study; where `unread` is set, that is a problem of it.
+        The study; why it is unread is a problem of it.
 
     Returns
     -------
@@ -127,8 +176,8 @@ def unread_study(order: StudyOutputs) -> Study:
         Without series.
     """
     problems = order.source.problems
-    if order.unread:
-        problems += (Problem(order.source.study_id, order.unread, "look at its files, or leave it out"),)
+    for why in filter(None, (order.unread, order.failure)):
+        problems += (Problem(order.source.study_id, why, "look at its files, or leave it out"),)
     return Study(order.source.study_id, (), problems)
 
 
@@ -162,4 +211,5 @@ def graded_study(order: StudyOutputs, study: Study) -> GradedStudy:
         order.statement,
         order.weighting,
         order.summary,
+        {path_text(path): path for series in order.source.series for path in series.files},
     )

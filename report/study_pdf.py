@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import version
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import Condition, Grade, Level
-from lsdc.ensemble.weighting import MEANING
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.report.key_images import key_images
+from lsdc.report.pages.sentences import (
+    model_in_words,
+    sentence,
+    statement_lines,
+    summary_lines,
+    what_numbers_are,
+    without_confidence,
+)
+from lsdc.report.pdf_bars import draw_bar, draw_grade
 from lsdc.report.pdf_canvas import (
     ALARM,
     BOLD,
@@ -37,12 +44,6 @@ _INNER = _WIDTH - 2 * _MARGIN
 _NAME_WIDTH, _CELL_HEIGHT, _READER_HEIGHT = 118.0, 35.0, 8.0
 _COLUMN = (_INNER - _NAME_WIDTH) / len(Level)
 _WARNING = HexColor("#fff4d6")
-_COLORS: dict[Grade, Color] = {
-    Grade.NORMAL_MILD: HexColor("#7fb7d6"),
-    Grade.MODERATE: HexColor("#e69f00"),
-    Grade.SEVERE: HexColor("#b3261e"),
-}
-_CONFIDENCE = re.compile(r" \(confidence [0-9.]+\)")
 
 
 def write_study_pdf(graded: GradedStudy, out: PathLike) -> Path:
@@ -87,19 +88,19 @@ def write_study_pdf(graded: GradedStudy, out: PathLike) -> Path:
 def _header(canvas: Canvas, graded: GradedStudy) -> float:
     """Write whose grades these are and what made them."""
     top, right = _HEIGHT - _MARGIN - 12, _WIDTH - _MARGIN
-    made_by = f"lsdc {version('lsdc-toolkit')}, model {graded.model}"[:70]
+    made_by = f"lsdc {version('lsdc-toolkit')}, {model_in_words(graded.model)}"[:70]
     write_line(canvas, (_MARGIN, top), "Lumbar spine grading", 15, font=BOLD)
-    write_line(canvas, (_MARGIN, top - 15), f"study {graded.study_id}", 9)
     write_line(canvas, (right, top + 3), made_by, 8, align="right")
     said = "not reviewed by a physician, no medical device"
     write_line(canvas, (right, top - 8), said, 8, align="right", color=ALARM)
-    return top - 24
+    # On lines of its own: the ids of other hospitals' studies are half as wide as the page, or more.
+    return write_paragraph(canvas, escape(f"study {graded.study_id}"), (_MARGIN, top - 11), _INNER, 9) - 5
 
 
 def _warning(canvas: Canvas, graded: GradedStudy, top: float) -> float:
     """Write what must be said wherever the grades are shown."""
-    said, meaning = list(graded.statement), MEANING[graded.weighting]
-    if not any(meaning in line for line in said):
+    said, meaning = statement_lines(graded.statement), sentence(what_numbers_are(graded.weighting))
+    if meaning not in said:
         said.append(meaning)
     paragraph, height = wrapped("<br/>".join(map(escape, said)), _INNER - 12, 6.6)
     canvas.setFillColor(_WARNING)
@@ -143,11 +144,7 @@ def _cell(canvas: Canvas, item: GradedTarget, corner: tuple[float, float]) -> No
     doubt = " ?" if item.location.status is Status.UNSURE else ""
     font = REGULAR if grade is Grade.NORMAL_MILD else BOLD
     write_line(canvas, (left, top - 12), grade.title + doubt, 8.5, font=font)
-    start = left
-    for name, share in zip(Grade, item.probabilities):
-        canvas.setFillColor(_COLORS[name])
-        canvas.rect(start, top - 22, width * share, 6, stroke=0, fill=1)
-        start += width * share
+    draw_bar(canvas, item.probabilities, (left, top - 22), width, 6)
     numbers = " / ".join(f"{100 * share:.0f}" for share in item.probabilities)
     write_line(canvas, (left, top - 30), f"{numbers} %", 6.3, color=SOFT)
     if item.truth is not None:
@@ -158,10 +155,9 @@ def _cell(canvas: Canvas, item: GradedTarget, corner: tuple[float, float]) -> No
 def _legend(canvas: Canvas, y: float) -> None:
     """Say what colors and marks mean."""
     x = _MARGIN + _NAME_WIDTH + 4
-    for grade, color in _COLORS.items():
-        canvas.setFillColor(color)
-        canvas.rect(x, y, 7, 6, stroke=0, fill=1)
-        write_line(canvas, (x + 10, y), grade.title, 6.5)
+    for grade in Grade:
+        draw_grade(canvas, grade, (x, y), 9, 6)
+        write_line(canvas, (x + 12, y), grade.title, 6.5)
         x += 62
     write_line(canvas, (x, y), "?: place unsure      dashed: no grade is given", 6.5)
 
@@ -171,7 +167,7 @@ def _unseen(canvas: Canvas, graded: GradedStudy, top: float) -> None:
     reasons: dict[str, list[str]] = {}
     for item in graded.targets:
         if item.location.status is not Status.SEEN:
-            why = _CONFIDENCE.sub("", item.location.reason) or "no reason is known"
+            why = without_confidence(item.location.reason) or "no reason is known"
             name = f"{item.target.condition.title} {item.target.level.title}"
             reasons.setdefault(f"{item.location.status.value}: {why}", []).append(name)
     lines = [f"<b>{escape(why)}</b> ({escape(', '.join(names))})" for why, names in reasons.items()]
@@ -179,10 +175,11 @@ def _unseen(canvas: Canvas, graded: GradedStudy, top: float) -> None:
     top -= 14
     if not lines:
         write_line(canvas, (_MARGIN, top - 7), "All 25 targets were seen.", 7)
-    for number, line in enumerate([*lines, *map(escape, graded.summary)]):
+    lines += map(escape, summary_lines(graded.summary, listed=True))
+    for number, line in enumerate(lines):
         _, height = wrapped(line, _INNER, 7)
         if top - height < _MARGIN + 12:
-            left = len(lines) + len(graded.summary) - number
+            left = len(lines) - number
             write_line(
                 canvas, (_MARGIN, top - 8), f"and {left} more, which the study's page and table hold", 7
             )

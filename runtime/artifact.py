@@ -78,6 +78,8 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
     ArtifactError
         When the directory is absent, of another kind, damaged, or was written by a newer version.
     """
+    if folder.is_file():
+        raise ArtifactError(f"{folder}: is a file that is no {kind}; make one with `{made_by}`")
     if not folder.is_dir():
         raise ArtifactError(f"{folder}: no such {kind} directory; make one with `{made_by}`")
     if not (folder / MANIFEST).is_file():

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.archives import is_archive, unpack
-from lsdc.runtime.artifact import MANIFEST
+from lsdc.runtime.artifact import MANIFEST, read_json
 from lsdc.runtime.paths import PathLike
 
 NAME = "bundled"
 """The word that stands for the bundled model where a model directory is asked for."""
 BUNDLED = Path(__file__).parent / "model"
 """Its directory."""
+
+
+def is_packed_model(path: PathLike) -> bool:
+    """Tell whether a file is a model that `pack` made; workbooks are ZIP archives, too.
+
+    Parameters
+    ----------
+    path : path
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for a ZIP archive with a manifest.
+    """
+    if not is_archive(Path(path)):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MANIFEST in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _unpacked(path: Path) -> Path:
+    """Unpack a model, which must hold what its manifest lists and nothing besides."""
+    folder = unpack(path)
+    if (folder / MANIFEST).is_file():
+        manifest = read_json(folder / MANIFEST)
+        listed = manifest.get("files") if isinstance(manifest, dict) else None
+        found = {item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file()}
+        extra = sorted(found - {MANIFEST, *(listed or ())})
+        if extra:
+            raise ArtifactError(f"{path}: holds {extra[0]!a}, which its manifest does not list; get it again")
+    return folder
 
 
 def model_directory(model: PathLike) -> Path:
@@ -36,7 +72,7 @@ def model_directory(model: PathLike) -> Path:
         When a packed model is damaged.
     """
     if str(model) != NAME:
-        return unpack(Path(model)) if is_archive(Path(model)) else Path(model)
+        return _unpacked(Path(model)) if is_archive(Path(model)) else Path(model)
     if (Path(NAME) / MANIFEST).is_file():
         raise ArtifactError(
             f"{NAME}: stands for the model that is shipped, and there is a model of that name here too; give its "

@@ -14,7 +14,8 @@ from lsdc.report.cohort_page.label_sections import correlation_section, grade_se
 from lsdc.report.cohort_page.series_facts import choices_of, series_facts
 from lsdc.report.cohort_page.series_sections import acquisition_section, choice_section, view_section
 from lsdc.report.plots import save_plots
-from lsdc.report.sections import Section, Table, figures_of, write_sections
+from lsdc.report.section_pages import titled, write_sections
+from lsdc.report.sections import Section, Table, figures_of
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_file, check_output_folder
@@ -124,7 +125,7 @@ def overview(
         "annotated points": "none" if cohort.coordinates is None else f"{len(cohort.coordinates)}",
         "problems": f"{len(cohort.problems)}",
     }
-    page = write_sections(out, sections, title=f"Cohort {Path(data).resolve().name}", summary=summary)
+    page = write_sections(out, sections, title=titled("Cohort", Path(data).resolve().name), summary=summary)
     drawn = () if folder is None else save_plots(figures_of(sections), folder)
     labeled = 0 if cohort.labels is None else len(cohort.labels)
     seconds = time.monotonic() - begun

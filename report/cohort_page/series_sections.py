@@ -16,9 +16,9 @@ from lsdc.report.sections import Drawing, Panel, Section, Table
 _VIEWS = [view.value for view in View]
 _MEASURES = {
     "slices": ("Slices", "slices of a stack"),
-    "columns": ("Image width", "columns, px"),
+    "columns": ("Image width", "px"),
     "spacing_mm": ("Pixel spacing", "mm"),
-    "distance_mm": ("Distance of slices", "mm"),
+    "distance_mm": ("Distance from slice to slice", "mm"),
     "echo_ms": ("Echo time (TE)", "ms"),
     "repetition_ms": ("Repetition time (TR)", "ms"),
 }
@@ -62,7 +62,7 @@ def view_section(facts: pd.DataFrame, studies: int) -> Section:
         ("Stacks", "number"), ("Slices in all", "number"), ("Slices of a stack: median (5 to 95 %)", "number"),
     )  # fmt: skip
     reading = (
-        "A study without a view still gets its 25 rows; the targets that are graded in that view are then `not seen`. "
+        "A study without a view still has its 25 targets; those that are graded in that view are then “not seen”. "
         "A stack is a run of parallel slices; one series may hold several. Several axial stacks usually are blocks of "
         "levels; of several sagittal series one is chosen."
     )
@@ -102,7 +102,7 @@ def acquisition_section(facts: pd.DataFrame) -> Section:
             "Each line shows which part of the stacks (up) has at most the value (right): steep where all are alike, "
             "steps where several protocols meet. A long tail is a protocol that a model may not have seen.",
         ),
-        Table("Image sizes, rows x columns in px (number of stacks)", ("View", "Most common"), common),
+        Table("Image sizes, height x width in px (number of stacks)", ("View", "Most common"), common),
         Table(
             "Studies by vendor and field strength", ("Vendor", *((str(name), "number") for name in scanners)),
             tuple((str(name), *(int(value) for value in row)) for name, *row in scanners.itertuples()),

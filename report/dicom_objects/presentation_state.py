@@ -67,7 +67,7 @@ def write_points(graded: GradedStudy, out: PathLike) -> ReportFiles:
 
 def _groups(graded: GradedStudy) -> list[list[Marked]]:
     """Collect the targets that one presentation state can show: those on images of one series, size and rescaling."""
-    sources = Sources(graded.located.study)
+    sources = Sources(graded.located.study, graded.files)
     groups: dict[object, list[Marked]] = {}
     for item in graded.targets:
         location = item.location
@@ -77,7 +77,7 @@ def _groups(graded: GradedStudy) -> list[list[Marked]]:
         piece = series.slices[location.slice]
         image = sources.of(piece)
         spacing = tuple(round(value, 4) for value in piece.plane.spacing)
-        key = image.header.SeriesInstanceUID, piece.pixels.shape, spacing, image.rescale
+        key = image.header.SeriesInstanceUID, piece.pixels.shape, spacing, image.rescale, image.inverted
         groups.setdefault(key, []).append(Marked(item, image, series, piece.plane.spacing))
     return list(groups.values())
 
@@ -121,6 +121,8 @@ def _state(graded: GradedStudy, marked: Sequence[Marked], number: int) -> Datase
         specific_character_set="ISO_IR 192",
     )
     state.PresentationCreationDate, state.PresentationCreationTime = first.date, "000000"
+    if first.inverted:
+        state.PresentationLUTShape = "INVERSE"  # MONOCHROME1: the largest value is black
     state.BodyPartExamined = "LSPINE"
     settle_date(state, first.date)
     area = state.DisplayedAreaSelectionSequence[0]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from lsdc.cohort.dicom.opening import UnreadableError, open_header
 from lsdc.cohort.dicom.safe_attributes import text, tolerant
 from lsdc.cohort.study import Slice, Study
 from lsdc.report.dicom_objects.copied_header import TAGS, SourceError, copied_header, examination_date
-from lsdc.runtime.archives import UNPACKED_PREFIX
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,12 @@ class Sources:
     ----------
     study : Study
         As `read_study` gives it; its files must still be there.
+    files : mapping of str to Path, optional
+        Where the files lie whose names in the study are no paths, as those of an archive.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, study: Study, files: Mapping[str, Path] | None = None) -> None:
+        self._study, self._files = study, files or {}
         self._found: dict[str, SourceImage] = {}
 
     def any(self) -> SourceImage:
@@ -103,7 +103,7 @@ class Sources:
             those read before.
         """
         if item.source not in self._found:
-            found = _read(item.source)
+            found = _read(item.source, self._files)
             for other in list(self._found.values())[:1]:
                 _check_same(other.header, found.header, item.source)
             self._found[item.source] = found
@@ -116,9 +116,9 @@ class Sources:
         return list(by_uid.values())
 
 
-def _read(source: str) -> SourceImage:
+def _read(source: str, files: Mapping[str, Path]) -> SourceImage:
     """Open a file as `Slice.source` names it, and take what is copied."""
-    path, frame = _opened(source)
+    path, frame = _opened(source, files)
     try:
         with tolerant():
             header = open_header(path, TAGS)
@@ -130,17 +130,16 @@ def _read(source: str) -> SourceImage:
         raise SourceError(f"{source}: cannot be read again: {error.reason}; {error.remedy}") from error
 
 
-def _opened(source: str) -> tuple[Path, int | None]:
-    """Find the file that a source names; those of an archive lie in this process's folder for temporary files."""
+def _opened(source: str, files: Mapping[str, Path]) -> tuple[Path, int | None]:
+    """Find the file that a source names."""
     name, mark, number = source.rpartition("#")
     candidates: list[tuple[str, int | None]] = [(source, None)]
     if mark and number.isdigit():
         candidates.append((name, int(number)))
-    unpacked = list(Path(tempfile.gettempdir()).glob(f"{UNPACKED_PREFIX}{os.getpid()}-*"))
-    for text_, frame in candidates:
-        for path in (Path(text_), *(folder / text_ for folder in unpacked)):
-            if text_ and path.is_file():
-                return path, frame
+    for name_, frame in candidates:
+        path = files.get(name_, Path(name_))
+        if name_ and path.is_file():
+            return path, frame
     raise SourceError(
         f"{source or 'an image'}: no such DICOM file; reports are written of studies that `read_study` read of files"
     )

@@ -84,7 +84,7 @@ def write_structured_report(graded: GradedStudy, out: PathLike) -> ReportFiles:
         When `out` cannot be a folder.
     """
     folder = check_output_folder(out)
-    sources = Sources(graded.located.study)
+    sources = Sources(graded.located.study, graded.files)
     images = [_image_of(item, graded, sources) for item in graded.targets]
     report = _report(graded, images, sources)
     path = folder / f"{usable_id(graded.study_id)}.sr.dcm"

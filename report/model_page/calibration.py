@@ -120,7 +120,7 @@ def draw_calibration(families: Sequence[FamilyRows], prefix: str) -> tuple[Panel
         )
         axis.legend(loc="upper left")
         alternative = (
-            f"Calibration, {FAMILY_NAMES[rows.family].lower()}, {len(rows.truth)} rows. {'; '.join(said)}."
+            f"Calibration, {FAMILY_NAMES[rows.family].lower()}, {len(rows.truth)} targets. {'; '.join(said)}."
         )
         panels.append(Panel(f"{prefix}_{rows.family}", figure, alternative))
     return tuple(panels)

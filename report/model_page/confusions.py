@@ -60,8 +60,8 @@ def draw_confusion(families: Sequence[FamilyRows], prefix: str) -> tuple[Panel, 
         axis.set(xlabel="most probable grade", ylabel="reader's grade")
         right = np.trace(counts)
         alternative = (
-            f"Confusion, {FAMILY_NAMES[rows.family].lower()}: {right} of {counts.sum()} rows agree; of "
-            f"{counts[2].sum()} severe rows {counts[2, 2]} were called severe and {counts[2, 0]} normal or mild."
+            f"Confusion, {FAMILY_NAMES[rows.family].lower()}: {right} of {counts.sum()} targets agree; of "
+            f"{counts[2].sum()} severe ones {counts[2, 2]} were called severe and {counts[2, 0]} normal or mild."
         )
         panels.append(Panel(f"{prefix}_{rows.family}", figure, alternative))
     return tuple(panels)

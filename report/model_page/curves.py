@@ -86,6 +86,8 @@ def draw_precision(families: Sequence[FamilyRows], prefix: str) -> tuple[Panel, 
                 continue
             mean = float(average_precision_score(event, probability))
             precision, recall, _ = precision_recall_curve(event, probability)
+            # Where nothing is found yet, precision is that of a few rows: the line would fall from 1 to it upright.
+            precision, recall = precision[recall > 0], recall[recall > 0]
             axis.axhline(event.mean(), color=_COLORS[number], linewidth=0.8, linestyle=":")
             _line(axis, recall, precision, number, f"{name}, mean {mean:.2f} (chance {event.mean():.2f})")
             said.append(f"mean precision of {name} {mean:.2f}, chance {event.mean():.2f}")
@@ -137,7 +139,7 @@ def draw_decisions(families: Sequence[FamilyRows], event: str, prefix: str) -> t
                 cutoffs[shown], [one.low for one in part if one.cases], [one.high for one in part if one.cases],
                 color=color, alpha=0.15, linewidth=0,
             )  # fmt: skip
-        _finish(figure, axis, f"cut-off on the probability of {event}", "fraction of rows")
+        _finish(figure, axis, f"cut-off on the probability of {event}", "fraction of targets")
         half = decide(truth, probability, 0.5)
         said = [f"at one half, sensitivity {half.sensitivity.words}, specificity {half.specificity.words}"]
         panels.append(_panel(prefix, f"Decisions, {event}", rows, figure, said))
@@ -194,5 +196,5 @@ def _finish(figure: Figure, axis: Axes, across: str, up: str) -> None:
 def _panel(prefix: str, what: str, rows: FamilyRows, figure: Figure, said: Sequence[str]) -> Panel:
     """Put a figure's words beside it."""
     words = "; ".join(said) or "not enough grades to draw a line"
-    alternative = f"{what}, {FAMILY_NAMES[rows.family].lower()}, {len(rows.truth)} rows: {words}."
+    alternative = f"{what}, {FAMILY_NAMES[rows.family].lower()}, {len(rows.truth)} targets: {words}."
     return Panel(f"{prefix}_{rows.family}", figure, alternative)

@@ -72,9 +72,9 @@ def _features(costs: Sequence[GroupCost], shares: Sequence[FeatureShares]) -> Se
         parts.append(
             Drawing(
                 "What moves the boosted members (SHAP)", tuple(map(_draw_shares, shares)),
-                "Mean size of what each feature adds to the log-odds of severe, on rows of folds that the trees never "
-                "saw, computed from the trees of the boosted members themselves (TreeSHAP). Columns of one image are "
-                "added up. Long bars move predictions much, up or down; they do not say that this is right.",
+                "Mean size of what each feature adds to the log-odds of severe, on targets of folds that the trees "
+                "never saw, computed from the trees of the boosted members themselves (TreeSHAP). Columns of one "
+                "image are added up. Long bars move predictions much, up or down; they do not say that this is right.",
             )
         )  # fmt: skip
     else:
@@ -110,7 +110,7 @@ def _draw_shares(shares: FeatureShares) -> Panel:
     axis.grid(axis="y", visible=False)
     axis.set_xlabel("mean |SHAP| of severe, log-odds")
     said = ", ".join(f"{name} {value:.2f}" for name, (_, value) in list(zip(names, shown))[:5])
-    alternative = f"SHAP, {FAMILY_NAMES[shares.family].lower()}, {shares.rows} rows: {said}."
+    alternative = f"SHAP, {FAMILY_NAMES[shares.family].lower()}, {shares.rows} targets: {said}."
     return Panel(f"features_shap_{shares.family}", figure, alternative)
 
 

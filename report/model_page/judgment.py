@@ -14,10 +14,13 @@ from lsdc.report.plot_panels import FAMILY_NAMES
 from lsdc.report.sections import Drawing, Section, Table
 
 _WEIGHTINGS: dict[Weighting, str] = {"competition": "competition", "none": "clinic"}
-_EXPLAINED = {
-    weighting: f"Weighting {name} (`--weighting {weighting}`): {MEANING[weighting]}."
-    for weighting, name in _WEIGHTINGS.items()
-}
+_CLINIC = (
+    "Probabilities are those for the clinic (`--weighting none`): how probable each grade is, if grades are as "
+    "frequent as where the model learned. They are those for the competition's score, divided by its weights 1, 2 and "
+    "4 and by their new sum."
+)
+_COMPETITION = f"Those for the competition (`--weighting competition`) are {MEANING['competition']}."
+_AS_ABOVE = "Probabilities are those for the clinic, which are explained above."
 
 
 def judgment_sections(model: ScoredModel) -> tuple[Section, ...]:
@@ -61,7 +64,7 @@ def _curves(clinic: tuple[FamilyRows, ...]) -> Section:
                 "to please than the ROC curve.",
             ),
         ),
-        f"Solid: moderate or worse against normal or mild. Dashed: severe against the rest. {_EXPLAINED['none']}",
+        f"Solid: moderate or worse against normal or mild. Dashed: severe against the rest. {_CLINIC}",
     )  # fmt: skip
 
 
@@ -71,31 +74,31 @@ def _calibration(rows: tuple[FamilyRows, ...], clinic: tuple[FamilyRows, ...]) -
     for weighting, families in zip(_WEIGHTINGS, (rows, clinic)):
         name = _WEIGHTINGS[weighting]
         counted = (
-            "Rows weigh 1, 2 and 4 by their grade here, as in the competition's score."
+            "Targets count 1, 2 or 4 times by their grade here, as in the competition's score."
             if weighting == "competition"
-            else "Every row counts once: this is what a clinic sees."
+            else "Every target counts once: this is what a clinic sees."
         )
         parts.append(
             Drawing(
-                f"Calibration, weighting {name}",
+                f"Calibration for the {name}",
                 draw_calibration(families, f"calibration_{name}"),
-                f"Rows are sorted by predicted probability and dealt into groups of equal size. A dot on the dotted "
-                f"line: what was said to be probable happened as often. Above it: it happened more often than said. "
-                f"Bars are 95 % intervals. {counted}",
+                f"Targets are sorted by predicted probability and dealt into groups of equal size. A dot on the "
+                f"dotted line: what was said to be probable happened as often. Above it: it happened more often than "
+                f"said. Bars are 95 % intervals. {counted}",
             )
         )
         parts.append(
             Table(
-                f"Calibration, weighting {name}: the numbers",
+                f"Calibration for the {name}: the numbers",
                 (
                     "Condition", "What", ("Predicted", "number"), ("Observed, with 95 % interval", "number"),
-                    ("True of rows", "number"),
+                    ("True, of targets", "number"),
                 ),
                 calibration_rows(families),
                 folded=True,
             )
         )  # fmt: skip
-    lead = f"{_EXPLAINED['competition']} {_EXPLAINED['none']}"
+    lead = f"Both kinds of probabilities are shown; those for the clinic are explained above. {_COMPETITION}"
     return Section("calibration", "Calibration", tuple(parts), lead)
 
 
@@ -103,7 +106,7 @@ def _confusion(rows: tuple[FamilyRows, ...], clinic: tuple[FamilyRows, ...]) -> 
     """Show confusion matrices by both weightings."""
     drawings = [
         Drawing(
-            f"Confusion, weighting {name}",
+            f"Confusion for the {name}",
             draw_confusion(families, f"confusion_{name}"),
             "Rows are the reader's grades, columns the most probable predicted ones; each cell gives the number of "
             "levels and its share of the row. All on the diagonal would be full agreement; "
@@ -161,11 +164,11 @@ def _decisions(clinic: tuple[FamilyRows, ...], kept: Thresholds) -> Section:
                 "Cut-offs by which grades are excluded",
                 (
                     "Condition", "What", ("Cut-off", "number"), ("Sensitivity", "number"), ("Specificity", "number"),
-                    ("True of rows", "number"),
+                    ("True, of targets", "number"),
                 ),
                 lines,
                 f"Below the cut-off a grade counts as excluded: {100 * CAUGHT:.0f} % of the true cases lie above it. "
                 "They were chosen on the rows that they are measured on. Conditions with too few cases have none.",
             )
         )  # fmt: skip
-    return Section("decisions", "Decision thresholds", tuple(parts), _EXPLAINED["none"])
+    return Section("decisions", "Decision thresholds", tuple(parts), _AS_ABOVE)

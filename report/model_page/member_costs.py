@@ -12,7 +12,7 @@ from lsdc.report.model_page.loss_table import difference, signed, spelled
 from lsdc.report.model_page.scored_model import ScoredModel
 from lsdc.report.pages.figures import SERIES_COLORS
 from lsdc.report.plot_panels import new_panel, styled
-from lsdc.report.sections import Drawing, Panel, Section, Table
+from lsdc.report.sections import Drawing, Listing, Panel, Section, Table
 
 _RESAMPLES = 1000
 
@@ -114,8 +114,8 @@ def member_section(model: ScoredModel) -> Section:
         (
             "Member",
             ("Alone", "number"),
-            ("Cost of leaving it out", "number"),
-            ("Labeled rows it lacks", "number"),
+            ("Plain mean without it", "number"),
+            ("Labeled targets it lacks", "number"),
         ),
         tuple(
             (
@@ -126,7 +126,9 @@ def member_section(model: ScoredModel) -> Section:
             )
             for cost in costs
         ),
-        "Alone: official score of the member's out-of-fold predictions, with a 95 % interval over studies.",
+        "Alone: official score of the member's out-of-fold predictions. Plain mean without it: by how much the score "
+        "of the plain mean of the members changes, in which nothing is fitted; above zero the member helps. With 95 % "
+        "intervals over studies.",
     )
     drawing = Drawing(
         "Members alone and the cost of leaving one out",
@@ -138,17 +140,19 @@ def member_section(model: ScoredModel) -> Section:
     return Section("members", "Members", (drawing, table, mix, *_exhaustion(model)))
 
 
-def _exhaustion(model: ScoredModel) -> tuple[Table, ...]:
+def _exhaustion(model: ScoredModel) -> tuple[Listing, ...]:
     """Say what would still help, where the fit measured it."""
     found = model.opened.outcome.exhaustion
     if found is None:
         return ()
-    lines = tuple((f"{words[:1].upper()}{words[1:]}",) for words in found.sentences())
+    lines = tuple(f"{words[:1].upper()}{words[1:]}." for words in found.sentences())
     reading = (
-        "Gains are of the official score, with 95 % intervals over studies: above zero helps. Members are left out of "
-        "a pool that is fitted without each fold, new ones are simulated with the errors that are named."
+        "Gains are of the official score, with 95 % intervals over studies: above zero helps. What a member adds is "
+        "measured here in a pool that is fitted anew without it, and without each fold; the table above leaves it out "
+        "of the plain mean, in which nothing is fitted. So the two differ. New members are simulated, with the errors "
+        "that are named."
     )
-    return (Table("What would still help", ("Finding",), lines, reading),)
+    return (Listing("What would still help, and what would not", lines, reading),)
 
 
 @styled

@@ -9,6 +9,7 @@ from lsdc.ensemble.model import Model
 from lsdc.ensemble.stack_artifact import DURATIONS, StackArtifact
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.scored_model import ScoredModel
+from lsdc.report.model_page.tuning_history import TuningHistory, trials_of
 from lsdc.report.sections import Section, Table
 from lsdc.runtime.artifact import MANIFEST, read_json
 
@@ -39,22 +40,27 @@ def card_section(model: ScoredModel) -> Section:
     """
     card = model.opened.card if isinstance(model.opened, Model) else None
     fitted = model.opened.fit_card if isinstance(model.opened, Model) else None
+    never_saw: tuple[str, ...] = () if card is None else card.never_saw
+    if card is None and fitted is not None:
+        never_saw = fitted.never_saw
     rows: list[tuple[str, str]] = [("Intended use", INTENDED[0]), ("Not intended", INTENDED[1])]
     if card is not None:
-        rows += [("What it is", card.what), *(("Measured", line) for line in card.statement()[1:])]
-        rows += [("Never saw", words) for words in card.never_saw]
+        repeated = f"it never saw {'; '.join(card.never_saw)}"
+        measured = [line for line in card.statement()[1:] if line != repeated]
+        rows += [("What it is", card.what), *(("Measured", line) for line in measured)]
         rows += [("Made again with", f"{card.command}")]
     elif fitted is not None:
-        rows += [("Made for", fitted.intended_use), ("Learned from", f"{fitted.studies} studies")]
+        rows += [("Learned from", f"{fitted.studies} studies")]
         rows += [("Range of " + name, f"{low} to {high}") for name, (low, high) in fitted.ranges.items()]
-        rows += [("Never saw", words) for words in fitted.never_saw]
     else:
         unseen = [grade.title.lower() for k, grade in enumerate(Grade) if not (model.grades == k).any()]
         rows += [
             ("Learned from", f"{len(model.studies)} studies with {int((model.grades >= 0).sum())} labels")
         ]
-        rows += [("Never saw", f"any label {name}") for name in unseen]
-    rows += [("Never saw", words) for words in UNKNOWN_GROUND]
+        never_saw = tuple(f"any label {name}" for name in unseen)
+    # The first line of a fit's card names other hospitals and scanners, as the first of these does.
+    ground = UNKNOWN_GROUND if fitted is None else UNKNOWN_GROUND[1:]
+    rows.append(("Never saw", "; ".join((*never_saw, *ground))))
     absent = "" if card is not None else (
         "What it is worth elsewhere: nobody has measured it on patients unlike those it was fitted on; the scores "
         "below are on held-out studies of the same cohort. `lsdc-ensemble evaluate LABELS PREDICTIONS` measures it on "
@@ -64,7 +70,7 @@ def card_section(model: ScoredModel) -> Section:
     return Section("card", "Model card", (table,), absent=absent)
 
 
-def provenance_section(model: ScoredModel, own: OwnStore | None, seconds: float | None) -> Section:
+def provenance_section(model: ScoredModel, own: OwnStore | None, history: TuningHistory | None) -> Section:
     """List data, versions, seeds and durations, as far as they were recorded.
 
     Parameters
@@ -73,8 +79,8 @@ def provenance_section(model: ScoredModel, own: OwnStore | None, seconds: float 
         The model.
     own : OwnStore or None
         With its store, where that was given.
-    seconds : float or None
-        How long the search took; None where that is not known.
+    history : TuningHistory or None
+        The trials of its search; None where they are not there.
 
     Returns
     -------
@@ -83,6 +89,7 @@ def provenance_section(model: ScoredModel, own: OwnStore | None, seconds: float 
     """
     opened, manifest = model.opened, model.opened.manifest
     configuration = manifest.get("configuration") or {}
+    seconds = float("nan") if history is None else history.seconds
     counts = [int((model.grades == k).sum()) for k in range(len(Grade))]
     facts: list[tuple[str, str]] = [
         ("Kind", f"{opened.kind}, layout {manifest.get('schema')}, made by lsdc {manifest.get('lsdc')}"),
@@ -90,11 +97,11 @@ def provenance_section(model: ScoredModel, own: OwnStore | None, seconds: float 
         ("Labels", ", ".join(f"{grade.title} {count}" for grade, count in zip(Grade, counts))),
         ("Missing labels", f"{int((model.grades < 0).sum())}"),
         ("Seed", f"{configuration.get('seed', 'not recorded')}"),
-        ("Trials", f"{configuration.get('trials', 'not recorded')}"),
+        ("Trials", trials_of(history, configuration.get("trials"))),
         ("Chosen stacker", opened.outcome.chosen),
         (
             "Search took",
-            "not recorded" if seconds is None or not np.isfinite(seconds) else f"{seconds:.0f} s",
+            "not recorded" if not np.isfinite(seconds) else f"{seconds:.0f} s",
         ),
         ("Features", f"{manifest.get('feature_fingerprint', 'none: a blend of tables')}"),
         ("Rows of the store (SHA-256)", f"{configuration.get('store', 'not recorded')}"),

@@ -26,6 +26,8 @@ from lsdc.runtime.paths import PathLike
 
 STACK = "stack"
 """What the pages call the model's own predictions."""
+BEST = "best member per family, chosen without each fold"
+"""What the pages call `BestSingle`, which is no one member."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class ScoredModel:
         """What needs no stack, fitted without each study's fold; the prior alone without members' predictions."""
         if self.data is None:
             return {}
-        makers = {"plain mean": PlainMean, "best single": BestSingle, "weighted prior": WeightedPrior}
+        makers = {"plain mean": PlainMean, BEST: BestSingle, "weighted prior": WeightedPrior}
         return {name: cross_fit_stacker(maker, self.data) for name, maker in makers.items()}
 
     @cached_property

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from lsdc.cohort.vocabulary import Family, Level
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.report.model_page.loss_table import LossTable, signed, spelled
-from lsdc.report.model_page.scored_model import STACK, ScoredModel
+from lsdc.report.model_page.scored_model import BEST, STACK, ScoredModel
 from lsdc.report.pages.figures import SERIES_COLORS
 from lsdc.report.plot_panels import FAMILY_NAMES, LEVEL_NAMES, new_panel, styled
 from lsdc.report.sections import Drawing, Panel, Row, Section, Table
 
 ALL_LEVELS = "all levels"
+_SHORT = {BEST: "best per family"}
+"""What the plots call predictions whose name is long."""
 PART_NAMES: dict[str, str] = {
     **{str(family): name for family, name in FAMILY_NAMES.items()},
     "any_severe": "Any severe",
@@ -39,20 +42,23 @@ def score_section(model: ScoredModel) -> Section:
     sets = {STACK: model.nested, **model.baselines}
     found = {name: LossTable.of(model.grades, cube) for name, cube in sets.items()}
     report = model.opened.outcome.report
+    # The fit drew more resamples, with its own seed: the page gives one interval to one score.
+    found[STACK] = replace(found[STACK], total=report.interval)
     parts = Table(
         "Official score and its parts, with 95 % intervals",
         ("Predictions", *((word, "number") for word in ("Total", *PART_NAMES.values()))),
         tuple(
-            (name.capitalize(), *(spelled(one) for one in (table.total, *table.parts.values())))
+            (_capital(name), *(spelled(one) for one in (table.total, *table.parts.values())))
             for name, table in found.items()
         )
         + (() if model.baselines else _recorded(report)),
         "Lower is better. The total is the mean of the four parts. Every prediction comes from parts that were not "
-        "fitted on the study: the stack and the baselines were fitted anew without each fold.",
+        "fitted on the study: the stack and the baselines were fitted anew without each fold. For each family of "
+        "conditions the best member is chosen on the other folds.",
     )
     levels = Table(
         "Weighted log loss by condition and level",
-        ("Condition and level", *((name.capitalize(), "number") for name in found)),
+        ("Condition and level", *((_capital(name), "number") for name in found)),
         tuple(
             (
                 f"{FAMILY_NAMES[family]}, {LEVEL_NAMES[level]}",
@@ -72,7 +78,7 @@ def score_section(model: ScoredModel) -> Section:
     )
     lead = (
         f"Measured on {model.opened.outcome.studies} studies. Against the plain mean of the members the stack's total "
-        f"differs by {signed(report.versus_mean)}, against the best single member by "
+        f"differs by {signed(report.versus_mean)}, against the {BEST}, by "
         f"{signed(report.versus_best_single)}; below zero the stack is better. "
         f"On the studies that the stack itself was fitted on, the total would look like {report.in_sample.total:.3f}: "
         "that figure is too good and is given only as a warning."
@@ -86,10 +92,15 @@ def score_section(model: ScoredModel) -> Section:
 
 def _recorded(report: NestedReport) -> tuple[Row, ...]:
     """Give the scores that a report recorded, without intervals; the stack's own comes from its predictions."""
-    rows = report.table().drop(index="stack, nested")
+    rows = report.table().drop(index="stack, nested").rename(index={"best single": BEST})
     return tuple(
-        (str(name).capitalize(), *(f"{value:.3f}" for value in scores)) for name, *scores in rows.itertuples()
+        (_capital(str(name)), *(f"{value:.3f}" for value in scores)) for name, *scores in rows.itertuples()
     )
+
+
+def _capital(name: str) -> str:
+    """Begin with a capital letter, and leave the rest: names of members are not changed."""
+    return f"{name[:1].upper()}{name[1:]}"
 
 
 @styled
@@ -115,7 +126,7 @@ def draw_losses(found: Mapping[str, LossTable]) -> tuple[Panel, ...]:
             y = np.arange(len(rows)) + 0.16 * (number - (len(found) - 1) / 2)
             x = np.array([one.value for one in points])
             color = SERIES_COLORS[number]
-            axis.plot(x, y, _MARKS[number], color=color, markersize=5, label=name, zorder=3)
+            axis.plot(x, y, _MARKS[number], color=color, markersize=5, label=_SHORT.get(name, name), zorder=3)
             axis.hlines(
                 y, [one.low for one in points], [one.high for one in points], color=color, linewidth=1
             )

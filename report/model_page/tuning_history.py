@@ -79,13 +79,43 @@ class TuningHistory:
             return cls(values, seconds, _importances(study) if len(done) >= _FEWEST_TRIALS else {})
 
 
-def tuning_section(history: TuningHistory | None) -> Section:
+def trials_of(history: TuningHistory | None, most: int | None) -> str:
+    """Say how many trials there were, of how many that were allowed.
+
+    Parameters
+    ----------
+    history : TuningHistory or None
+        The finished trials; None where they are not there.
+    most : int or None
+        How many the fit was given; a search that no longer improves stops earlier. None where that is not recorded.
+
+    Returns
+    -------
+    str
+        In words.
+
+    Examples
+    --------
+    >>> trials_of(None, 60), trials_of(None, None)
+    ('at most 60', 'not recorded')
+    >>> trials_of(TuningHistory(np.zeros(44), 12.0, {}), 60)
+    '44 of at most 60'
+    """
+    if history is None:
+        return "not recorded" if most is None else f"at most {most}"
+    done = len(history.values)
+    return f"{done}" if most is None else f"{done} of at most {max(most, done)}"
+
+
+def tuning_section(history: TuningHistory | None, most: int | None) -> Section:
     """Show the search of a model.
 
     Parameters
     ----------
     history : TuningHistory or None
         Its trials; None where they are not there.
+    most : int or None
+        How many trials the fit was given; None where that is not recorded.
 
     Returns
     -------
@@ -101,7 +131,7 @@ def tuning_section(history: TuningHistory | None) -> Section:
     best = np.minimum.accumulate(history.values)
     late = best[2 * len(best) // 3 - 1] - best[-1] if len(best) >= 3 else 0.0
     lead = (
-        f"{len(best)} trials in {history.seconds:.0f} s; the best reached {best[-1]:.4f} at trial "
+        f"{trials_of(history, most)} trials in {history.seconds:.0f} s; the best reached {best[-1]:.4f} at trial "
         f"{int(history.values.argmin()) + 1}. The last third of the trials gained {late:.4f}."
     )
     reading = (
@@ -110,13 +140,19 @@ def tuning_section(history: TuningHistory | None) -> Section:
     )
     if history.importances:
         reading += (
-            " Beside it: which settings decided the result of a trial, by Optuna's PED-ANOVA; they sum to 1. An "
-            "important setting is one that can be set badly, not necessarily one worth tuning further."
+            " The second plot: which settings decided the result of a trial, by Optuna's PED-ANOVA: shares of all "
+            f"{len(history.importances)} settings together{_largest(history)}. An important "
+            " setting is one that can be set badly, not necessarily one worth tuning further."
         )
     absent = "" if history.importances else (
         f"Which settings mattered: {len(best)} trials are too few to tell; fit with more, such as `--trials 60`."
     )  # fmt: skip
     return Section("tuning", "Tuning", (Drawing("The search", _draw(history), reading),), lead, absent)
+
+
+def _largest(history: TuningHistory) -> str:
+    """Say how many of the settings are drawn, where not all are."""
+    return f"; the {_MOST_SHOWN} largest are shown" if len(history.importances) > _MOST_SHOWN else ""
 
 
 @styled
@@ -148,7 +184,7 @@ def _draw(history: TuningHistory) -> tuple[Panel, ...]:
         axis.barh([name for name, _ in shown], [value for _, value in shown], color=SERIES_COLORS[0])
         axis.invert_yaxis()
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel("share")
+        axis.set_xlabel(f"share of all {len(history.importances)} settings")
         said = ", ".join(f"{name} {value:.2f}" for name, value in shown[:5])
         panels.append(Panel("tuning_importances", figure, f"Importance of settings: {said}."))
     return tuple(panels)

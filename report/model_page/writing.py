@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsdc.ensemble.bundled.place import BUNDLED, NAME
 from lsdc.features.store import FeatureStore
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders
 from lsdc.report.model_page.costly_studies import costly_section
@@ -19,9 +20,11 @@ from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.provenance import INTENDED, card_section, provenance_section
 from lsdc.report.model_page.scored_model import ScoredModel
 from lsdc.report.model_page.scores import score_section
+from lsdc.report.model_page.target_sight import statuses_of
 from lsdc.report.model_page.tuning_history import TuningHistory, tuning_section
 from lsdc.report.plots import save_plots
-from lsdc.report.sections import Section, figures_of, write_sections
+from lsdc.report.section_pages import titled, write_sections
+from lsdc.report.sections import Section, figures_of
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_file, check_output_folder
@@ -122,9 +125,13 @@ def write_model_page(
         "members": f"{len(scored.opened.members)}",
     }
     warnings = [("A warning of the fit", words) for words in scored.opened.outcome.report.warnings]
-    title = f"Model {scored.opened.path.name}"
+    name = NAME if scored.opened.path == BUNDLED else scored.opened.path.name
     page = write_sections(
-        out, sections, title=title, summary=summary, notices=[("For research", INTENDED[1]), *warnings]
+        out,
+        sections,
+        title=titled("Model", name),
+        summary=summary,
+        notices=[("For research", INTENDED[1]), *warnings],
     )
     drawn = () if folder is None else save_plots(figures_of(sections), folder)
     missing = tuple(section.title for section in sections if section.absent)
@@ -140,16 +147,18 @@ def _sections(
     features, learning = feature_sections(own, why_not)
     opened: FeatureStore | None = None if own is None else own.store
     history = TuningHistory.read(scored.opened.path)
+    most = (scored.opened.manifest.get("configuration") or {}).get("trials")
+    statuses = statuses_of(opened)
     return (
         card_section(scored),
         score_section(scored),
         *judgment_sections(scored),
-        costly_section(scored, out, pages),
-        suspect_section(scored),
+        costly_section(scored, out, pages, statuses),
+        suspect_section(scored, out, pages, statuses),
         member_section(scored),
         locating_section(opened, marked),
         features,
         learning,
-        tuning_section(history),
-        provenance_section(scored, own, None if history is None else history.seconds),
+        tuning_section(history, most),
+        provenance_section(scored, own, history),
     )

@@ -94,16 +94,29 @@ def cut_views(graded: GradedStudy, row: int, names: Sequence[str]) -> tuple[Crop
             CROP_MM[family][view],
             names,
             view is own,
+            _comparable(graded, row, projections[view].series),
         )
         for view in sorted(projections, key=lambda view: view is not own)
         if projections[view].series in located.cutters
     )
 
 
-def _crop(cutter: Cutter, place: Projection, mm: float, names: Sequence[str], own: bool) -> CropView:
+def _comparable(graded: GradedStudy, row: int, series: int) -> bool:
+    """Tell whether places of a series compare with that of a target: unless two frames of reference are known."""
+    study, own = graded.located.study, graded.located.locations[row].series
+    if own is None:
+        return True
+    frames = {study.series[index].frame_of_reference for index in (own, series)} - {""}
+    return len(frames) < 2
+
+
+def _crop(
+    cutter: Cutter, place: Projection, mm: float, names: Sequence[str], own: bool, comparable: bool
+) -> CropView:
     """Cut one square; that of the view in which the target is graded has more pixels."""
     series, px = cutter.series, _OWN_PX if own else _OTHER_PX
     away = "" if place.distance_mm < 0.05 else f", {place.distance_mm:.1f} mm from the place"
+    away += "" if comparable else f"{' ' if away else ', '}if the patient lay still"
     return CropView(
         src=jpeg_uri(cutter.cut(place.slice, place.point, mm, px, mirrored=False), 82),
         mm=mm,

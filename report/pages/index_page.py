@@ -15,7 +15,8 @@ from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Level
 from lsdc.report.graded_study import GradedStudy
 from lsdc.report.pages.render import write_page
-from lsdc.report.pages.sentences import sentence, statement_lines, without_confidence
+from lsdc.report.pages.sentences import statement_lines, summary_lines
+from lsdc.report.pages.short_ids import short_ids, shown_id
 from lsdc.report.pages.target_views import SHORT
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import printable
@@ -139,30 +140,32 @@ def write_index_page(
     ... # doctest: +SKIP
     PosixPath('report/index.html')
     """
+    shorts = short_ids([entry.study_id for entry in studies])
     return write_page(
         out,
         "index.html.j2",
         title=printable(title, 120),
         statement=statement_lines(statement),
-        summary=[sentence(without_confidence(line)) for line in summary],
+        summary=summary_lines(summary),
         columns=[(condition.title, *SHORT[condition]) for condition in Condition],
-        rows=[_row(entry) for entry in studies],
+        rows=[_row(entry, short) for entry, short in zip(studies, shorts)],
         counts=_counts(studies),
         doubtful=sum(entry.level_doubt >= DOUBTFUL for entry in studies),
     )
 
 
-def _row(entry: IndexEntry) -> dict[str, Any]:
+def _row(entry: IndexEntry, short: str) -> dict[str, Any]:
     """Write one study: the worst grade of each condition, and how much was seen."""
-    worst = [_worst(entry, condition) for condition in Condition]
+    worst = [(*_worst(entry, condition), _doubtful_places(entry, condition)) for condition in Condition]
     unsure, not_seen = entry.count(Status.UNSURE), entry.count(Status.NOT_SEEN)
     doubt = bool(entry.level_doubt >= DOUBTFUL)
     marks = (("unsure", unsure > 0), ("not-seen", not_seen > 0), ("doubt", doubt))
     return {
         "study": printable(entry.study_id, 80),
+        "shown": shown_id(entry.study_id, short),
         "href": quote(entry.href),
         "worst": worst,
-        "grades": " ".join(str(grade) for grade, _, _ in worst),
+        "grades": " ".join(str(grade) for grade, *_ in worst),
         "seen": entry.count(Status.SEEN),
         "unsure": unsure,
         "not_seen": not_seen,
@@ -180,6 +183,16 @@ def _worst(entry: IndexEntry, condition: Condition) -> tuple[int, str, str]:
     chance = max(float(entry.probabilities[row][1:] @ (1, 2)) for row in rows if entry.grades[row] == worst)
     levels = [level.title for row, level in zip(rows, Level) if entry.grades[row] == worst]
     return worst, f"{worst + chance / 10:.4f}", ", ".join(levels) if worst else ""
+
+
+def _doubtful_places(entry: IndexEntry, condition: Condition) -> str:
+    """Say which levels of a condition are unsure or were not seen; nothing where all were seen surely."""
+    rows = [row for row, target in enumerate(TARGETS) if target.condition is condition]
+    found = {
+        status: [level.title for row, level in zip(rows, Level) if entry.status[row] is status]
+        for status in (Status.UNSURE, Status.NOT_SEEN)
+    }
+    return "; ".join(f"{status.value}: {', '.join(levels)}" for status, levels in found.items() if levels)
 
 
 def _counts(studies: Sequence[IndexEntry]) -> list[tuple[str, list[int], int]]:

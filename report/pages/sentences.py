@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from lsdc.ensemble.weighting import MEANING
+from lsdc.cohort.location import Status
+from lsdc.ensemble.weighting import MEANING, Weighting
 from lsdc.runtime.safe_text import printable
 
 _FILES = re.compile(r" \(.*\)$|(?<![\w/])/[^\s:,;]+", re.DOTALL)
 _NUMBER = re.compile(r" \(confidence [\d.]+\)")
+_ROWS = re.compile(r"^([a-z ]+, \d+) row(s?):")
+_LISTED = tuple(f"{status.value}{end}" for status in Status for end in (",", ":"))
+
+MEANING_IN_SHORT: dict[Weighting, str] = {
+    "competition": MEANING["competition"],
+    "none": "how probable each grade is, if grades are as frequent as where the model learned",
+}
+"""What the numbers are, for readers of a study; how they are made, the model's page says."""
 
 
 def without_confidence(text: str) -> str:
@@ -76,27 +85,95 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else text
 
 
+def what_numbers_are(weighting: Weighting) -> str:
+    """Say what the percents beside grades are.
+
+    Parameters
+    ----------
+    weighting : `competition` or `none`
+        The weighting of a graded study.
+
+    Returns
+    -------
+    str
+        A line of a statement.
+
+    Examples
+    --------
+    >>> what_numbers_are("none")[:39]
+    'percents say how probable each grade is'
+    """
+    return ("percents say " if weighting == "none" else "") + MEANING_IN_SHORT[weighting]
+
+
 def statement_lines(statement: Iterable[str]) -> list[str]:
     """Write what must be said of a model as sentences.
 
     Parameters
     ----------
     statement : iterable of str
-        As `Predicted.statement` has it; the line that says what the probabilities are may begin with the weighting.
+        As `About.statement` has it; the line that says what the probabilities are may begin with the weighting.
 
     Returns
     -------
     list of str
-        One sentence per line, without the name of the weighting.
+        One sentence per line; what the probabilities are is said as in `MEANING_IN_SHORT`.
 
     Examples
     --------
     >>> statement_lines([f"none: {MEANING['none']}"])[0][:31]
-    'Probabilities for the competiti'
+    'Percents say how probable each '
     """
-    lines = list(statement)
-    meanings = {line: meaning for line in lines for meaning in MEANING.values() if line.endswith(meaning)}
-    return [sentence(printable(meanings.get(line, line))) for line in lines]
+    return [sentence(printable(_in_short(line))) for line in statement]
+
+
+def summary_lines(summary: Iterable[str], *, listed: bool = False) -> list[str]:
+    """Write what was not seen and what is unsure as sentences.
+
+    Parameters
+    ----------
+    summary : iterable of str
+        As `Sight.summary` has it, such as `not seen, 5 rows: no axial T2 series`.
+    listed : bool, default False
+        Leave out what was not seen and what is unsure, because a list beside it says it target by target.
+
+    Returns
+    -------
+    list of str
+        One sentence per line, without the places' confidence.
+
+    Examples
+    --------
+    >>> summary_lines(["not seen, 5 rows: no axial T2 series"])
+    ['Not seen, 5 places: no axial T2 series.']
+    >>> summary_lines(["not seen, 5 rows: no axial T2 series"], listed=True)
+    []
+    """
+    kept = [line for line in summary if not (listed and line.startswith(_LISTED))]
+    return [sentence(without_confidence(_ROWS.sub(r"\1 place\2:", line))) for line in kept]
+
+
+def model_in_words(name: str) -> str:
+    """Name a model within a sentence.
+
+    Parameters
+    ----------
+    name : str
+        As `About.model` has it: `bundled`, or the name of a folder or file.
+
+    Returns
+    -------
+    str
+        With its article; the name in quotes, if it is one.
+
+    Examples
+    --------
+    >>> [model_in_words(name) for name in ("bundled", "model", "spine.lsdc")]
+    ['the bundled model', 'the model', 'the model “spine.lsdc”']
+    """
+    if name == "bundled":
+        return "the bundled model"
+    return "the model" if name.lower() in ("", "model") else f"the model “{printable(name, 80)}”"
 
 
 def counted(number: int, noun: str) -> str:
@@ -122,3 +199,9 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+def _in_short(line: str) -> str:
+    """Say what probabilities are as briefly as a reader of a study needs it; other lines stay."""
+    kind = next((kind for kind, said in MEANING.items() if line.endswith(said)), None)
+    return line if kind is None else what_numbers_are(kind)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import View
 from lsdc.features.located_study import LocatedStudy
-from lsdc.runtime.safe_text import printable
+from lsdc.report.pages.short_ids import short_ids
 
 _MOST_MORE = 120
 """Slices of further series that are put into a page, so that it stays small enough to be sent."""
@@ -47,13 +47,13 @@ def series_names(study: Study) -> list[str]:
     Returns
     -------
     list of str
-        In the order of its series: `series` and the id, and `part 2` where one id has several stacks of slices.
+        In the order of its series: `series` and the id or its end, and `part 2` where one id has several stacks of
+        slices.
     """
     ids = [series.series_id for series in study.series]
     return [
-        f"series {printable(name, 64)}"
-        + (f", part {ids[: index + 1].count(name)}" if ids.count(name) > 1 else "")
-        for index, name in enumerate(ids)
+        f"series {short}" + (f", part {ids[: index + 1].count(name)}" if ids.count(name) > 1 else "")
+        for index, (name, short) in enumerate(zip(ids, short_ids(ids)))
     ]
 
 

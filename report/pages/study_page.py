@@ -15,8 +15,16 @@ from lsdc.ensemble.weighting import MEANING
 from lsdc.report.graded_study import GradedStudy
 from lsdc.report.pages.crop_views import shown_in
 from lsdc.report.pages.render import write_page
-from lsdc.report.pages.sentences import counted, sentence, statement_lines, without_confidence, without_files
-from lsdc.report.pages.series_rows import series_rows
+from lsdc.report.pages.sentences import (
+    MEANING_IN_SHORT,
+    counted,
+    model_in_words,
+    statement_lines,
+    summary_lines,
+    without_confidence,
+    without_files,
+)
+from lsdc.report.pages.series_rows import COLUMNS, series_rows
 from lsdc.report.pages.shown_series import ShownSeries, choose_shown, series_names
 from lsdc.report.pages.target_views import SHORT, TargetView, view_target
 from lsdc.report.pages.upright_image import UprightImage
@@ -66,11 +74,9 @@ def write_study_page(graded: GradedStudy, out: PathLike, *, home: str | None = N
         "study.html.j2",
         title=f"Study {printable(graded.study_id, 80)}",
         home=None if home is None else quote(home),
-        model="the bundled model"
-        if graded.model == "bundled"
-        else f"the model {printable(graded.model, 80)}",
+        model=model_in_words(graded.model),
         statement=statement_lines(line for line in graded.statement if meaning not in line),
-        meaning=sentence(meaning),
+        meaning=f"{MEANING_IN_SHORT[graded.weighting]}.",
         panes=[_pane(graded, shown, view) for view in View],
         levels=[level.title for level in Level],
         columns=[(condition.title, *SHORT[condition]) for condition in Condition],
@@ -81,8 +87,9 @@ def write_study_page(graded: GradedStudy, out: PathLike, *, home: str | None = N
         doubt=_level_doubt(graded),
         not_seen=_by_reason(graded, Status.NOT_SEEN),
         unsure=_by_reason(graded, Status.UNSURE),
-        summary=[sentence(without_confidence(line)) for line in graded.summary],
+        summary=summary_lines(graded.summary, listed=True),
         series=series_rows(graded.series),
+        series_columns=COLUMNS,
         problems=_problems(graded),
         across=len({item.series.frame_of_reference for item in shown if item.series.placed} - {""}) > 1,
         data={

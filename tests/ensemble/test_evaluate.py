@@ -182,6 +182,16 @@ def test_tables_fit_a_hundred_columns(tmp_path: Path, capsys: pytest.CaptureFixt
     assert len(rows) > 30 and max(map(len, rows)) <= 100
     assert "moderate" in printed and "auc_seve" not in printed and "right subarticular" in printed
     assert "train: grades without probabilities, taken as a reader's" in printed
+    said = " ".join(printed.split())
+    for words in (
+        "official score, log loss without any-severe (95 % interval); low is good",
+        "severe against the rest at one half (95 % interval); high is good",
+        "first minus second, by study (95 % interval; * without zero); below zero the first is better",
+        "first minus second, by study (95 % interval; * without zero); above zero the first is better",
+    ):
+        assert words in said
+    assert main(["evaluate", *files, "--resamples", "0"]) == 0
+    assert "first minus second, by study; below zero" in " ".join(capsys.readouterr().err.split())
 
 
 def graded(name: str, grades: NDArray[np.int8], cube: NDArray[np.float64]) -> GradedPredictions:

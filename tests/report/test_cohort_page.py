@@ -21,6 +21,7 @@ from lsdc.report.cohort_page.cohort_headers import CohortHeaders, read_study_hea
 from lsdc.report.cohort_page.label_sections import correlations, grade_counts, grade_section
 from lsdc.report.cohort_page.overview_page import Overview, overview
 from lsdc.report.cohort_page.series_facts import choices_of, series_facts
+from lsdc.report.section_pages import titled
 from lsdc.report.sections import Drawing
 from lsdc.runtime import Problem
 
@@ -147,6 +148,9 @@ def test_the_page_holds_counts_and_plots(page: Overview, headers: CohortHeaders)
     names = {path.name for path in page.plots}
     assert {"correlations.svg", "grades_spinal_canal_stenosis.png", "acquisition_echo_ms.svg"} < names
     assert page.page.stat().st_size < 3_000_000
+    text = page.page.read_text(encoding="utf-8")
+    assert f"<title>{titled('Cohort', headers.root.name)}</title>" in text
+    assert "still gets its 25 rows" not in text and "Distance from slice to slice" in text
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])

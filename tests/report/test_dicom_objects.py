@@ -17,6 +17,7 @@ from pydicom.sr.codedict import codes
 from support.dicom import make_enhanced, save, write_series
 from support.graded_files import SHARES, STATEMENT, graded_of
 
+from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, Target, View
@@ -251,7 +252,12 @@ def test_studies_of_an_archive_are_reported(data: Path, tmp_path: Path) -> None:
         for path in sorted(data.rglob("*.dcm")):
             archive.write(path, path.relative_to(data))
     cohort = discover(tmp_path / "export.zip")
-    report = write_structured_report(graded_of(read_study(cohort.studies[0])), tmp_path / "out")
+    source = cohort.studies[0]
+    graded = graded_of(read_study(source))
+    with pytest.raises(SourceError, match="no such DICOM file"):
+        write_structured_report(graded, tmp_path / "out")
+    files = {path_text(path): path for series in source.series for path in series.files}
+    report = write_structured_report(replace(graded, files=files), tmp_path / "out")
     assert report.graded == len(TARGETS)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
+import pydicom
 import pytest
 
 import lsdc
@@ -81,8 +83,6 @@ def test_pages_name_no_patient_and_link_to_each_other(report: GradedFolder) -> N
 
 
 def test_files_for_other_systems_are_written(report: GradedFolder) -> None:
-    import pydicom
-
     found = [pydicom.dcmread(path) for path in report.dicom]
     assert sorted({one.Modality for one in found}) == ["PR", "SR"]
 
@@ -123,6 +123,89 @@ def test_a_page_that_fails_loses_no_grade(
     words = again.problems.read_text(encoding="utf-8")
     assert "its images could not be shown: RuntimeError" in words and "secret" not in words
     assert "could not be shown" in (tmp_path / "r" / "studies" / "patient0.html").read_text(encoding="utf-8")
+
+    monkeypatch.undo()
+    mended = lsdc.grade(
+        patients, tmp_path / "r", study_id="folder", pdf=True, dicom_sr=tmp_path / "sr", workers=1
+    )
+    assert "could not be shown" not in (
+        "" if mended.problems is None else mended.problems.read_text(encoding="utf-8")
+    )
+    assert len(mended.pdfs) == 2
+    assert "could not be shown" not in (tmp_path / "r" / "studies" / "patient0.html").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_a_later_call_adds_files_and_replaces_lost_ones(
+    report: GradedFolder, patients: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(report.index.parent, tmp_path / "r")
+    (tmp_path / "r" / "studies" / "patient1.pdf").unlink()
+    again = lsdc.grade(
+        patients, tmp_path / "r", study_id="folder", pdf=True, dicom_sr=tmp_path / "b", workers=1
+    )
+    assert len(again.pdfs) == 2 and all(path.is_file() for path in again.pdfs)
+    assert {path.parent for path in again.dicom} == {tmp_path / "b"}
+    assert [path.read_bytes() for path in again.dicom] == [path.read_bytes() for path in report.dicom]
+
+
+def test_a_full_disk_is_no_studys_fault(
+    report: GradedFolder, patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(report.index.parent / "features", tmp_path / "r" / "features")
+    (tmp_path / "r" / "config.json").write_bytes((report.index.parent / "config.json").read_bytes())
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(study_outputs, "write_study_page", fail)
+    with pytest.raises(OSError, match="No space left"):
+        lsdc.grade(patients, tmp_path / "r", study_id="folder", workers=1)
+    assert not list((tmp_path / "r").glob("studies/.*.json"))
+
+
+def test_a_series_that_comes_later_is_no_finished_study(patients: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(patients / "patient1", data / "one")
+    later = sorted((data / "one").iterdir())[0]
+    shutil.move(later, tmp_path / "later")
+    lsdc.grade(data, tmp_path / "r", study_id="folder", workers=1)
+    shutil.move(tmp_path / "later", later)
+    with pytest.raises(ArtifactError, match=r"\(content differ\); studies or files may have changed"):
+        lsdc.grade(data, tmp_path / "r", study_id="folder", workers=1)
+
+
+def test_an_empty_name_is_not_the_working_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="data is empty"):
+        lsdc.grade("", tmp_path / "r")
+
+
+@pytest.mark.processes
+def test_an_archive_of_several_studies_has_structured_reports_and_no_names(
+    patients: Path, tmp_path: Path
+) -> None:
+    for number in range(3):
+        shutil.copytree(patients / "patient0", tmp_path / "data" / f"DOE_JANE_{number}")
+        for path in sorted((tmp_path / "data" / f"DOE_JANE_{number}").rglob("*.dcm")):
+            change_study(path, number)
+    shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path / "data")
+    done = lsdc.grade(tmp_path / "export.zip", tmp_path / "r", study_id="hash", dicom_sr=tmp_path / "sr")
+    assert done.studies == 3 and done.problems is None
+    assert len({path.name.partition(".")[0] for path in done.dicom}) == 3
+    for path in (*(tmp_path / "r").rglob("*"), *done.dicom):
+        assert "DOE_JANE" not in str(path.relative_to(tmp_path))
+        assert path.is_dir() or b"DOE_JANE" not in path.read_bytes(), path
+
+
+def change_study(path: Path, number: int) -> None:
+    """Make files of another study and patient; one of them with a UID that is none."""
+    dataset = pydicom.dcmread(path)
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"):
+        setattr(dataset, name, f"{dataset[name].value}.{number}")
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.PatientID = f"p{number}"
+    dataset.save_as(path)
 
 
 def test_rows_of_a_store_are_found_again_in_the_study(report: GradedFolder, patients: Path) -> None:

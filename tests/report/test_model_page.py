@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from support.browser import Browser
 from support.made_model import MEMBERS, fit_model, make_model
 from support.store import fake_store
 
-from lsdc.cohort.vocabulary import Family
+from lsdc.cohort.location import Status
+from lsdc.cohort.vocabulary import TARGETS, Family, Grade
 from lsdc.commands.ensemble_report import Report
+from lsdc.ensemble.exhaustion_report import Exhaustion
 from lsdc.ensemble.stacking_data import StackingData
+from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.graded import GradedPredictions
 from lsdc.metrics.official import official_score
 from lsdc.models.heads.boosted import BoostedHead, LightGBMHead, XGBoostHead
 from lsdc.report.model_page.calibration import calibration_bins
 from lsdc.report.model_page.confusions import confusion_counts, draw_confusion
 from lsdc.report.model_page.costly_studies import costly_section, costly_studies
+from lsdc.report.model_page.curves import draw_precision
+from lsdc.report.model_page.doubtful_labels import suspect_section
 from lsdc.report.model_page.family_rows import FamilyRows
-from lsdc.report.model_page.loss_table import LossTable
-from lsdc.report.model_page.member_costs import member_costs
+from lsdc.report.model_page.loss_table import LossTable, spelled
+from lsdc.report.model_page.member_costs import member_costs, member_section
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.proportions import Proportion, decide
+from lsdc.report.model_page.provenance import card_section, provenance_section
 from lsdc.report.model_page.scored_model import STACK, ScoredModel
-from lsdc.report.model_page.scores import draw_losses
+from lsdc.report.model_page.scores import draw_losses, score_section
 from lsdc.report.model_page.tree_shap import shap_values
+from lsdc.report.model_page.tuning_history import TuningHistory, tuning_section
 from lsdc.report.model_page.writing import ModelPage, write_model_page
+from lsdc.report.plot_panels import CONDITION_NAMES, LEVEL_NAMES, new_panel
 from lsdc.report.plots import evaluation_figures, save_plots
+from lsdc.report.section_pages import write_sections
+from lsdc.report.sections import Drawing, Listing, Panel, Row, Section, Table
 from lsdc.runtime import ArtifactError
 
 LARGEST_BYTES = 15_000_000
@@ -106,7 +119,7 @@ def test_confusion_shows_its_counts() -> None:
     (panel,) = draw_confusion([rows], "confusion")
     written = [text.get_text() for text in panel.figure.axes[0].texts]
     assert written == ["1\n50%", "1\n50%", "0\n0%", "0\n0%", "1\n100%", "0\n0%", "1\n50%", "0\n0%", "1\n50%"]
-    assert "3 of 5 rows agree" in panel.alternative
+    assert "3 of 5 targets agree" in panel.alternative
 
 
 def test_weighting_of_the_clinic_divides_by_the_weights() -> None:
@@ -128,7 +141,137 @@ def test_the_costliest_study_is_the_planted_one() -> None:
     grades[2, 1, 3] = 2
     first, second, *_ = costly_studies(("a", "b", "c", "d"), grades, probabilities)
     assert first.study_id == "c" and first.share > 0.5 > second.share
-    assert first.worst[0].words == "Left foramen L4/L5: read Severe (given 1 %), most probable Normal/Mild"
+    assert first.worst[0].words == "Left foramen L4/L5: read Severe (0 %), most probable Normal/Mild (99 %)"
+
+
+def test_costly_studies_have_the_probabilities_of_their_own_pages() -> None:
+    """The rank is the competition's; grades and percents are without its weights, which make severe more probable."""
+    grades, probabilities = np.zeros((2, 5, 5), np.int8), np.full((2, 5, 5, 3), [0.98, 0.01, 0.01])
+    grades[0, 0, 3], probabilities[0, 0, 3] = 1, np.array([0.55, 0.46, 0.88]) / 1.89
+    target = TARGETS[3]
+    words = "Canal L4/L5: read Moderate (23 %), "
+    for status, end in (
+        (None, "most probable Normal/Mild (55 %)"),
+        (Status.UNSURE, "most probable Normal/Mild (55 %), its place is unsure"),
+        (Status.NOT_SEEN, "not seen, so that no grade is given"),
+    ):
+        known = {} if status is None else {("a", target): status}
+        first, _ = costly_studies(("a", "b"), grades, probabilities, statuses=known)
+        assert first.study_id == "a" and first.worst[0].words == words + end
+
+
+def rows_in(section: Section) -> tuple[Row, ...]:
+    """Take the rows of a section's only table."""
+    (table,) = section.parts
+    assert isinstance(table, Table)
+    return table.rows
+
+
+def test_no_label_is_doubted_where_nothing_was_seen(made: tuple[Path, StackingData], page: ModelPage) -> None:
+    scored, pages = ScoredModel.read(made[0]), made[0].parent / "studies"
+    section = suspect_section(scored, page.page, pages, {})
+    before = [row[:2] for row in rows_in(section)]
+    assert "give the store that the model was fitted on" in section.parts[0].reading
+    study = "".join(re.findall(r"\d{7}", str(before[0][0]))[:1])
+    everywhere = {(one, target): Status.SEEN for one in scored.studies for target in TARGETS}
+    blind = everywhere | {(study, target): Status.NOT_SEEN for target in TARGETS}
+    other = next(name for name, _ in before if study not in str(name) and not str(name).startswith("<a"))
+    (pages / f"{other}.html").write_text("a study", encoding="utf-8")
+    found = suspect_section(scored, page.page, pages, blind)
+    assert all(study not in str(row[0]) for row in rows_in(found))
+    assert "labels of targets that were not seen are left out" in found.parts[0].reading
+    assert any(str(row[0]).startswith('<a href="studies/') for row in rows_in(found))
+    assert {row[-1] for row in rows_in(found)} == {"seen"}
+
+
+def test_doubted_labels_have_the_probabilities_of_the_clinic(made: tuple[Path, StackingData]) -> None:
+    scored = ScoredModel.read(made[0])
+    study, place, label, _, _, said = rows_in(suspect_section(scored, made[0], None, {}))[0]
+    k = [f"{CONDITION_NAMES[one.condition]} {LEVEL_NAMES[one.level]}" for one in TARGETS].index(str(place))
+    given = scored.nested[scored.studies.index(str(study))].reshape(-1, 3)[k] / [1, 2, 4]
+    number = [grade.title for grade in Grade].index(str(label))
+    assert said == f"{100 * given[number] / given.sum():.0f} %"
+
+
+def test_one_score_has_one_interval(made: tuple[Path, StackingData]) -> None:
+    scored = ScoredModel.read(made[0])
+    section = score_section(scored)
+    table = section.parts[0]
+    assert isinstance(table, Table)
+    assert table.rows[0][:2] == ("Stack", spelled(scored.opened.outcome.report.interval))
+    assert table.rows[2][0] == "Best member per family, chosen without each fold"
+    assert "against the best member per family, chosen without each fold, by" in section.lead
+
+
+def test_precision_begins_where_something_is_found() -> None:
+    """The first row called is no case: precision would fall from 1 to 0 before anything is found."""
+    probability = np.array([0.9, 0.8, 0.7, 0.2])
+    rows = rows_of([0, 2, 2, 0], np.stack([1 - probability, 0 * probability, probability], axis=1).tolist())
+    (panel,) = draw_precision([rows], "precision")
+    line = next(one for one in panel.figure.axes[0].lines if str(one.get_label()).startswith("severe"))
+    assert np.asarray(line.get_xdata()).min() == 0.5 and np.asarray(line.get_ydata()).max() == pytest.approx(
+        2 / 3
+    )
+
+
+def test_a_card_says_once_what_was_never_seen(made: tuple[Path, StackingData]) -> None:
+    for model in (made[0], "bundled"):
+        rows = rows_in(card_section(ScoredModel.read(model)))
+        subjects = [row[0] for row in rows]
+        assert subjects.count("Never saw") == 1 and "Made for" not in subjects
+        assert not any(str(row[1]).startswith("it never saw") for row in rows)
+
+
+def test_trials_are_counted_alike(made: tuple[Path, StackingData]) -> None:
+    history = TuningHistory(
+        np.linspace(1, 0.5, 44), 12.0, {f"setting {k}": (20 - k) / 210 for k in range(20)}
+    )
+    section = tuning_section(history, 60)
+    assert section.lead.startswith("44 of at most 60 trials in 12 s")
+    drawing = section.parts[0]
+    assert (
+        isinstance(drawing, Drawing)
+        and "all 20 settings together; the 14 largest are shown" in drawing.reading
+    )
+    recorded = provenance_section(ScoredModel.read(made[0]), None, history).parts[0]
+    assert isinstance(recorded, Table) and ("Trials", "44 of at most 60") in recorded.rows
+    assert "largest" not in tuning_section(replace(history, importances={"a": 1.0}), 60).parts[0].reading
+
+
+def test_what_would_help_is_a_list(made: tuple[Path, StackingData]) -> None:
+    scored = ScoredModel.read(made[0])
+    unknown = Interval(0.01, 0.0, 0.02)
+    found = Exhaustion({"first": unknown, "third": unknown}, {}, {}, unknown, 0.1, 6)
+    outcome = replace(scored.opened.outcome, exhaustion=found)
+    scored.opened.__dict__["outcome"] = outcome
+    listing = member_section(scored).parts[-1]
+    assert isinstance(listing, Listing) and len(listing.items) == 4
+    assert listing.items[0].startswith("In a pool that is fitted, member first adds most: 0.0100")
+    assert "plain mean, in which nothing is fitted" in listing.reading
+
+
+def test_contents_wrap_and_a_single_plot_fills_its_box(tmp_path: Path, page_browser: Browser) -> None:
+    figure, axis = new_panel("Numbers")
+    axis.plot([0, 1])
+    parts = (
+        Drawing("Plot", (Panel("numbers", figure, "From 0 to 1."),), "A line."),
+        Listing("Findings", ("One `code`.",)),
+    )
+    sections = [
+        Section(f"s{k}", f"A chapter with a long name {k}", parts if k == 0 else ()) for k in range(14)
+    ]
+    page = write_sections(tmp_path / "page.html", sections, title="Page", summary={"studies": "1"})
+    assert "<li>One <code>code</code>.</li>" in page.read_text(encoding="utf-8")
+    wide = "const ul = document.querySelector('.contents ul'); return ul.scrollWidth - ul.clientWidth"
+    part = (
+        "const box = one => document.querySelector(one).getBoundingClientRect();"
+        "return (box('.single figcaption').right - box('.single svg').left) / box('.single').width"
+    )
+    page_browser.visit(page)
+    assert page_browser.run(wide) <= 0 and page_browser.run(part) > 0.9
+    page_browser.visit(page, 390)
+    assert page_browser.run(wide) > 0  # one line that scrolls: on a phone it would hide the page
+    assert page_browser.sideways() == 0
 
 
 def test_losses_are_the_official_ones(made: tuple[Path, StackingData]) -> None:
@@ -168,10 +311,26 @@ def test_evaluation_figures_are_saved_twice(tmp_path: Path, made: tuple[Path, St
     data = made[1]
     members: NDArray[np.float64] = data.predictions.cubes[:2, :60]
     graded = [GradedPredictions("model: stack", data.grades[:60], cube) for cube in members]
-    figures = evaluation_figures(graded)
-    assert {"model_stack_roc_spinal", "model_stack_2_confusion_subarticular"} < set(figures)
-    assert len(figures) == 2 * 4 * len(Family)
-    name = "model_stack_roc_spinal"
+    figures = evaluation_figures([*graded, replace(graded[0], name="table")])
+    assert {"model_stack_roc_clinic_spinal", "model_stack_2_confusion_competition_subarticular"} < set(
+        figures
+    )
+    assert len(figures) == (2 * 6 + 4) * len(Family)
+    titles = {name: figure.axes[0].get_title(loc="left") for name, figure in figures.items()}
+    assert titles["table_roc_spinal"] == "Spinal canal\nprobabilities as given, rows count once"
+    for name, words in (
+        ("calibration_competition", "for the competition, rows count 1, 2 or 4 times"),
+        ("calibration_clinic", "for the clinic, rows count once"),
+        ("confusion_competition", "for the competition, rows count once"),
+    ):
+        assert titles[f"model_stack_{name}_spinal"].endswith(f"\n{words}")
+    last = {}
+    for served in ("competition", "clinic"):
+        severe = figures[f"model_stack_calibration_{served}_spinal"].axes[0].containers[1]
+        assert isinstance(severe, ErrorbarContainer) and severe.lines[0] is not None
+        last[served] = np.asarray(severe.lines[0].get_xdata())[-1]
+    assert last["competition"] > last["clinic"]  # severe is less probable without the weights
+    name = "model_stack_roc_clinic_spinal"
     written = save_plots({name: figures[name]}, tmp_path / "plots")
     assert [path.name for path in written] == [f"{name}.svg", f"{name}.png"]
     again = save_plots({name: evaluation_figures(graded[:1])[name]}, tmp_path / "again")
@@ -225,7 +384,7 @@ def test_a_store_tells_which_features_matter(tmp_path: Path) -> None:
         study in text for study in store.train.index.astype(str)
     )  # the store gives studies their ids back
     assert "The studies&#39; own ids" not in text
-    unnamed = costly_section(ScoredModel.read(tmp_path / "model"), tmp_path / "page.html", None)
+    unnamed = costly_section(ScoredModel.read(tmp_path / "model"), tmp_path / "page.html", None, {})
     assert "The studies' own ids" in unnamed.absent
     other = fake_store(tmp_path / "other", n_studies=40, seed=1)
     with pytest.raises(ArtifactError, match=r"holds other rows than the store that .* was fitted on"):

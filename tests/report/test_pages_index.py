@@ -13,6 +13,7 @@ from support.graded import made_graded, with_probabilities
 
 from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import TARGETS, Condition, Level, Target
+from lsdc.ensemble.weighting import MEANING
 from lsdc.report.pages.index_page import IndexEntry, write_index_page
 
 
@@ -74,7 +75,7 @@ def test_an_entry_holds_what_the_study_says() -> None:
 
 def test_rows_say_the_worst_grade_and_where(page: Path) -> None:
     text = page.read_text()
-    row = re.search(r"<tr[^>]*><th scope=\"row\"><a href=\"1000.html\">.*?</tr>", text, re.DOTALL)
+    row = re.search(r"<tr[^>]*><th scope=\"row\"[^>]*><a href=\"1000.html\">.*?</tr>", text, re.DOTALL)
     assert row is not None
     cells = [
         " ".join(re.sub("<[^>]+>", " ", cell).split())
@@ -82,6 +83,45 @@ def test_rows_say_the_worst_grade_and_where(page: Path) -> None:
     ]
     assert cells == ["S L4/L5", "N", "N", "N", "M L5/S1", "25", "0", "0", "yes"]
     assert "0.23" not in text and "In 1 of 4 studies all levels" in text
+
+
+def test_conditions_with_doubtful_places_are_marked(page: Path) -> None:
+    text = page.read_text()
+    marked = {
+        study: re.findall(r'class="unsure-mark" title="([^"]*)"', row)
+        for study, row in re.findall(r'<a href="(\d+).html">(.*?)</tr>', text, re.DOTALL)
+    }
+    assert marked == {"100": [], "99": ["unsure: L1/L2"], "1000": [], "7": ["not seen: L1/L2, L2/L3"]}
+    assert "Some level of the condition is unsure or was not seen" in text
+
+
+def test_words_are_those_of_readers(page: Path, tmp_path: Path) -> None:
+    assert "Unsure, 1 place: its place is uncertain." in page.read_text()
+    statement, summary = (f"none: {MEANING['none']}",), ("not seen, 5 rows: no axial T2 series",)
+    out = write_index_page(ENTRIES, tmp_path / "index.html", title="x", statement=statement, summary=summary)
+    text = out.read_text()
+    assert "<li>Percents say how probable each grade is, if grades are as frequent as where" in text
+    assert "Not seen, 5 places: no axial T2 series." in text and "divided by its weights" not in text
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_ids_leave_room_for_grades(tmp_path: Path, page_browser: Browser, width: int) -> None:
+    root = "1.2.826.0.1.3680043.8.498.1037517227027608632122024724"
+    ids = [f"{root}6988720781", f"{root}6988720782"]
+    many = [entry(one, {CANAL: 2}, href="a.html") for one in ids]
+    page_browser.visit(
+        write_index_page(many, tmp_path / "index.html", title="Long", statement=(), summary=()), width
+    )
+    first = page_browser.find(".studies tbody th")
+    assert first.text.splitlines() == [f"…{ids[0][-12:]}", ids[0]] and first.size["width"] < 200
+    assert page_browser.find(".studies .short-id").get_attribute("title") == ids[0]
+    page_browser.press("#by-id", ids[1][-30:])
+    assert page_browser.find("#count").text == "1 of 2 studies"
+    scrolls = page_browser.run(
+        "const s = document.querySelector('.scroll'); return s.scrollWidth > s.clientWidth"
+    )
+    assert scrolls is (width == 390)
+    assert page_browser.audit() == []
 
 
 def test_text_is_escaped_and_what_is_no_number_is_left_out(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from support.made_study import Triple, locate_all, make_slice, sagittal, study_o
 
 from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.location import Location, Status
-from lsdc.cohort.study import Series, Slice
+from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import TARGETS, Condition, Grade, Level, Target, View
 from lsdc.features.crops import CROP_MM
 from lsdc.report.pages.study_page import write_study_page
@@ -256,6 +256,74 @@ def test_files_of_the_patient_are_not_named(tmp_path: Path) -> None:
     assert {item["frame"] for item in viewer(page)["series"]} == {1}
 
 
+def framed(*frames: str) -> Study:
+    study = whole_study()
+    series = (replace(one, frame_of_reference=frame) for one, frame in zip(study.series, frames))
+    return replace(study, series=tuple(series))
+
+
+def test_places_between_frames_of_reference_hold_only_for_a_still_patient(tmp_path: Path) -> None:
+    still = "if the patient lay still"
+    same, unknown, other = (
+        article(written(tmp_path, study=framed(*frames)), RIGHT) for frames in ("aaa", ("a", "a", ""), "aab")
+    )
+    assert still not in same and still not in unknown
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", other)
+    assert [still in caption for caption in captions] == [False, True, True]
+    assert re.search(r"slice \d+ of 11, \d\.\d mm from the place if the patient lay still", captions[1])
+
+
+@pytest.mark.parametrize("frames", ["aaa", "abc"])
+def test_slices_say_where_they_are_without_the_scanners_numbers(tmp_path: Path, frames: str) -> None:
+    shown = viewer(written(tmp_path, study=framed(*frames)))["series"]
+    t1, t2, axial = ([one["where"] for one in item["slices"]] for item in shown)
+    # Recesses lie 12 mm apart, L1/L2 at 24 mm; the slices are 5 mm apart from -30 mm on.
+    assert axial[:4] == ["at L5/S1"] * 3 + ["at L4/L5"] and axial[-1] == "at L1/L2"
+    assert (
+        t2[5] == "through the canal" and t1[5] == "through the canal" and t1[0] == "20 mm right of the canal"
+    )
+
+
+def test_axial_slices_away_from_discs_lie_between_levels(tmp_path: Path) -> None:
+    def rarer(item: Location) -> Location:
+        kept = item.target.level in (Level.L1_L2, Level.L4_L5)
+        return item if kept else replace(item, status=Status.NOT_SEEN, reason="not there")
+
+    shown = viewer(written(tmp_path, change=rarer))["series"][2]["slices"]
+    assert [one["where"] for one in shown][::3] == [
+        "below L4/L5", "at L4/L5", "between L1/L2 and L4/L5", "between L1/L2 and L4/L5", "at L1/L2",
+    ]  # fmt: skip
+
+
+def test_long_ids_are_shortened_where_they_stand_beside_others(tmp_path: Path) -> None:
+    study = whole_study()
+    root = "1.2.826.0.1.3680043.8.498.1049583576847136989260926305914369504"
+    series = tuple(replace(one, series_id=f"{root}{k}") for k, one in enumerate(study.series))
+    page = re.sub(r"data:image[^\"]*", "", written(tmp_path, study=replace(study, series=series)))
+    assert f'title="{root}0"><span aria-hidden="true">…{root[-11:]}0</span>' in page
+    assert root not in re.sub(r'title="[^"]*"|<span class="visually-hidden">[^<]*</span>', "", page)
+    assert f"series …{root[-11:]}2, slice" in page
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("bundled", "the bundled model"), ("model", "the model"), ("x.lsdc", "the model “x.lsdc”")],
+)
+def test_the_model_is_named_once(tmp_path: Path, model: str, words: str) -> None:
+    graded = replace(made_graded(), model=model)
+    page = write_study_page(graded, tmp_path / "study.html").read_text(encoding="utf-8")
+    assert f"graded by {words}." in page
+
+
+def test_what_the_lists_say_is_not_said_again(tmp_path: Path) -> None:
+    page = written(
+        tmp_path, summary=("not seen, 5 rows: no axial T2 series", "unsure, 1 row: x", "one more thing")
+    )
+    assert "5 rows" not in page and "<li>One more thing.</li>" in page
+    assert "Bars: how probable each grade is, if grades are as frequent as where the model learned." in page
+    assert "places found on it" in page and "targets on it" not in page
+
+
 def test_the_header_that_says_nothing_is_not_believed(tmp_path: Path) -> None:
     study = whole_study()
     flags = frozenset({"no_orientation", "no_pixel_spacing"})
@@ -264,5 +332,5 @@ def test_the_header_that_says_nothing_is_not_believed(tmp_path: Path) -> None:
     )
     data = viewer(page)
     assert not any(item["oriented"] or item["measured"] or item["placed"] for item in data["series"])
-    assert ">A?</span>" in page and "10 mm?</span>" in page
+    assert ">A?</span>" in page and "10 mm?</span></span>" in page
     assert {one["where"] for item in data["series"] for one in item["slices"]} == {""}

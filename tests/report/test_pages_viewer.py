@@ -114,7 +114,7 @@ def test_a_drag_and_a_swipe_change_the_slice(viewer: Browser) -> None:
 def test_a_cell_brings_all_views_to_its_place(viewer: Browser) -> None:
     choose(viewer, LEFT)
     assert viewer.find(f'.cell[data-slug="{LEFT}"]').get_attribute("aria-pressed") == "true"
-    assert where(viewer, AXIAL) == "Slice 9 of 13, H 10 mm"
+    assert where(viewer, AXIAL) == "Slice 9 of 13, at L2/L3"
     assert where(viewer, T1) == "Slice 8 of 11, 8 mm left of the canal"
     shown = (
         "return [...document.querySelectorAll('.target')].filter((one) => !one.hidden).map((one) => one.id)"
@@ -164,12 +164,16 @@ def test_points_are_where_the_targets_are(viewer: Browser) -> None:
     assert not left["dashed"] and left["opacity"] == 1
 
 
-def test_unsure_points_are_dashed_and_faded_and_unseen_ones_absent(viewer: Browser) -> None:
+def test_unsure_points_are_dashed_and_unseen_ones_absent(viewer: Browser) -> None:
     choose(viewer, "left_subarticular_stenosis_l1_l2")
     unsure = next(
         item for item in rings(viewer, AXIAL) if item["slug"] == "right_subarticular_stenosis_l1_l2"
     )
-    assert unsure["dashed"] and unsure["opacity"] < 0.8
+    assert unsure["dashed"] and unsure["opacity"] == 1
+    labels = viewer.run(
+        f"return [...document.querySelectorAll('{AXIAL} text.quiet')].map((one) => one.textContent)"
+    )
+    assert [label[-1] for label in labels if label.startswith("L1/L2")] == ["?", "?"]
     seen = set()
     viewer.press(f"{AXIAL} .slice", "\ue011")
     for _ in range(13):
@@ -182,9 +186,18 @@ def test_points_of_neighboring_slices_are_fainter(viewer: Browser) -> None:
     choose(viewer, LEFT)
     viewer.press(f"{AXIAL} .slice", "\ue014")
     near = next(item for item in rings(viewer, AXIAL) if item["slug"] == LEFT)
-    assert near["near"] and near["opacity"] < 0.5
+    assert near["near"] and near["opacity"] < 0.8
     viewer.press(f"{AXIAL} .slice", "\ue014")
     assert LEFT not in {item["slug"] for item in rings(viewer, AXIAL)}
+
+
+def test_all_rings_are_dark_beneath(viewer: Browser) -> None:
+    choose(viewer, "left_subarticular_stenosis_l1_l2")
+    beneath = """return [...document.querySelectorAll('.overlay circle[data-slug]')].every((ring) =>
+        [...ring.parentNode.querySelectorAll('circle.halo')].some((halo) =>
+            ['cx', 'cy', 'r'].every((name) => halo.getAttribute(name) === ring.getAttribute(name))))"""
+    assert rings(viewer, AXIAL) != []
+    assert viewer.run(beneath)
 
 
 def test_a_tap_on_a_point_selects_it_and_leaves_the_views(viewer: Browser) -> None:
@@ -261,6 +274,55 @@ def test_lines_need_one_frame_of_reference(
         assert page_browser.run("return document.querySelectorAll('line.far').length") > 0
 
 
+def test_the_guests_place_needs_one_frame_of_reference(tmp_path: Path, page_browser: Browser) -> None:
+    study = whole_study()
+    series = tuple(replace(one, frame_of_reference=frame) for one, frame in zip(study.series, "aab"))
+    out = write_study_page(made_graded(replace(study, series=series)), tmp_path / "study.html")
+    page_browser.visit(out)
+    choose(page_browser, LEFT)
+    crosses = (
+        f"return ['{T1}', '{AXIAL}'].map((pane) => document.querySelectorAll(`${{pane}} path.cross`).length)"
+    )
+    assert page_browser.run(crosses) == [0, 2]
+    page_browser.find("#across").click()
+    assert page_browser.run(crosses) == [2, 2]
+
+
+def test_a_series_of_one_slice_has_no_slider_to_move(tmp_path: Path, page_browser: Browser) -> None:
+    study = whole_study()
+    one = replace(study.series[0], slices=study.series[0].slices[5:6])
+    graded = made_graded(replace(study, series=(one, *study.series[1:])))
+    page_browser.visit(write_study_page(graded, tmp_path / "study.html"))
+    assert [page_browser.find(f"{pane} .slice").is_enabled() for pane in (T1, AXIAL)] == [False, True]
+
+
+def test_on_a_phone_a_tap_leads_to_the_place_and_back_to_the_images(
+    page: Path, page_browser: Browser
+) -> None:
+    page_browser.visit(page, 390)
+    top = "return Math.round(document.querySelector(arguments[0]).getBoundingClientRect().top)"
+    choose(page_browser, CANAL)  # The keyboard stays where it is.
+    assert page_browser.run(top, "#place") > 100
+    page_browser.find(f'.cell[data-slug="{LEFT}"]').click()
+    assert 0 <= page_browser.run(top, "#place") < 100
+    page_browser.find(".to-images a").click()
+    assert 0 <= page_browser.run(top, "#images") < 100
+    assert page_browser.find(f"{AXIAL} .window").size["width"] > 200
+    assert page_browser.find(f"{AXIAL} .level").size["height"] >= 40
+    page_browser.visit(page, 1280)
+    assert not page_browser.find(".to-images").is_displayed()
+
+
+def test_scales_do_not_run_through_their_words(viewer: Browser) -> None:
+    choose(viewer, LEFT)
+    boxes = (
+        "return ['', ' span'].map((part) => document.querySelector(`#${arguments[0]} .scale${part}`)"
+        ".getBoundingClientRect().bottom)"
+    )
+    bar, words = viewer.run(boxes, LEFT)
+    assert words <= bar - 5
+
+
 def test_window_and_level_change_the_gray_and_are_reset(viewer: Browser) -> None:
     part = f"document.querySelector('{AXIAL} feFuncR')"
     gray = f"return ['slope', 'intercept'].map((name) => Number({part}.getAttribute(name)))"
@@ -286,9 +348,9 @@ def test_another_series_of_the_view_can_be_chosen(viewer: Browser) -> None:
     # The series with most targets comes first; the other one has the four lowest slices of it.
     assert [option.text for option in choice.options] == ["series ax, 13 slices", "series another, 4 slices"]
     choice.select_by_visible_text("series another, 4 slices")
-    assert where(viewer, AXIAL) == "Slice 4 of 4, F 15 mm"
+    assert where(viewer, AXIAL) == "Slice 4 of 4, at L4/L5"
     choose(viewer, LEFT)
-    assert where(viewer, AXIAL) == "Slice 9 of 13, H 10 mm"
+    assert where(viewer, AXIAL) == "Slice 9 of 13, at L2/L3"
 
 
 def test_on_a_phone_one_view_is_shown_that_of_the_place(page: Path, page_browser: Browser) -> None:

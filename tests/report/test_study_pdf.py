@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.graded_files import STATEMENT, graded_of
+from reportlab.pdfgen.canvas import Canvas
+from support.graded_files import graded_of
 from support.made_study import whole_study
 
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Grade, Level, Target
+from lsdc.ensemble.weighting import MEANING
 from lsdc.report.graded_study import GradedStudy
 from lsdc.report.key_images import key_images
+from lsdc.report.pages.grade_marks import GRADE_MARKS
+from lsdc.report.pdf_bars import draw_bar
 from lsdc.report.study_pdf import write_study_pdf
 from lsdc.runtime import LsdcError
 
@@ -42,7 +46,9 @@ def test_the_page_says_what_was_found(graded: GradedStudy, tmp_path: Path) -> No
     assert words.count("\f") == 1  # one page
     said = [
         "study made",
-        STATEMENT[0],
+        "A made model, of no worth.",
+        "Percents say how probable each grade is, if grades are as frequent as where the model learned.",
+        "the model “made”",
         "not reviewed by a physician",
         "Left Neural Foraminal",
         "70 / 20 / 10 %",
@@ -79,6 +85,45 @@ def test_any_letters_and_many_reasons_fit_on_one_page(graded: GradedStudy, tmp_p
     assert words.count("\f") == 1
     assert "Modèle Ж" in words and "Ωμέγα & <b>bold</b>" in words
     assert "more, which the study's page and table hold" in words
+
+
+@needs_poppler
+def test_a_long_id_stands_on_a_line_of_its_own(graded: GradedStudy, tmp_path: Path) -> None:
+    uid = "1.2.826.0.1.3680043.8.498.10375172270276086321220247246988720781"
+    study = replace(graded.located.study, study_id=uid)
+    longer = replace(graded, located=replace(graded.located, study=study))
+    lines = words_of(write_study_pdf(longer, tmp_path / "study.pdf")).splitlines()
+    assert f"study {uid}" in [line.strip() for line in lines]
+
+
+@needs_poppler
+def test_what_the_list_says_is_not_said_again(graded: GradedStudy, tmp_path: Path) -> None:
+    statement = f"none: {MEANING['none']}"
+    again = replace(
+        graded, statement=(statement,), summary=("not seen, 1 rows: no series", "unsure, 1 rows: x")
+    )
+    words = words_of(write_study_pdf(again, tmp_path / "study.pdf"))
+    assert "rows:" not in words and "none:" not in words and words.count("Percents say") == 1
+
+
+def test_bars_have_the_pages_colors_and_patterns(graded: GradedStudy, tmp_path: Path) -> None:
+    canvas = Canvas(str(tmp_path / "bars.pdf"), pageCompression=0)
+    draw_bar(canvas, (0.5, 0.5, 0.0), (10, 10), 100, 6)
+    canvas.save()
+    drawn = (tmp_path / "bars.pdf").read_bytes()
+    fills = [
+        b"%s rg" % b" ".join(_short(part) for part in _parts(mark.color)) for mark in GRADE_MARKS.values()
+    ]
+    assert [fill in drawn for fill in fills] == [True, True, False]
+    assert drawn.count(b"W* n") == 1  # only moderate has lines, and they end where the bar does
+
+
+def _parts(color: str) -> list[float]:
+    return [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+
+
+def _short(part: float) -> bytes:
+    return f"{part:.6f}".lstrip("0").rstrip("0").encode()
 
 
 def test_the_same_study_gives_the_same_bytes(graded: GradedStudy, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ const svg = (name, attributes, text) => {
   if (text !== undefined) element.textContent = text;
   return element;
 };
+// Places of two series compare, unless both name their frame of reference and it is not the same.
+const alike = (one, other) => !one.frame || !other.frame || one.frame === other.frame;
+const across = () => Boolean(document.getElementById("across")?.checked);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 class Pane {
@@ -115,10 +118,16 @@ class Pane {
       const place = target.at[this.view];
       if (!place || place[0] !== this.series || target.status === "not seen") continue;
       const [away, guest] = [Math.abs(place[1] - this.slice), target.view !== this.view];
-      if (away > 1 || (guest && (away || target.slug !== chosen))) continue;
+      if (away > 1 || (guest && (away || target.slug !== chosen || !this.knows(target)))) continue;
       result.push({ target, guest, near: away === 1, ...this.at([place[2], place[3]]), side: place[2] });
     }
     return result.sort((one, two) => two.near - one.near);
+  }
+
+  // Whether this pane can tell where a target of another view is, as for lines.
+  knows(target) {
+    const own = target.at[target.view];
+    return !own || alike(data.series[this.series], data.series[own[0]]) || across();
   }
 
   draw() {
@@ -131,6 +140,7 @@ class Pane {
     this.where.textContent = text[0].toUpperCase() + text.slice(1);
     this.range.max = slices.length - 1;
     this.range.value = slice;
+    this.range.disabled = slices.length < 2;
     this.range.setAttribute("aria-valuetext", text);
     if (this.choice) this.choice.value = series;
     const points = this.points();
@@ -163,13 +173,13 @@ class Pane {
     const seen = data.series[this.series];
     return panes.filter((pane) => pane !== this).flatMap((pane) => {
       const other = data.series[pane.series];
-      const alike = seen.frame === other.frame || !seen.frame || !other.frame;
-      if (!seen.placed || !other.placed || !(alike || document.getElementById("across")?.checked)) return [];
+      const compare = alike(seen, other);
+      if (!seen.placed || !other.placed || !(compare || across())) return [];
       const line = cutLine(this.current, pane.current);
       if (!line) return [];
       const [one, two] = line.map((point) => this.at(point));
       const place = { x1: one.x, y1: one.y, x2: two.x, y2: two.y };
-      return [svg("line", { ...place, class: alike ? "cut" : "cut far", "data-from": pane.view })];
+      return [svg("line", { ...place, class: compare ? "cut" : "cut far", "data-from": pane.view })];
     });
   }
 
@@ -182,13 +192,14 @@ class Pane {
     const ring = svg("circle", {
       cx: x, cy: y, r: near ? 4 : 6, class: `${kind} g${target.grade ?? ""}`, "data-slug": target.slug,
     });
-    if (near) return [ring];
+    const halo = svg("circle", { cx: x, cy: y, r: near ? 4 : 6, class: "halo" });
+    if (near) return [halo, ring];
     const outward = data.series[this.series].view === 2 && side < 0.5 ? -1 : 1;
-    const label = `${target.level} ${target.letter}`.trim();
+    const label = `${target.level} ${target.letter}`.trim() + (target.status === "unsure" ? "?" : "");
     const name = svg("text", {
       x: x + outward * 19, y: y + 4, "text-anchor": outward < 0 ? "end" : "start", class: target.status === "unsure" ? "quiet" : "",
     }, label);
-    return [svg("circle", { cx: x, cy: y, r: 6, class: "halo" }), ring, ...ticks, name];
+    return [halo, ring, ...ticks, name];
   }
 }
 
@@ -197,6 +208,7 @@ const panes = [...document.querySelectorAll(".view")].filter((view) => view.quer
 const views = document.querySelector(".views");
 const tabs = [...document.querySelectorAll("[data-tab]")];
 const cells = [...document.querySelectorAll(".cell")];
+const narrow = matchMedia("(max-width: 62rem)");
 function drawAll() { panes.forEach((pane) => pane.draw()); }
 
 function tab(view) {
@@ -224,8 +236,10 @@ function select(slug, jump = true) {
 tabs.forEach((button) => button.addEventListener("click", () => tab(Number(button.dataset.tab))));
 document.querySelectorAll(".switches input").forEach((input) => input.addEventListener("change", drawAll));
 cells.forEach((cell, place) => {
-  cell.addEventListener("click", () => {
+  cell.addEventListener("click", (event) => {
     select(cell.dataset.slug);
+    // Where the place lies below the grades, a tap leads there; the keyboard stays in the table.
+    if (event.detail && narrow.matches) document.getElementById("place").scrollIntoView();
     document.getElementById("said").textContent = `Shown: ${document.getElementById(chosen).getAttribute("aria-label")}`;
     history.replaceState(null, "", `#${chosen}`);
   });
