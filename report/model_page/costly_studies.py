@@ -164,7 +164,8 @@ def costly_section(model: ScoredModel, page: Path, pages: Path | None, statuses:
         ("Study", ("Share", "number"), "Costliest targets: what was read, and how probable it was"),
         rows,
         "Share: the part of the official score that a study carries. Together they carry "
-        f"{100 * sum(one.share for one in found):.0f} % of that of {len(model.studies)} studies; if all cost the same, they would carry {even:.0f} %. "
+        f"{100 * sum(one.share for one in found):.0f} % of that of {len(model.studies)} studies; if all cost the "
+        f"same, they would carry {even:.0f} %. "
         "Look first for a wrong level, a wrong side, or a label that you would not have given. "
         "Studies are ranked by the official score, which counts moderate twice and severe four times. Percents and "
         "most probable grades are those for the clinic, without these weights, as on the study's own page. Here they "
@@ -180,7 +181,7 @@ def costly_section(model: ScoredModel, page: Path, pages: Path | None, statuses:
     elif pages is None:
         absent = (
             "Links to the pages of these studies: make the pages with `lsdc grade DATA --out PAGES`, "
-            "and give the folder as `--studies PAGES`."
+            "and give their folder as `--studies PAGES/studies`."
         )
     elif not any(isinstance(name, Markup) for name in names):
         absent = f"Links: none of these studies has a page in {pages.name}."

@@ -139,4 +139,6 @@ def _durations(opened: StackArtifact) -> dict[str, float]:
     """Read the seconds of members and stack, where a fit noted them."""
     path = opened.path / DURATIONS
     found = read_json(path) if path.is_file() else {}
+    if not isinstance(found, dict):
+        return {}  # the manifest does not list it, so anybody may have changed it
     return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}

@@ -15,7 +15,7 @@ from lsdc.report.model_page.lightgbm_writing import lightgbm_text, node_covers
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.runtime.trees import Trees
 
-_MOST_ROWS = 400
+_MOST_ROWS, _SEED = 400, 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ def feature_shares(own: OwnStore) -> tuple[FeatureShares, ...]:
                 continue
             labeled = (family_of == number) & (own.training.grades >= 0)
             held_out = np.flatnonzero(labeled & (fold == one.fold))
-            held_out = held_out[:: max(1, len(held_out) // _MOST_ROWS)]
+            # By chance: rows of a study follow each other by level, and equal steps would meet one level alone.
+            draw = np.random.default_rng(_SEED)
+            held_out = np.sort(draw.choice(held_out, min(len(held_out), _MOST_ROWS), replace=False))
             if not len(held_out):
                 continue
             found = shap_values(boosted[family].booster, X[labeled & (fold != one.fold)], X[held_out])

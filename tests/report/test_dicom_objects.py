@@ -121,7 +121,7 @@ def test_every_target_is_reported(graded: GradedStudy, tmp_path: Path) -> None:
             assert (answer(group, VISIBILITY), answer(group, SEVERITY), numbers) == ("122288", None, [])
             continue
         assert answer(group, VISIBILITY) == ("UNSURE" if item.target in UNSURE else "SEEN")
-        assert answer(group, SEVERITY) == grades[item.grade]
+        assert item.grade is not None and answer(group, SEVERITY) == grades[item.grade]
         assert numbers == pytest.approx(item.probabilities)
         place = graded.located.study.series[item.location.series].slices[item.location.slice]  # type: ignore[index]
         region = group.roi
@@ -210,6 +210,7 @@ def test_points_are_drawn_where_targets_were_located(graded: GradedStudy, tmp_pa
     assert len(drawn) == len(TARGETS) - len(UNSEEN)
     target = graded.of(*UNSURE[0])
     place = graded.located.study.series[target.location.series].slices[target.location.slice]  # type: ignore[index]
+    assert target.grade is not None
     x, y, edge, _ = drawn[dcmread(place.source).SOPInstanceUID, f"R L2/L3 {target.grade.title}?"]
     assert (x, y) == pytest.approx(np.array(target.location.point) + 0.5)
     assert (edge - x) * place.plane.spacing[1] == pytest.approx(3.0, abs=1e-3)
@@ -245,6 +246,19 @@ def test_frames_of_a_multi_frame_file_are_named(tmp_path: Path) -> None:
     (state,) = map(dcmread, write_points(graded, tmp_path / "out").files)
     assert state.GraphicAnnotationSequence[0].ReferencedImageSequence[0].ReferencedFrameNumber == 3
     assert state.RescaleSlope == 3
+
+
+def test_points_on_inverted_images_show_them_inverted(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    for path in (tmp_path / "data").rglob("*.dcm"):
+        header = dcmread(path)
+        header.PhotometricInterpretation = "MONOCHROME1"
+        header.save_as(path)
+    study = read_study(discover(tmp_path / "data").studies[0])
+    for path in write_points(graded_of(study), tmp_path / "out").files:
+        assert dcmread(path).PresentationLUTShape == "INVERSE"
+    for path in write_points(graded_of(read_study(discover(data).studies[0])), tmp_path / "plain").files:
+        assert dcmread(path).PresentationLUTShape == "IDENTITY"
 
 
 def test_studies_of_an_archive_are_reported(data: Path, tmp_path: Path) -> None:
