@@ -160,9 +160,9 @@ def _graded_model(path: Path, truth: pd.DataFrame) -> Iterator[GradedPredictions
     nested = opened.nested_of(studies)
     if nested.empty:
         raise TableError(f"{path}: was fitted on none of the {len(truth)} labeled studies")
-    yield match_labels(str(path), nested, truth).named(f"{path.name}: stack")
+    yield match_labels(str(path), nested, truth).named(f"{path.name}: stack", weighted=True)
     if isinstance(opened, Model):
         rows = opened.out_of_fold_of(studies)
         for name in opened.members:
             of_member = rows[rows["member"] == name]
-            yield match_labels(str(path), of_member, truth).named(f"{path.name}: {name}")
+            yield match_labels(str(path), of_member, truth).named(f"{path.name}: {name}", weighted=True)

@@ -32,6 +32,8 @@ class GradedPredictions:
         Labeled rows of these studies that the predictions do not have; they are not measured.
     reader : bool
         Whether these are grades of a reader, written as probabilities of 0 and 1.
+    weighted : bool
+        Whether it is known that the probabilities are for the official score, which weighs rows by grade.
     """
 
     name: str
@@ -40,21 +42,24 @@ class GradedPredictions:
     studies: tuple[str, ...] = ()
     lacking: int = 0
     reader: bool = False
+    weighted: bool = False
 
-    def named(self, name: str) -> GradedPredictions:
+    def named(self, name: str, weighted: bool = False) -> GradedPredictions:
         """Give them another name.
 
         Parameters
         ----------
         name : str
             Of the predictions in tables.
+        weighted : bool
+            Whether it is known that they are for the official score.
 
         Returns
         -------
         GradedPredictions
             The same predictions.
         """
-        return replace(self, name=name)
+        return replace(self, name=name, weighted=weighted)
 
     def among(self, studies: Sequence[str], grades: Grades) -> GradedPredictions:
         """Keep some of the studies and of their grades.

@@ -37,8 +37,6 @@ _EVALUATION = {
 }
 _BOTH = {draw_calibration, draw_confusion}
 """What the weighting changes much."""
-_OF_MODEL = ": "
-"""Stands between a model and its stack or member in the names that `evaluate` gives, and in no file's usual name."""
 _SERVED: dict[Weighting, str] = {"competition": "competition", "none": "clinic"}
 _ONCE, _BY_GRADE = "rows count once", "rows count 1, 2 or 4 times"
 
@@ -100,7 +98,7 @@ def evaluation_figures(predictions: Sequence[GradedPredictions]) -> dict[str, Fi
     taken: set[str] = set()
     for one in predictions:
         rows, name = FamilyRows.of_predictions(one), _file_name(one.name, taken)
-        if _OF_MODEL not in one.name:
+        if not one.weighted:
             plain = tuple(replace(family, weighting="none") for family in rows)
             for draw, what in _EVALUATION.items():
                 panels = draw(plain, f"{name}_{what}")

@@ -310,7 +310,7 @@ def test_shap_values_sum_to_what_the_trees_predict(kind: type[BoostedHead]) -> N
 def test_evaluation_figures_are_saved_twice(tmp_path: Path, made: tuple[Path, StackingData]) -> None:
     data = made[1]
     members: NDArray[np.float64] = data.predictions.cubes[:2, :60]
-    graded = [GradedPredictions("model: stack", data.grades[:60], cube) for cube in members]
+    graded = [GradedPredictions("model: stack", data.grades[:60], cube, weighted=True) for cube in members]
     figures = evaluation_figures([*graded, replace(graded[0], name="table")])
     assert {"model_stack_roc_clinic_spinal", "model_stack_2_confusion_competition_subarticular"} < set(
         figures
