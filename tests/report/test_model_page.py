@@ -311,7 +311,7 @@ def test_evaluation_figures_are_saved_twice(tmp_path: Path, made: tuple[Path, St
     data = made[1]
     members: NDArray[np.float64] = data.predictions.cubes[:2, :60]
     graded = [GradedPredictions("model: stack", data.grades[:60], cube, weighted=True) for cube in members]
-    figures = evaluation_figures([*graded, replace(graded[0], name="table")])
+    figures = evaluation_figures([*graded, replace(graded[0], name="table", weighted=False)])
     assert {"model_stack_roc_clinic_spinal", "model_stack_2_confusion_competition_subarticular"} < set(
         figures
     )
