@@ -104,9 +104,12 @@ class Evaluate:
             Measures with intervals, and confusion matrices.
         """
         from lsdc.ensemble.evaluation import evaluate, read_graded
+        from lsdc.runtime.whole_files import check_output_folder
 
         reading: dict[str, Any] = {"grades": self.grades, "decimal_comma": self.decimal_comma}
         sampling: dict[str, Any] = {"resamples": self.resamples, "seed": self.seed}
+        if self.plots is not None:
+            check_output_folder(self.plots)
         evaluation = evaluate(self.labels, self.predictions, out=self.out, **sampling, **reading)
         if self.plots is not None:
             from lsdc.report.plots import evaluation_figures, save_plots

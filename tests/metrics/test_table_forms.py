@@ -331,3 +331,15 @@ def test_score_takes_what_people_have(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == wanted
     assert main(["score", str(labels), str(tmp_path / "submission.csv")]) == 2
     assert "can mean more than one thing" in capsys.readouterr().err
+
+
+def test_a_workbook_may_have_any_name(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["study_id", "condition", "level", "grade"])
+    sheet.append([7, "spinal canal stenosis", "L4/L5", "severe"])
+    book.save(tmp_path / "a.xlsx")
+    (tmp_path / "a.xlsx").rename(tmp_path / "train.csv")
+    labels = read_labels(tmp_path / "train.csv")
+    assert labels.loc["7", "spinal_canal_stenosis_l4_l5"] == 2
