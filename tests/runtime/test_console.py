@@ -12,6 +12,8 @@ from lsdc.runtime.console import configure_logging, existing, table, track
 from lsdc.runtime.engine import fan_out
 from lsdc.runtime.machine import default_workers
 
+pytestmark = pytest.mark.processes
+
 
 def test_tables_round_and_keep_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
