@@ -147,7 +147,7 @@ def test_a_killed_run_resumes(
 
 
 def test_other_settings_are_refused(made: FeatureStore, data: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"another configuration \(crop_px differ\); choose another"):
+    with pytest.raises(ArtifactError, match=r"another configuration \(crop_px differ\); .*choose another"):
         run(data, made.path, replace(SMALL, crop_px=48))
 
 
