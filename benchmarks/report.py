@@ -49,7 +49,7 @@ def measure(folder: Path, data: Path | None, studies: int, repeats: int) -> dict
         simulate(folder / "cohort", studies=studies, seed=3, test_fraction=0.9)
         data = folder / "all"
         for split in ("train_images", "test_images"):
-            for study in (folder / "cohort" / split).iterdir():
+            for study in (folder / "cohort" / split).glob("*"):
                 shutil.copytree(study, data / study.name)
     one = folder / "one"
     first = next(path for path in sorted(data.iterdir()) if path.is_dir())
