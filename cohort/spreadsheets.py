@@ -71,12 +71,14 @@ def sheets_of(path: PathLike) -> Iterator[tuple[str, list[list[str]]]]:
     try:
         formulas = _checked(path)
         with ExitStack() as opened:
-            stream = opened.enter_context(path.open("rb"))  # the library refuses names of another ending
+            stream = opened.enter_context(
+                Path(path).open("rb")
+            )  # the library refuses names of another ending
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
             opened.callback(book.close)
             written = None
             if formulas:
-                written = openpyxl.load_workbook(opened.enter_context(path.open("rb")), read_only=True)
+                written = openpyxl.load_workbook(opened.enter_context(Path(path).open("rb")), read_only=True)
                 opened.callback(written.close)
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # what a file says of its size need not be true
