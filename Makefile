@@ -64,7 +64,7 @@ lowest:
 	$(LOWEST)/bin/python $(PIP) --no-deps -e .
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow' \
 		tests/test_imports.py tests/cohort tests/metrics tests/models/test_prepare.py tests/models/test_members.py \
-		tests/ensemble/test_stackers.py tests/report/test_dicom_objects.py tests/report/test_study_pdf.py
+		tests/ensemble/test_stackers.py
 
 clean:
 	rm -rf $(DEMO) build
