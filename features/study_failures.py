@@ -111,7 +111,7 @@ def example_problems(tasks: Sequence[ExampleTask]) -> list[Problem]:
 
 def _seconds(task: StudyTask | ExampleTask) -> float:
     """Give a study the time that one of its size may take."""
-    return _SECONDS + _SECONDS_PER_FILE * sum(len(series.files) for series in task.source.series)
+    return _SECONDS + _SECONDS_PER_FILE * task.source.n_files
 
 
 def _tries(task: StudyTask | ExampleTask) -> int:

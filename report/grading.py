@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from lsdc.runtime.console import say, warn
 from lsdc.runtime.engine import Failure, attempt_each, attempt_here, check_workers
 from lsdc.runtime.errors import ConfigError, Problem
 from lsdc.runtime.folder_lock import only_writer
+from lsdc.runtime.output_faults import OutputError
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
 
@@ -45,7 +45,6 @@ OUT_OF_FOLD = (
     "the model was fitted on this study too; its grades are of members that had not seen it (out of fold)"
 )
 """What is said of a study that the model knows."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _SECONDS, _FEW = 600.0, 2
 
 
@@ -257,13 +256,13 @@ def _write(orders: list[StudyOutputs], workers: int | None) -> tuple[list[Path],
     problems: list[Problem] = []
     if len(todo) <= _FEW:
         # A process of its own would import for longer than it works; these studies were read without harm before.
-        attempts = attempt_here(write_outputs, todo, "writing pages")
+        attempts = attempt_here(write_outputs, todo, "writing pages", fatal=(OutputError,))
     else:
-        attempts = attempt_each(write_outputs, todo, "writing pages", workers, seconds=lambda _: _SECONDS)
+        attempts = attempt_each(
+            write_outputs, todo, "writing pages", workers, seconds=lambda _: _SECONDS, fatal=(OutputError,)
+        )
     for order, outcome in attempts:
         if isinstance(outcome, Failure):
-            if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
-                raise outcome.error  # no study is to blame, and the same call mends it
             said = f"its images could not be shown: {outcome.reason}"
             problems.append(
                 Problem(order.source.study_id, said, "run the same again; please report it if it stays")

@@ -19,6 +19,7 @@ from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.report.pages.study_page import write_study_page
 from lsdc.runtime.artifact import fingerprint, read_json, write_json
 from lsdc.runtime.errors import LsdcError, Problem
+from lsdc.runtime.output_faults import writing_to
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,20 @@ def write_outputs(order: StudyOutputs) -> None:
     ----------
     order : StudyOutputs
         The study, its grades, and where the files go.
+
+    Raises
+    ------
+    OutputError
+        When the files cannot be written.
     """
     study = unread_study(order) if order.unread or order.failure else read_study(order.source)
     graded = graded_study(order, study)
+    with writing_to(order.page):
+        _write(order, graded)
+
+
+def _write(order: StudyOutputs, graded: GradedStudy) -> None:
+    """Write the files that are asked for, and at last the record."""
     write_study_page(graded, order.page, home=order.index)
     dicom: list[str] | None = None
     problems: list[Problem] = []

@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lsdc.runtime.console import track
 from lsdc.runtime.errors import ConfigError, LsdcError
@@ -81,19 +81,15 @@ def attempt_each(
     outcomes = (
         _tried_here(work, items) if _may_have_no_children() else _tried_twice(work, items, workers, seconds)
     )
-    with contextlib.closing(outcomes):
-        for item, outcome in track(outcomes, description, len(items)):
-            if isinstance(outcome, Answer) and isinstance(outcome.error, fatal):
-                assert outcome.error is not None
-                raise outcome.error
-            if isinstance(outcome, Answer) and outcome.error is None:
-                yield item, outcome.result
-            else:
-                yield item, _failure(outcome)
+    yield from _without_fatal(outcomes, description, len(items), fatal)
 
 
 def attempt_here(
-    work: Callable[[T], R], items: Sequence[T], description: str
+    work: Callable[[T], R],
+    items: Sequence[T],
+    description: str,
+    *,
+    fatal: tuple[type[Exception], ...] = (),
 ) -> Iterator[tuple[T, R | Failure]]:
     """Apply `work` to every item in this process, for few items that are known to be harmless.
 
@@ -105,17 +101,15 @@ def attempt_here(
         What to work on.
     description : str
         Words for the progress.
+    fatal : tuple of exception types
+        Errors that are raised, since they concern all items.
 
     Yields
     ------
     tuple
         The item and its result, or its failure, in order.
     """
-    for item, outcome in track(_tried_here(work, items), description, len(items)):
-        if isinstance(outcome, Answer) and outcome.error is None:
-            yield item, outcome.result
-        else:
-            yield item, _failure(outcome)
+    yield from _without_fatal(_tried_here(work, items), description, len(items), fatal)
 
 
 def fan_out(
@@ -242,6 +236,24 @@ def _tried_here(work: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's failure
             answer = answer_to(error)
         yield item, answer
+
+
+def _without_fatal(
+    outcomes: Generator[tuple[T, Outcome], None, None],
+    description: str,
+    count: int,
+    fatal: tuple[type[Exception], ...],
+) -> Iterator[tuple[T, Any]]:
+    """Give each item's result or failure, and raise the errors that concern all items."""
+    with contextlib.closing(outcomes):
+        for item, outcome in track(outcomes, description, count):
+            if isinstance(outcome, Answer) and isinstance(outcome.error, fatal):
+                assert outcome.error is not None
+                raise outcome.error
+            if isinstance(outcome, Answer) and outcome.error is None:
+                yield item, outcome.result
+            else:
+                yield item, _failure(outcome)
 
 
 def _failure(outcome: Outcome) -> Failure:

@@ -62,6 +62,11 @@ class StudySource:
     series: tuple[SeriesSource, ...]
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def n_files(self) -> int:
+        """Number of files in its series."""
+        return sum(len(item.files) for item in self.series)
+
 
 @dataclass(frozen=True, repr=False)
 class Cohort:

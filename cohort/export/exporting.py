@@ -163,7 +163,7 @@ def _run(todo: list[ExportTask], workers: int | None) -> list[Problem]:
 
 def _time(task: ExportTask) -> float:
     """Give a study the time that one of its size may take."""
-    return _SECONDS + _SECONDS_PER_FILE * sum(len(series.files) for series in task.source.series)
+    return _SECONDS + _SECONDS_PER_FILE * task.source.n_files
 
 
 def _finish(

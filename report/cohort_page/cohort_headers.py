@@ -128,7 +128,7 @@ def read_study_headers(source: StudySource) -> StudyHeaders:
     if not any(item.description for item in source.series):
         series = join_series(series)
     study = Study(source.study_id, tuple(choose_series(series)), tuple(problems))
-    return StudyHeaders(study, source.split, sum(len(item.files) for item in source.series), vendors)
+    return StudyHeaders(study, source.split, source.n_files, vendors)
 
 
 def _frames_of(source: SeriesSource) -> tuple[list[Frame], str, list[Problem]]:

@@ -38,9 +38,8 @@ def judgment_sections(model: ScoredModel) -> tuple[Section, ...]:
     """
     rows = FamilyRows.all_of(model.grades, model.nested)
     clinic = tuple(family.weighted("none") for family in rows)
-    kept = Thresholds.of(model.opened.nested)
-    if isinstance(model.opened, Model):
-        kept = model.opened.thresholds
+    opened = model.opened
+    kept = opened.thresholds if isinstance(opened, Model) else Thresholds.of(opened.nested)
     return (_curves(clinic), _calibration(rows, clinic), _confusion(rows, clinic), _decisions(clinic, kept))
 
 

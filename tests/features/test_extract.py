@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.annotated import annotated_locations
-from support.processes import work_here
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
@@ -50,7 +49,6 @@ class Knowing:
 
 
 def know(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work_here(monkeypatch)
     selector = Knowing(read_coordinates(data / "train_label_coordinates.csv"))
     monkeypatch.setattr(extract_worker, "_selector", lambda folder: selector)
     monkeypatch.setattr(study_selectors, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))

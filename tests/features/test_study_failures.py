@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support.processes import work_here
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
@@ -121,7 +120,6 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_a_resume_tries_again_once(
     data: Path, sound: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work_here(monkeypatch)
     go_on = stopping(monkeypatch)
     tried: list[int] = []
 
@@ -156,7 +154,6 @@ def test_a_resume_tries_again_once(
 def test_data_that_vanishes_stops_the_run(
     data: Path, sound: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work_here(monkeypatch)
     here = tmp_path / "data"
     shutil.copytree(data, here)
     real = read_study
@@ -192,7 +189,6 @@ def test_one_file_that_cannot_be_read_is_no_vanished_folder(data: Path, tmp_path
 
 
 def test_a_full_disk_is_no_studys_fault(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work_here(monkeypatch)
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -225,7 +221,6 @@ def test_a_disk_that_is_too_small_is_known_before_the_work(
 def test_a_study_that_cannot_teach_is_a_problem(
     few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work_here(monkeypatch)
     monkeypatch.setattr(study_selectors, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))
     tried: list[str] = []
     made: list[StudySelectors] = []
