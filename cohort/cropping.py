@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,6 @@ from lsdc.cohort.vocabulary import View
 
 Crop = NDArray[np.uint8]
 """A gray image (rows, columns) of 0 to 255."""
-_LEAST_RELATIVE_WIDTH = 1e-6
 _MOST_PX = 4096
 
 
@@ -120,48 +119,20 @@ def reorientation_of(plane: SlicePlane, view: View, mirrored: bool = False) -> R
     return Reorientation(transpose, bool(row @ across < 0), bool(column @ down < 0))
 
 
-def window_of(series: Series, most: int = 24) -> tuple[float, float]:
-    """Choose the gray window of a series, its 1st to 99th percentile.
-
-    Parameters
-    ----------
-    series : Series
-        At least one slice.
-    most : int, default 24
-        At most so many slices, evenly spread, are sampled, every fourth row and column of each.
-
-    Returns
-    -------
-    (float, float)
-        The values that become black and white; the second is always above the first.
-    """
-    chosen = np.unique(
-        np.linspace(0, len(series.slices) - 1, min(most, len(series.slices))).round().astype(int)
-    )
-    sample = np.concatenate([series.slices[index].pixels[::4, ::4].ravel() for index in chosen])
-    low, high = map(float, np.percentile(sample, (1, 99)))
-    return low, high if high > low else low + max(1.0, abs(low) * _LEAST_RELATIVE_WIDTH)
-
-
-@dataclass
+@dataclass(frozen=True)
 class Cutter:
-    """Cuts square crops from the slices of one series.
+    """Cuts square crops from the slices of one series, in its gray window.
 
     Parameters
     ----------
     series : Series
-        The series; all crops have its gray window.
+        The series.
     view : View
         Decides how crops are turned.
     """
 
     series: Series
     view: View
-    _window: tuple[float, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Find the gray window of the series."""
-        self._window = window_of(self.series)
 
     def cut(self, index: int, point: tuple[float, float], mm: float, px: int, mirrored: bool = False) -> Crop:
         """Cut a square around a point.
@@ -186,7 +157,7 @@ class Cutter:
         """
         item = self.series.slices[index]
         patch, box = _patch(item, point, mm)
-        low, high = self._window
+        low, high = self.series.window
         gray = ((patch - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
         crop = Image.fromarray(gray).resize((px, px), Image.Resampling.BILINEAR, box=box)
         return reorientation_of(item.plane, self.view, mirrored).image(np.asarray(crop))

@@ -7,6 +7,7 @@ millimeters (LPS).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,23 @@ class SlicePlane:
     column_direction: Vector
     spacing: tuple[float, float]
 
-    @property
+    @cached_property
     def normal(self) -> Floats:
-        """Unit normal of the slice, row direction x column direction; shape (3,), LPS."""
+        """Unit normal of the slice, row direction x column direction; shape (3,), LPS; read-only."""
         normal = np.cross(self.row_direction, self.column_direction)
-        return normal / np.linalg.norm(normal)
+        normal = normal / np.linalg.norm(normal)
+        normal.flags.writeable = False  # it is computed once, and every caller gets the same array
+        return normal
+
+    @cached_property
+    def _origin(self) -> Floats:
+        """The origin as an array, (3,) mm."""
+        return np.asarray(self.origin, float)
+
+    @cached_property
+    def _axes(self) -> Floats:
+        """The directions as columns, (3, 2)."""
+        return np.stack([self.row_direction, self.column_direction], axis=1).astype(float)
 
     @property
     def position(self) -> float:
@@ -93,9 +106,9 @@ class SlicePlane:
         [[-115.0, -140.0, 32.0]]
         """
         points = np.asarray(points, float).reshape(-1, 2)
-        row, column = np.asarray(self.row_direction), np.asarray(self.column_direction)
+        row, column = self._axes.T
         steps = points * (self.spacing[1], self.spacing[0])
-        return np.asarray(self.origin) + steps[:, :1] * row + steps[:, 1:] * column
+        return self._origin + steps[:, :1] * row + steps[:, 1:] * column
 
     def to_pixel(self, points: ArrayLike) -> Floats:
         """Project patient positions onto this slice, along its normal.
@@ -116,9 +129,8 @@ class SlicePlane:
         >>> plane.to_pixel([[-115.0, -140.0, 99.0]]).tolist()
         [[10.0, 0.0]]
         """
-        offset = np.asarray(points, float).reshape(-1, 3) - np.asarray(self.origin)
-        axes = np.stack([self.row_direction, self.column_direction], axis=1)
-        return offset @ axes / (self.spacing[1], self.spacing[0])
+        offset = np.asarray(points, float).reshape(-1, 3) - self._origin
+        return offset @ self._axes / (self.spacing[1], self.spacing[0])
 
     def distance(self, points: ArrayLike) -> Floats:
         """Measure how far patient positions are from the plane of this slice.
@@ -133,7 +145,7 @@ class SlicePlane:
         (n,) float
             Signed distance in mm, positive on the side that the normal points to.
         """
-        offset = np.asarray(points, float).reshape(-1, 3) - np.asarray(self.origin)
+        offset = np.asarray(points, float).reshape(-1, 3) - self._origin
         return offset @ self.normal
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,11 @@ from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.image_stacks import Images, PerView, stack_images
 from lsdc.cohort.vocabulary import View
 from lsdc.runtime import Problem
+
+
+_WINDOW_SLICES, _WINDOW_STEP = 24, 4
+"""The gray window is taken from so many slices at most, and from each so-manieth row and column of them."""
+_LEAST_RELATIVE_WIDTH = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,7 +122,40 @@ class Series:
         int
             Index into `slices`.
         """
-        return int(np.argmin([abs(item.plane.distance(point)[0]) for item in self.slices]))
+        return int(np.abs(self.distances(point)).argmin())
+
+    def distances(self, point: ArrayLike) -> NDArray[np.float64]:
+        """Measure how far a point is from the plane of each slice.
+
+        Parameters
+        ----------
+        point : (3,) float
+            Position in mm in patient space (LPS).
+
+        Returns
+        -------
+        (n,) float64
+            Signed distance in mm, positive on the side that the slice's normal points to.
+        """
+        origins, normals = self._planes
+        return ((np.asarray(point, float) - origins) * normals).sum(axis=1)
+
+    @cached_property
+    def _planes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Origins and normals of the slices, (n, 3) each."""
+        planes = [item.plane for item in self.slices]
+        return np.array([plane.origin for plane in planes], float), np.array(
+            [plane.normal for plane in planes]
+        )
+
+    @cached_property
+    def window(self) -> tuple[float, float]:
+        """The gray window: the values, 1st and 99th percentile, that become black and white; never equal."""
+        count = min(_WINDOW_SLICES, len(self.slices))
+        chosen = np.unique(np.linspace(0, len(self.slices) - 1, count).round().astype(int))
+        parts = [self.slices[index].pixels[::_WINDOW_STEP, ::_WINDOW_STEP].ravel() for index in chosen]
+        low, high = map(float, np.percentile(np.concatenate(parts), (1, 99)))
+        return low, high if high > low else low + max(1.0, abs(low) * _LEAST_RELATIVE_WIDTH)
 
 
 @dataclass(frozen=True, repr=False)

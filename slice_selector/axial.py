@@ -134,14 +134,16 @@ class AxialSearch:
         RecessPair or None
             None when no slice comes near enough.
         """
-        distance = np.array([self.study.series[k].slices[i].plane.distance(canal)[0] for k, i in self.slices])
+        distance = np.concatenate([self.study.series[k].distances(canal) for k in self.series])
         near = np.nonzero(np.abs(distance) < AXIAL_REACH_MM)[0]
         if not len(near) or np.abs(distance).min() > SHOWN_WITHIN_MM:
             return None
-        descriptors = np.array([self._describe(int(k)) for k in near])
-        slices = CandidateSlices(descriptors, self.offset[near], self.fraction[near], distance[near])
+        shown = np.abs(distance[near]) <= SHOWN_WITHIN_MM
+        descriptors = (
+            None if ranking.ranker is None else np.array([self._describe(int(k)) for k in near[shown]])
+        )
+        slices = CandidateSlices(descriptors, self.offset[near], self.fraction[near], distance[near], shown)
         score = ranking.score([Target(Condition.LEFT_SUBARTICULAR_STENOSIS, level)], slices)[0]
-        score = np.where(np.abs(slices.distance) > SHOWN_WITHIN_MM, -np.inf, score)
         return self._locate(*self.slices[int(near[int(score.argmax())])], canal)
 
     def _describe(self, k: int) -> NDArray[np.float32]:

@@ -7,11 +7,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
-from skimage.filters import sobel
-from skimage.measure import moments_central, moments_hu, moments_normalized, shannon_entropy
+from skimage.measure import moments_central, moments_hu, moments_normalized
 
 from lsdc.cohort.geometry import SlicePlane
+from lsdc.slice_selector.textures import (
+    edge_strength,
+    entropy,
+    gradient_histograms,
+    neighbor_statistics,
+    pattern_codes,
+    percentiles,
+)
 
 SIZE = 128
 """Side of the square that slices are brought to, px."""
@@ -39,7 +45,7 @@ def to_square(pixels: NDArray[np.float32], plane: SlicePlane) -> NDArray[np.floa
     shape = (max(8, round(height * scale)), max(8, round(width * scale)))
     image = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
     small = np.asarray(image.resize(shape[::-1], Image.Resampling.BOX), float)
-    low, high = np.percentile(small[::2, ::2], [1, 99])
+    low, high = percentiles(small[::2, ::2], [1, 99])
     small = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
     result = np.zeros((SIZE, SIZE))
     top, left = (SIZE - shape[0]) // 2, (SIZE - shape[1]) // 2
@@ -64,7 +70,7 @@ def gradients(image: NDArray[np.float64]) -> NDArray[np.float64]:
     ----------
     Dalal, Triggs: Histograms of oriented gradients for human detection. CVPR 2005.
     """
-    return hog(image, orientations=8, pixels_per_cell=(32, 32), cells_per_block=(1, 1))
+    return gradient_histograms(image, directions=8, cell=32)
 
 
 def binary_patterns(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,8 +91,8 @@ def binary_patterns(image: NDArray[np.float64]) -> NDArray[np.float64]:
     Ojala, Pietikäinen, Mäenpää: Multiresolution gray-scale and rotation invariant texture classification with local
     binary patterns. IEEE TPAMI 24, 2002.
     """
-    codes = local_binary_pattern((image * 255).astype(np.uint8), 8, 1, method="uniform")
-    return np.bincount(codes.astype(int).ravel(), minlength=10) / codes.size
+    codes = pattern_codes((image * 255).astype(np.uint8))
+    return np.bincount(codes.ravel(), minlength=10) / codes.size
 
 
 def cooccurrence(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,9 +113,8 @@ def cooccurrence(image: NDArray[np.float64]) -> NDArray[np.float64]:
     Haralick, Shanmugam, Dinstein: Textural features for image classification. IEEE Trans. SMC 3, 1973.
     """
     levels = (image * 15.999).astype(np.uint8)
-    matrix = graycomatrix(levels, [1], [0, np.pi / 2], levels=16, symmetric=True, normed=True)
-    names = ("contrast", "homogeneity", "energy", "correlation")
-    return np.concatenate([graycoprops(matrix, name).ravel() for name in names])
+    pairs = (levels[:, :-1], levels[:, 1:]), (levels[1:], levels[:-1])
+    return np.stack([neighbor_statistics(*pair, 16) for pair in pairs], axis=1).ravel()
 
 
 def shape_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -129,6 +134,8 @@ def shape_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
     ----------
     Hu: Visual pattern recognition by moment invariants. IRE Trans. Information Theory 8, 1962.
     """
+    if not image.any():  # an empty slice has no shape
+        return np.zeros(7)
     values = moments_hu(moments_normalized(moments_central(image)))
     return np.sign(values) * np.log1p(np.abs(values) * 1e6)
 
@@ -146,10 +153,8 @@ def intensities(image: NDArray[np.float64]) -> NDArray[np.float64]:
     (8,) float64
         Mean, standard deviation, percentiles 10, 25, 50, 75 and 90, Shannon entropy (bits).
     """
-    entropy = shannon_entropy((image * 63).astype(np.uint8))
-    return np.array(
-        [image.mean(), image.std(), *np.percentile(image[::2, ::2], [10, 25, 50, 75, 90]), entropy]
-    )
+    bits = entropy((image * 63).astype(np.uint8))
+    return np.array([image.mean(), image.std(), *percentiles(image[::2, ::2], [10, 25, 50, 75, 90]), bits])
 
 
 def edges(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,8 +170,8 @@ def edges(image: NDArray[np.float64]) -> NDArray[np.float64]:
     (3,) float64
         Mean, standard deviation and 90th percentile of Sobel's gradient.
     """
-    strength = sobel(image)
-    return np.array([strength.mean(), strength.std(), np.percentile(strength, 90)])
+    strength = edge_strength(image)
+    return np.array([strength.mean(), strength.std(), *percentiles(strength, [90])])
 
 
 def symmetry(image: NDArray[np.float64]) -> NDArray[np.float64]:

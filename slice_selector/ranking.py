@@ -34,20 +34,24 @@ class CandidateSlices:
 
     Parameters
     ----------
-    descriptors : (n, d) float32
-        As `lsdc.slice_selector.descriptors.describe` makes them.
+    descriptors : (m, d) float32 or None
+        Of the m slices to be scored, as `lsdc.slice_selector.descriptors.describe` makes them; None for a ranking that
+        is not fitted.
     offset : (n,) float
         Position along the series' normal from its middle, mm; towards the patient's left or head.
     fraction : (n,) float
         Position of the slice in its series, 0 to 1.
     distance : (n,) float
         Signed distance from the target's level, mm, for axial slices; NaN for sagittal ones.
+    scored : (n,) bool or None
+        Which of the slices may be the best, and get a score; the others only say among how many. None for all.
     """
 
-    descriptors: NDArray[np.float32]
+    descriptors: NDArray[np.float32] | None
     offset: NDArray
     fraction: NDArray
     distance: NDArray
+    scored: NDArray[np.bool_] | None = None
 
 
 def geometric_features(target: Target, slices: CandidateSlices) -> NDArray[np.float64]:
@@ -143,14 +147,12 @@ class SliceRanking:
                 from_wanted = distance - distance[wanted]
             else:
                 from_wanted = example.offset - example.offset[wanted]
-            slices = CandidateSlices(
-                example.descriptors[near], example.offset[near], example.fraction[near], distance[near]
-            )
+            slices = CandidateSlices(None, example.offset[near], example.fraction[near], distance[near])
             geometry = geometric_features(target, slices)
             if not near.any() or not np.isfinite(geometry).all() or not np.isfinite(from_wanted[near]).all():
                 continue
             relevance = np.exp(-0.5 * (from_wanted[near] / _RELEVANCE_SPREAD_MM[self.family]) ** 2)
-            yield slices.descriptors, geometry, relevance, np.full(near.sum(), group)
+            yield example.descriptors[near], geometry, relevance, np.full(near.sum(), group)
 
     def score(self, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
         """Score slices for targets of the family.
@@ -165,16 +167,23 @@ class SliceRanking:
         Returns
         -------
         (t, n) float64
-            Relevance; larger is better. Unfitted: minus the distance from the level (axial) or from the mean fraction
-            of the target (sagittal).
+            Relevance; larger is better, minus infinity where none is asked for. Unfitted: minus the distance from the
+            level (axial) or from the mean fraction of the target (sagittal).
         """
+        scored = np.ones(len(slices.offset), bool) if slices.scored is None else slices.scored
+        found = np.full((len(targets), len(scored)), -np.inf)
         if self.ranker is None:
-            if self.family is Family.SUBARTICULAR:
-                return np.stack([-np.abs(slices.distance) for _ in targets])
-            return np.stack([-np.abs(slices.fraction - slice_fraction(target)) for target in targets])
-        geometry = np.concatenate([geometric_features(target, slices) for target in targets])
+            for row, target in zip(found, targets):
+                axial = self.family is Family.SUBARTICULAR
+                off = slices.distance if axial else slices.fraction - slice_fraction(target)
+                row[scored] = -np.abs(off)[scored]
+            return found
+        assert slices.descriptors is not None
+        geometry = np.concatenate([geometric_features(target, slices)[scored] for target in targets])
         compressed = np.tile(self.ranker.transform(slices.descriptors), (len(targets), 1))
-        return self.ranker.predict(np.concatenate([geometry, compressed], axis=1)).reshape(len(targets), -1)
+        relevance = self.ranker.predict(np.concatenate([geometry, compressed], axis=1))
+        found[:, scored] = relevance.reshape(len(targets), -1)
+        return found
 
     def save(self, folder: PathLike) -> None:
         """Write ranker and compression as one file of arrays; an unfitted ranking writes nothing.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,8 @@ from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target
 from lsdc.slice_selector.descriptors import describe
-from lsdc.slice_selector.heatmap_decoding import level_doubt, ordered_levels
+from lsdc.slice_selector.heatmap_decoding import STRIDE, level_doubt, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
 from lsdc.slice_selector.search_window import find_window
 from lsdc.slice_selector.second_look import SecondLook
@@ -84,10 +84,15 @@ class SagittalSearch:
         self.index, self.localizer = index, localizer
         self.square = find_window(study, index, localizer)
         offset, fraction = series_geometry(self.series)
-        descriptors = np.array([describe(item.pixels, item.plane) for item in self.series.slices])
-        self.slices = CandidateSlices(descriptors, offset, fraction, np.full(len(offset), np.nan))
+        self.slices = CandidateSlices(None, offset, fraction, np.full(len(offset), np.nan))
         self._maps: dict[int, NDArray[np.float32]] = {}
         self._chained: list[int] = []
+
+    @cached_property
+    def _described(self) -> CandidateSlices:
+        """The slices with their descriptors, which only a fitted ranking asks for."""
+        descriptors = np.array([describe(item.pixels, item.plane) for item in self.series.slices])
+        return replace(self.slices, descriptors=descriptors)
 
     @property
     def chained(self) -> int:
@@ -145,7 +150,8 @@ class SagittalSearch:
         LevelLocations
             By the network; by mean positions where there is no localizer or its heatmaps say nothing.
         """
-        scores = ranking.score([Target(condition, level) for level in Level], self.slices)
+        slices = self.slices if ranking.ranker is None else self._described
+        scores = ranking.score([Target(condition, level) for level in Level], slices)
         candidates = np.argsort(scores.mean(axis=0))[::-1][:_CANDIDATES]
         maps = self._heatmaps(candidates, condition.family)
         # Slices of both sides tell where in the plane the levels are, but only one side's show the target.

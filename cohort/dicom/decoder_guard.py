@@ -103,13 +103,16 @@ def check_runs(frame: bytes, pixels: int) -> None:
     count = min(int.from_bytes(frame[:4], "little"), _MOST_SEGMENTS)
     starts = [int.from_bytes(frame[4 * k : 4 * k + 4], "little") for k in range(1, count + 1)]
     for start, stop in zip(starts, [*starts[1:], len(frame)]):
-        given, offset = 0, start
-        while offset < min(stop, len(frame)):
+        left, offset, end = 2 * pixels, start, min(stop, len(frame))
+        while offset < end:  # for each of many thousand runs, so it is kept short
             head = frame[offset]
             if head > 128:
-                given, offset = given + 257 - head, offset + 2
+                left -= 257 - head
+                offset += 2
+            elif head < 128:
+                left -= head + 1
+                offset += head + 2
             else:
-                length = head + 1 if head < 128 else 0
-                given, offset = given + length, offset + 1 + length
-            if given > 2 * pixels:
+                offset += 1
+            if left < 0:
                 raise ValueError("runs give more than the image holds")

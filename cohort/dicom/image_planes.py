@@ -15,6 +15,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Oriented:
     position: Vector | None
     flags: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def normal(self) -> NDArray[np.float64]:
         """Unit normal (3,), LPS, towards the patient's left (sagittal), head (axial) or back (coronal)."""
         return anatomical_normal(self.axes)

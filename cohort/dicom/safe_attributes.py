@@ -24,6 +24,11 @@ from lsdc.cohort.dicom.structure import Walk, allowed_elements
 _ABSURD = 1e9
 _LONGEST_VALUE, _LONGEST_UNKNOWN, _LONGEST_TEXT = 2**16, 2**12, 1024
 _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD"})
+_TEXTS = frozenset({"AS", "CS", "DS", "IS", "LO", "SH", "UI"})
+_LONGEST_PARSED, _MOST_PARSED = 256, 4096
+_parsed: dict[tuple[int, str, bytes, bool], Any] = {}
+"""Values that were parsed, by tag, type, bytes, and whether the order of bytes is little-endian."""
 _LOGGER = logging.getLogger("pydicom")
 
 
@@ -66,13 +71,36 @@ def value(dataset: Dataset, name: str) -> Any:
         tag = _tag(name)
         element = dataset.get_item(tag)
         if isinstance(element, RawDataElement):
+            # Most images of a series say the same, byte by byte: what pydicom made of it before is taken.
+            key = _key(element)
+            if key in _parsed:
+                return _parsed[key]
             if not _may_be_parsed(element):
                 return None
             element = dataset[tag]
+        else:
+            key = None
         found = element.value
-        return None if found is None or found == "" else found
+        found = None if found is None or found == "" else found
+        if key is not None:
+            if len(_parsed) >= _MOST_PARSED:
+                _parsed.clear()
+            _parsed[key] = found
+        return found
     except Exception:  # noqa: BLE001 - pydicom parses on access, and damaged bytes fail in any way
         return None
+
+
+def _key(element: RawDataElement) -> tuple[int, str, bytes, bool] | None:
+    """Name the bytes of an attribute where nothing else in the file decides what they mean; else None."""
+    content, kind = element.value, element.VR or _stated_kind(element.tag)
+    if not content or len(content) > _LONGEST_PARSED:
+        return None
+    if kind in _TEXTS:
+        plain = content.isascii() and b"\x1b" not in content  # the same in every character set
+    else:
+        plain = kind in _NUMBERS
+    return (int(element.tag), kind, content, element.is_little_endian) if plain else None
 
 
 def _may_be_parsed(element: RawDataElement) -> bool:
@@ -226,7 +254,12 @@ def _tag(name: str) -> BaseTag:
 @lru_cache(maxsize=4096)
 def _usual_kind(tag: BaseTag) -> str:
     """Look up of which type an attribute usually is; empty for private ones."""
+    return _stated_kind(tag).split(" ")[0]
+
+
+def _stated_kind(tag: BaseTag) -> str:
+    """Look up what the standard says of an attribute's type, such as `DS` or `US or SS`; empty for private ones."""
     try:
-        return str(dictionary_VR(tag)).split(" ")[0]
+        return str(dictionary_VR(tag))
     except KeyError:
         return ""

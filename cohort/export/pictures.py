@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lsdc.cohort.cropping import window_of
 from lsdc.cohort.export.export_settings import Bits
 from lsdc.cohort.export.image_rows import image_row
 from lsdc.cohort.study import Series
@@ -65,7 +64,7 @@ def write_pictures(
 
 def _scale_8(series: Series) -> tuple[float, float]:
     """Find scale and offset of the gray window."""
-    low, high = window_of(series)
+    low, high = series.window
     return (high - low) / _TOP_8, low
 
 

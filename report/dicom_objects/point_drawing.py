@@ -15,7 +15,6 @@ from highdicom.pr import (
 )
 from pydicom.dataset import Dataset
 
-from lsdc.cohort.cropping import window_of
 from lsdc.cohort.location import Status
 from lsdc.cohort.study import Series
 from lsdc.report.dicom_objects.source_headers import SourceImage
@@ -61,7 +60,7 @@ def gray_window(mark: Marked) -> SoftcopyVOILUTTransformation:
     SoftcopyVOILUTTransformation
         The 1st to 99th percentile; the whole range where small values are bright.
     """
-    low, high = window_of(mark.series)
+    low, high = mark.series.window
     if mark.image.inverted:
         slope, intercept = mark.image.rescale
         low, high = intercept, slope * 2.0 ** int(mark.image.header.BitsStored) + intercept

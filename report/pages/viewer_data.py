@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lsdc.cohort.cropping import window_of
 from lsdc.cohort.study import Slice
 from lsdc.cohort.vocabulary import View
 from lsdc.features.located_study import LocatedStudy
@@ -51,7 +50,7 @@ def describe_series(located: LocatedStudy, shown: list[ShownSeries]) -> list[dic
             "slices": [_describe_slice(item, one, window, places) for one in item.series.slices],
         }
         for item, window, places in (
-            (item, window_of(item.series), SlicePlaces(located, item.series)) for item in shown
+            (item, item.series.window, SlicePlaces(located, item.series)) for item in shown
         )
     ]
 

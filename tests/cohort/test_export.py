@@ -13,7 +13,6 @@ from PIL import Image
 from pydicom import dcmread
 from support.dicom import make_enhanced, make_slice, picture, save, write_series
 
-from lsdc.cohort.cropping import window_of
 from lsdc.cohort.discovery.studies import read_study
 from lsdc.cohort.export.export_settings import Format
 from lsdc.cohort.export.exporting import export_images
@@ -74,7 +73,7 @@ def test_the_table_says_where_a_picture_lies_in_the_patient(tree: Path, tmp_path
 def test_pictures_of_8_bits_have_the_gray_window_of_their_series(tree: Path, tmp_path: Path) -> None:
     export_images(tree, tmp_path / "out", workers=1)
     series = read_study(tree / "b").series[0]
-    low, high = window_of(series)
+    low, high = series.window
     rows = table_of(tmp_path / "out").query("study_id == '1.2.4'").sort_values("slice")
     for row, item in zip(rows.to_dict("records"), series.slices):
         gray = np.asarray(Image.open(tmp_path / "out" / row["path"])) * row["scale"] + row["offset"]
