@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.errors import ArtifactError
@@ -20,6 +21,7 @@ from lsdc.runtime.recipe import History, Recipe
 
 B = TypeVar("B")
 _LAST_FRACTION = 0.02
+_FIRST_SCALE = 2.0**16
 
 
 class TrainingState:
@@ -66,9 +68,10 @@ class TrainingState:
         if precision == "auto":
             precision = "bfloat16" if device.type == "cuda" else "float32"
         self.dtype = getattr(torch, precision)
-        self.scaler = torch.amp.GradScaler(
-            device.type, enabled=precision == "float16" and device.type == "cuda"
-        )
+        # On a GPU it also leaves out steps whose gradient is no number, without waiting for the GPU to know.
+        scale = _FIRST_SCALE if precision == "float16" else 1.0
+        self.scaler = torch.amp.GradScaler(device.type, init_scale=scale, enabled=device.type == "cuda")
+        self._averaged = [] if self.average is None else _pairs(self.average, network)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32:
@@ -92,13 +95,13 @@ class TrainingState:
         float
             Mean loss.
         """
-        total, parameters = 0.0, list(self.network.parameters())
+        losses, parameters = [], list(self.network.parameters())
         count = 0
         for count, batch in enumerate(batches, start=1):
             with self._precision():
                 value = loss(self.forward, batch)
             self.scaler.scale(value / self.recipe.accumulate).backward()
-            total += float(value.detach())
+            losses.append(value.detach())  # as a number only at the end: until then nobody waits for a GPU
             if count % self.recipe.accumulate and count != steps:
                 continue
             self.scaler.unscale_(self.optimizer)
@@ -110,7 +113,7 @@ class TrainingState:
             self.optimizer.zero_grad(set_to_none=True)
             self.schedule.step()
             self._follow()
-        return total / max(count, 1)
+        return sum(map(float, losses)) / max(count, 1)
 
     def _follow(self) -> None:
         if self.average is None or self.recipe.ema is None:
@@ -118,12 +121,13 @@ class TrainingState:
         # Young averages follow faster, or short runs would be judged by the weights they began with.
         done = self.schedule.last_epoch
         decay = min(self.recipe.ema, (1 + done) / (10 + done))
-        with torch.no_grad():
-            for slow, fast in zip(self.average.state_dict().values(), self.network.state_dict().values()):
-                if slow.dtype.is_floating_point:
-                    slow.lerp_(fast, 1 - decay)
-                else:
-                    slow.copy_(fast)
+        follow = get_ema_multi_avg_fn(decay)
+        for slow, fast in self._averaged:
+            if slow[0].dtype.is_floating_point:
+                follow(slow, fast, 0)
+            else:
+                with torch.no_grad():
+                    torch._foreach_copy_(slow, fast)
 
     def judge(self, evaluate: Callable[[nn.Module], float], epoch: int) -> None:
         """Score the weights, averaged ones where there are, and keep them if they are the best so far.
@@ -220,10 +224,21 @@ class TrainingState:
             self.best = content["best"]
             self.optimizer.load_state_dict(content["optimizer"])
             self.schedule.load_state_dict(content["schedule"] | {"lr_lambdas": [None]})
-            self.scaler.load_state_dict(content["scaler"])
+            if content["scaler"]:  # versions up to 0.2 scaled in half precision alone
+                self.scaler.load_state_dict(content["scaler"])
             self.history = History(**content["history"])
         except ArtifactError:
             raise
         except Exception as error:  # a damaged archive fails in torch's, zip's or pickle's way
             raise ArtifactError(f"{path}: a damaged checkpoint ({error}); delete it to start anew") from error
         return int(content["epoch"])
+
+
+def _pairs(average: nn.Module, network: nn.Module) -> list[tuple[list[Tensor], list[Tensor]]]:
+    """Lay the weights of an average beside those that it follows, by type, so that each type takes one operation."""
+    by_type: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for slow, fast in zip(average.state_dict().values(), network.state_dict().values()):
+        slows, fasts = by_type.setdefault(slow.dtype, ([], []))
+        slows.append(slow)
+        fasts.append(fast)
+    return list(by_type.values())

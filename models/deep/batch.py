@@ -149,6 +149,19 @@ class Batch:
             changed[item.name] = None if value is None else item.metadata[_RULE](value, self)
         return replace(self, **changed)
 
+    def pinned(self) -> Self:
+        """Copy all fields to memory from which a GPU takes them while it computes.
+
+        Returns
+        -------
+        Batch
+            Of the same class.
+        """
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(
+            self, **{name: None if value is None else value.pin_memory() for name, value in values.items()}
+        )
+
     def to(self, device: torch.device) -> Self:
         """Move all fields to a device.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
@@ -18,9 +17,11 @@ from lsdc.models.deep.batch import Batch, Inputs
 from lsdc.models.examples import Examples
 from lsdc.models.store_arrays import StoreArrays
 from lsdc.runtime import LsdcError
+from lsdc.runtime.reading_ahead import read_ahead
 
 B = TypeVar("B", bound=Batch)
-T = TypeVar("T")
+_AHEAD = 2
+"""So many batches are read at once, and wait."""
 GradedInputs = tuple[Inputs, Tensor]
 """What the network takes of some studies, and the grades of their targets (b, 25)."""
 
@@ -124,8 +125,8 @@ class Feed(Generic[B]):
             What the network takes, and the grades; those of a mirrored study are exchanged between the sides.
         """
         parts = np.array_split(chosen, self.steps(chosen)) if len(chosen) else []
-        for batch in read_ahead(partial(self._load, examples, part, mirrored) for part in parts):
-            yield self._on_device(batch, None)
+        for batch in read_ahead((partial(self._load, examples, part) for part in parts), _AHEAD, _AHEAD):
+            yield self._on_device(batch, mirrored, None)
 
     def shuffled(
         self, examples: Examples, chosen: NDArray[np.int64], seed: int, epoch: int
@@ -150,50 +151,21 @@ class Feed(Generic[B]):
         parts = np.array_split(rng.permutation(chosen), steps)
         seeds = rng.integers(2**31, size=steps)
         mirrored = rng.random(steps) < 0.5
-        jobs = (
-            partial(self._load, examples, np.sort(part), bool(mirror))
-            for part, mirror in zip(parts, mirrored)
-        )
-        for number, batch in zip(seeds, read_ahead(jobs)):
-            yield self._on_device(batch, torch.Generator(self.device).manual_seed(int(number)))
+        jobs = (partial(self._load, examples, np.sort(part)) for part in parts)
+        for number, mirror, batch in zip(seeds, mirrored, read_ahead(jobs, _AHEAD, _AHEAD)):
+            generator = torch.Generator(self.device).manual_seed(int(number))
+            yield self._on_device(batch, bool(mirror), generator)
 
-    def _load(self, examples: Examples, chosen: NDArray[np.int64], mirrored: bool) -> B:
+    def _load(self, examples: Examples, chosen: NDArray[np.int64]) -> B:
         """Read a batch with its grades, on the CPU."""
         grades = torch.from_numpy(grades_by_study(examples)[chosen])
         batch = replace(self.read(examples, chosen), grades=grades)
-        return batch.mirrored() if mirrored else batch
+        return batch.pinned() if self.device.type == "cuda" else batch
 
-    def _on_device(self, batch: B, generator: torch.Generator | None) -> GradedInputs:
-        """Move a batch to the device and prepare it there."""
+    def _on_device(self, batch: B, mirrored: bool, generator: torch.Generator | None) -> GradedInputs:
+        """Move a batch to the device, and mirror and prepare it there."""
         moved = batch.to(self.device)
+        if mirrored:
+            moved = moved.mirrored()
         assert moved.grades is not None
         return self.prepare(moved, generator), moved.grades
-
-
-def read_ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Run jobs in order in a thread, one ahead of what is asked for, so that reading does not hold up training.
-
-    Parameters
-    ----------
-    jobs : iterable of callable
-        Functions without arguments.
-
-    Yields
-    ------
-    object
-        The result of each job, in their order; an error is raised where its result would have come.
-
-    Examples
-    --------
-    >>> list(read_ahead([lambda: 1, lambda: 2]))
-    [1, 2]
-    """
-    with ThreadPoolExecutor(1) as pool:
-        coming = None
-        for job in jobs:
-            following = pool.submit(job)
-            if coming is not None:
-                yield coming.result()
-            coming = following
-        if coming is not None:
-            yield coming.result()

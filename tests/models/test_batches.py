@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 from lsdc.models.deep.base import DeepMember
 from lsdc.models.deep.batch import Batch, Inputs, mirrored_by, swap_targets
 from lsdc.models.deep.crop_batch import CropBatch
-from lsdc.models.deep.feed import Feed, read_ahead, require_arrays
+from lsdc.models.deep.feed import Feed, require_arrays
 from lsdc.models.deep.sizes import Sizes
 from lsdc.models.examples import Examples
 from lsdc.models.registry import MEMBERS
@@ -117,14 +116,3 @@ def test_a_shuffled_feed_depends_on_seed_and_epoch_alone(examples: Examples) -> 
     others = [grades(0, epoch) for epoch in range(1, 6)]
     assert any(not np.array_equal(grades(0, 0), other) for other in others)
     assert all(np.sort(other.sum(1)).tolist() == np.sort(grades(0, 0).sum(1)).tolist() for other in others)
-
-
-def test_reading_ahead_keeps_the_order_and_raises_where_a_result_would_have_come() -> None:
-    def fails() -> int:
-        raise ValueError("broken")
-
-    jobs: list[Callable[[], int]] = [lambda: 1, lambda: 2, fails]
-    results = read_ahead(jobs)
-    assert [next(results), next(results)] == [1, 2]
-    with pytest.raises(ValueError, match="broken"):
-        next(results)
