@@ -150,9 +150,7 @@ def time_stages(sources: Sequence[StudySource], store: Path, folder: Path, naive
     for index, source in enumerate(sources):
         files = [path for series in source.series for path in series.files]
         images += len(files)
-        beside.time(
-            "decoding alone", lambda files=files: [pydicom.dcmread(path).pixel_array for path in files]
-        )
+        beside.time("decoding alone", partial(decode_alone, files))
         before = sum(clock.seconds.values())
         extract_one(source, selector, encoder, clock, partial(task_of, source, index, store, arrays, folder))
         if index < naive:
@@ -188,6 +186,12 @@ def time_stages(sources: Sequence[StudySource], store: Path, folder: Path, naive
     return result
 
 
+def decode_alone(files: Sequence[Path]) -> None:
+    """Decode the pixels of files, and nothing else."""
+    for path in files:
+        pydicom.dcmread(path).pixel_array  # noqa: B018  # decoded where it is first asked for
+
+
 def selector_names(store: FeatureStore) -> list[str]:
     """List the selectors of a store."""
     return sorted(path.name for path in (store.path / "selector").iterdir() if path.is_dir())
@@ -214,9 +218,8 @@ def extract_one(
         "rows", lambda: complete_rows(rows_of(located, source.split, images).join(metadata_of(located)))
     )
     order = task()
-    clock.time(
-        "write", lambda: (order.arrays.write(order.index, images.arrays), rows.to_parquet(order.rows_path))
-    )
+    clock.time("write", lambda: order.arrays.write(order.index, images.arrays))
+    clock.time("write", lambda: rows.to_parquet(order.rows_path))
     clock.time("embed", lambda: encoder.embed(images.arrays.crops))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ class Gpu:
     """studies of noise; 2 MB each"""
     epochs: int = 4
     """epochs of training, of which the first is not counted"""
-    preset: str = "gpu24"
+    preset: Literal["tiny", "cpu", "gpu24", "gpu140"] = "gpu24"
     """sizes of the network that is trained"""
     px: int = 96
     """side of a crop"""

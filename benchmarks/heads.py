@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS, Family
-from lsdc.ensemble.fitting import training_rows
+from lsdc.ensemble.training_data import training_rows
 from lsdc.features.store import FeatureStore
 from lsdc.models.default_members import auto_members
 from lsdc.models.examples import Examples

@@ -46,7 +46,7 @@ from lsdc import slice_selector
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Level, View
 from lsdc.features.reference_encoders import mobilenet_features, pixel_features, texture_features
-from lsdc.features.weights_source import BUNDLED
+from lsdc.features.weight_files import BUNDLED
 from lsdc.metrics.bootstrap import bootstrap_interval
 from lsdc.runtime.artifact import read_json
 from lsdc.runtime.commands import Reporting, run_program

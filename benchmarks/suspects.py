@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.tables import UNLABELED
 from lsdc.cohort.vocabulary import TARGETS, Condition
-from lsdc.ensemble.fitting import training_rows
 from lsdc.ensemble.suspects.inner_suspicion import inner_predictions
 from lsdc.ensemble.suspects.learned_labels import LearnedLabels, Noise
 from lsdc.ensemble.suspects.ranking import rank_labels
+from lsdc.ensemble.training_data import training_rows
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.bootstrap import bootstrap_interval
 from lsdc.metrics.official import GRADE_WEIGHTS, PARTS, StudyLosses, study_losses

@@ -28,6 +28,8 @@ class BlendModel(StackArtifact):
         The directory.
     manifest : dict
         The content of its manifest.json.
+    remote : RemoteFolder, optional
+        Where it lies behind a URL.
     """
 
     kind: ClassVar[str] = "blend"

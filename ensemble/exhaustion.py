@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from lsdc.ensemble.exhaustion_report import Exhaustion
 from lsdc.ensemble.likeness import FamilyErrors
@@ -145,6 +144,8 @@ def _cooled(data: StackingData, nested: Probabilities) -> Probabilities:
 
 def _temperature(logs: NDArray[np.float64], grades: NDArray[np.int8]) -> float:
     """Find the temperature with the lowest weighted log loss of rows (r, 3)."""
+    from scipy.optimize import minimize_scalar
+
     weight = GRADE_WEIGHTS[grades]
 
     def loss(log_temperature: float) -> float:

@@ -16,6 +16,8 @@ from lsdc.cohort.pseudonyms import Pseudonyms
 from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.ensemble.feature_hashes import feature_hashes
 from lsdc.ensemble.fit_card import FIT_CARD, FitCard
+from lsdc.ensemble.fold_tasks import fit_folds
+from lsdc.ensemble.head_folds import fit_heads, workers_for
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.predictions import Predictions
@@ -25,6 +27,7 @@ from lsdc.ensemble.stacking_data import StackingData
 from lsdc.ensemble.suspects.decisions import read_decisions
 from lsdc.ensemble.suspects.learned_labels import LearnedLabels, Noise
 from lsdc.ensemble.thresholds import THRESHOLDS, Thresholds
+from lsdc.ensemble.training_data import TrainingData, training_rows
 from lsdc.ensemble.tuning.search import check_trials
 from lsdc.ensemble.tuning.settings_file import with_settings
 from lsdc.features.extractor import EXTRACTOR, selector_digest, write_extractor
@@ -37,7 +40,7 @@ from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.registry import MEMBERS, Factory, MemberLike, origin_of, resolve_members
 from lsdc.models.search_space import Settings
-from lsdc.runtime import ArtifactError
+from lsdc.runtime import ConfigError
 from lsdc.runtime.artifact import (
     atomic,
     claim,
@@ -48,7 +51,8 @@ from lsdc.runtime.artifact import (
     write_manifest,
 )
 from lsdc.runtime.console import say
-from lsdc.runtime.distributed import rank, wait_for_all
+from lsdc.runtime.distributed import rank, wait_for_all, world
+from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
@@ -85,6 +89,8 @@ def fit(
     noise: Noise = "none",
     decisions: PathLike | None = None,
     oof: PathLike | None = None,
+    engine: EngineName = "local",
+    scheduler: str | None = None,
 ) -> Fitted:
     """Fit members on a store's labeled training studies, stack them, and score the stack.
 
@@ -119,6 +125,11 @@ def fit(
     oof : path, optional
         Folder for one CSV for each member with its out-of-fold predictions, by the ids of the studies; the model holds
         them by pseudonyms.
+    engine : {"local", "dask"}
+        What fits members on folds: this process, or the workers of a Dask scheduler, which must see `store` and `out`
+        at the same paths; a fold of a member is a task. The stack is made here.
+    scheduler : str, optional
+        Address of the Dask scheduler, such as `tcp://host:8786`.
 
     Returns
     -------
@@ -128,7 +139,8 @@ def fit(
     Raises
     ------
     ConfigError
-        When `members`, `trials` or `noise` cannot be used, or something that a member needs is not installed.
+        When `members`, `trials` or `noise` cannot be used, something that a member needs is not installed, or the
+        scheduler cannot be reached.
     TableError
         When the decisions are malformed, or of rows or labels that the store does not have.
     ArtifactError
@@ -143,6 +155,9 @@ def fit(
     """
     store, out = Path(store), check_output_folder(out)
     check_trials(trials)
+    check_engine(engine, scheduler)
+    if engine != "local" and world() > 1:
+        raise ConfigError("engine: under torchrun its processes fit the folds; leave the engine out")
     options = (options or Options()).resolved()
     resolve_members(expand_auto(members, 0))  # what is misspelled is said before the store is read
     opened = FeatureStore.open(store)
@@ -176,8 +191,13 @@ def fit(
     clock = StageClock()
     with only_writer(out) if rank() == 0 else nullcontext():
         relabel = None if labels.changes_nothing else labels
+        if engine != "local":
+            with clock.stage("folds"), working_on(engine, scheduler, reads=[store], writes=out):
+                makes = {name: partial(factory, seed, options) for name, factory in factories.items()}
+                fit_folds(makes, TrainingData.of(opened), out / "members", relabel)
+        share = engine == "local" and world() == 1 and workers_for(n_studies) != 1
         tables = _cross_fit_members(
-            factories, opened, training, seed, options, relabel, out / "members", clock
+            factories, opened, training, seed, options, relabel, out / "members", clock, share
         )
         if rank() == 0:
             if oof is not None:
@@ -232,17 +252,19 @@ def _cross_fit_members(
     relabel: Relabel | None,
     folder: Path,
     clock: StageClock,
+    share: bool,
 ) -> dict[str, pd.DataFrame]:
-    """Fit every member on every fold, and collect their out-of-fold predictions."""
+    """Fit every member on every fold, heads on several processes where asked, and collect their predictions."""
     examples = Examples.from_store(store).where(training)
     rows = store.rows[training]
+    makes = {name: partial(factory, seed, options) for name, factory in factories.items()}
+    taken = fit_heads(makes, TrainingData.of(store), examples, folder, relabel) if share else {}
     tables = {}
-    for name, factory in factories.items():
+    for name, make in makes.items():
         say(f"{name}: {rows['fold'].nunique()} folds, {len(rows) // len(TARGETS)} studies")
         with clock.stage(name):
-            tables[name] = cross_fit(
-                partial(factory, seed, options), examples, folder / name, relabel=relabel
-            )
+            tables[name] = cross_fit(make, examples, folder / name, relabel=relabel)
+        clock.seconds[name] += taken.get(name, 0.0)
     return tables
 
 
@@ -281,31 +303,3 @@ def _write_training(
             temporary, index=False
         )
     write_json(out / "studies.json", {pseudonyms.of(study): hashes[study] for study in studies})
-
-
-def training_rows(store: FeatureStore) -> NDArray[np.bool_]:
-    """Find the rows to fit on: those of training studies that have a fold.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        A store with r rows.
-
-    Returns
-    -------
-    (r,) bool
-        True for the rows to fit on.
-
-    Raises
-    ------
-    ArtifactError
-        When there is none, or a single fold.
-    """
-    mask = (store.rows["split"] == "train").to_numpy() & (store.rows["fold"] >= 0).to_numpy()
-    folds = store.rows.loc[mask, "fold"].nunique()
-    if folds < 2:
-        raise ArtifactError(
-            f"{store.path}: labeled training studies in {folds} folds, at least 2 are needed to fit; "
-            "extract a cohort that has a train.csv"
-        )
-    return mask

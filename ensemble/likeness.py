@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from lsdc.cohort.vocabulary import Family, Grade
 from lsdc.ensemble.predictions import has_rows
@@ -165,4 +164,6 @@ def _size(excess: Callable[[float], float]) -> float:
     lowest = int(np.argmin(heights))
     if not heights[lowest] < 0 < heights[-1]:
         return float(sizes[lowest])
+    from scipy.optimize import brentq
+
     return float(brentq(excess, sizes[lowest], sizes[-1], xtol=1e-4))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lsdc.ensemble.fitting import training_rows
+from lsdc.ensemble.training_data import TrainingData
 from lsdc.ensemble.tuning.member_search import TunedMember, search_member
 from lsdc.features.store import FeatureStore
-from lsdc.models.examples import Examples
 from lsdc.models.options import Options
 from lsdc.models.registry import MemberLike
+from lsdc.runtime import ConfigError
+from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
 
@@ -24,6 +25,8 @@ def tune_member(
     options: Options | None = None,
     timeout: float | None = None,
     storage: str | None = None,
+    engine: EngineName = "local",
+    scheduler: str | None = None,
 ) -> TunedMember:
     """Search the settings of a member that lead to the lowest loss on a store's training studies, out of fold.
 
@@ -49,6 +52,12 @@ def tune_member(
         Seconds after which no further trial is begun; at least one is finished. Default: no limit.
     storage : str, optional
         URL of a database in which workers share the trials. Default: a journal in `out`.
+    engine : {"local", "dask"}
+        What runs the trials: this process, one after the other, or the workers of a Dask scheduler, which must see
+        `store` at the same path. With one worker of one thread they are the same trials; with more, those that run at
+        once are drawn without knowing each other's losses, so the number of threads decides what is found.
+    scheduler : str, optional
+        Address of the Dask scheduler, such as `tcp://host:8786`.
 
     Returns
     -------
@@ -58,7 +67,8 @@ def tune_member(
     Raises
     ------
     ConfigError
-        When the member is unknown or has nothing to search, or `trials`, `timeout` or `storage` cannot be used.
+        When the member is unknown or has nothing to search, `trials`, `timeout` or `storage` cannot be used, or the
+        scheduler cannot be reached.
     ArtifactError
         When the store is damaged or has too few labeled studies, or the journal is damaged.
 
@@ -67,16 +77,22 @@ def tune_member(
     >>> tuned = tune_member("store", "lightgbm", "tuned", trials=40)  # doctest: +SKIP
     >>> fit("store", "model", ["lightgbm"], settings={"lightgbm": tuned.settings})  # doctest: +SKIP
     """
-    out = check_output_folder(out)
-    opened = FeatureStore.open(Path(store))
-    examples = Examples.from_store(opened).where(training_rows(opened))
-    return search_member(
-        examples,
-        member,
-        out,
-        trials=trials,
-        seed=seed,
-        options=options,
-        timeout=timeout,
-        storage=storage,
-    )
+    check_engine(engine, scheduler)
+    if engine != "local" and storage is not None:
+        raise ConfigError(
+            "storage lets several searches share trials; with the engine 'dask' one search gives its trials to all "
+            "workers: leave it out"
+        )
+    out, store = check_output_folder(out), Path(store)
+    data = TrainingData.of(FeatureStore.open(store))
+    with working_on(engine, scheduler, reads=[store]):
+        return search_member(
+            data,
+            member,
+            out,
+            trials=trials,
+            seed=seed,
+            options=options,
+            timeout=timeout,
+            storage=storage,
+        )

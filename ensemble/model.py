@@ -61,6 +61,8 @@ class Model(StackArtifact):
         The directory.
     manifest : dict
         The content of its manifest.json.
+    remote : RemoteFolder, optional
+        Where it lies behind a URL.
 
     Examples
     --------

@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from lsdc.ensemble.exhaustion import measure_exhaustion
+from lsdc.ensemble.head_folds import workers_for
 from lsdc.ensemble.nested_scoring import score_nested
 from lsdc.ensemble.stack_artifact import NESTED as NESTED
+from lsdc.ensemble.stack_progress import StackProgress
 from lsdc.ensemble.stacked import REPORT, Stacked
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.default import DefaultStacker
@@ -38,7 +40,7 @@ def stack(
         Out-of-fold predictions, grades and folds of n studies.
     out : path
         Folder; gets stack.json, baselines/, nested.parquet, report.json and, without `storage`, the journal of the
-        trials, with which a killed run resumes.
+        trials. A killed run resumes from the journal and from `work`, which holds its finished parts until the end.
     trials : int
         Number of Optuna trials.
     seed : int
@@ -56,14 +58,17 @@ def stack(
     ConfigError
         When the storage cannot be reached, or holds trials on other data.
     ArtifactError
-        When the journal is damaged.
+        When the journal or a finished part is damaged, or the parts are of other data or of another search.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     where = storage or out / JOURNAL
-    tuned = DefaultStacker(trials, seed, where).fit(data.predictions, data.grades)
+    progress = StackProgress.begin(out / "work", data, trials, seed)
+    tuned = progress.tuned(lambda: DefaultStacker(trials, seed, where).fit(data.predictions, data.grades))
     # The nested search leaves no trace in the storage: it answers another question.
-    report, nested = score_nested(partial(DefaultStacker, trials, seed), tuned, data, seed)
+    report, nested = score_nested(
+        partial(DefaultStacker, trials, seed), tuned, data, seed, progress, workers_for(len(data.grades))
+    )
     chosen: Stacker = tuned
     if tuned.is_plain_mean:
         chosen = PlainMean().fit(data.predictions, data.grades)
@@ -71,6 +76,7 @@ def stack(
     exhaustion = measure_exhaustion(data, nested, finished_losses(where, OPTUNA_STUDY), seed)
     stacked = Stacked(out, len(data.grades), chosen.name, weights, report, exhaustion)
     record(stacked, chosen, data, nested)
+    progress.end()
     show(stacked)
     return stacked
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from lsdc.cohort.vocabulary import Level
 from lsdc.ensemble.leak_warnings import fold_leak_warnings, leak_warnings
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stack_progress import StackProgress
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.prior import WeightedPrior
@@ -26,9 +28,16 @@ from lsdc.metrics.official import (
     study_losses,
 )
 from lsdc.runtime.console import track
+from lsdc.runtime.engine import fan_out
 
 
-def cross_fit_stacker(make: Callable[[], Stacker], data: StackingData, show: str = "") -> Probabilities:
+def cross_fit_stacker(
+    make: Callable[[], Stacker],
+    data: StackingData,
+    show: str = "",
+    progress: StackProgress | None = None,
+    workers: int | None = 1,
+) -> Probabilities:
     """Predict each fold with a stacker fitted without it.
 
     Parameters
@@ -39,6 +48,10 @@ def cross_fit_stacker(make: Callable[[], Stacker], data: StackingData, show: str
         Of n studies.
     show : str
         Words beside a progress bar; no bar when empty.
+    progress : StackProgress, optional
+        Keeps what is predicted for each fold, and has what an earlier run predicted. By default nothing is kept.
+    workers : int, optional
+        Processes; one works in this one. None takes one per core.
 
     Returns
     -------
@@ -46,16 +59,36 @@ def cross_fit_stacker(make: Callable[[], Stacker], data: StackingData, show: str
         Probabilities, none of them from a stacker that saw the study's grades.
     """
     out = np.full(data.predictions.cubes.shape[1:], np.nan)
-    folds = np.unique(data.folds)
-    for fold in track(folds, show, len(folds)) if show else folds:
-        inside, outside = data.folds == fold, data.folds != fold
-        stacker = make().fit(data.predictions.where(outside), data.grades[outside])
-        out[inside] = stacker.predict(data.predictions.where(inside))
+    waiting = []
+    for fold in np.unique(data.folds).tolist():
+        found = None if progress is None else progress.find(fold, data)
+        if found is None:
+            waiting.append(fold)
+        else:
+            out[data.folds == fold] = found
+    predict = partial(_predict_fold, make, data)
+    done = fan_out(predict, waiting, show, workers) if show else ((fold, predict(fold)) for fold in waiting)
+    for fold, found in done:
+        out[data.folds == fold] = found
+        if progress is not None:
+            progress.keep(fold, found)
     return out
 
 
+def _predict_fold(make: Callable[[], Stacker], data: StackingData, fold: int) -> Probabilities:
+    """Predict the studies of a fold with a stacker fitted on the others."""
+    inside = data.folds == fold
+    stacker = make().fit(data.predictions.where(~inside), data.grades[~inside])
+    return stacker.predict(data.predictions.where(inside))
+
+
 def score_nested(
-    make: Callable[[], Stacker], fitted: Stacker, data: StackingData, seed: int = 0
+    make: Callable[[], Stacker],
+    fitted: Stacker,
+    data: StackingData,
+    seed: int = 0,
+    progress: StackProgress | None = None,
+    workers: int | None = 1,
 ) -> tuple[NestedReport, Probabilities]:
     """Score a stacker and the baselines by nested cross-validation.
 
@@ -69,6 +102,10 @@ def score_nested(
         Of n studies.
     seed : int
         Seed of the bootstrap.
+    progress : StackProgress, optional
+        Keeps what is predicted for each fold, and has what an earlier run predicted. By default nothing is kept.
+    workers : int, optional
+        Processes that work on the folds; one works in this one. None takes one per core.
 
     Returns
     -------
@@ -78,7 +115,7 @@ def score_nested(
         The nested predictions that were scored.
     """
     grades, n = data.grades, len(data.grades)
-    nested = cross_fit_stacker(make, data, "scoring the stack by nested folds")
+    nested = cross_fit_stacker(make, data, "scoring the stack by nested folds", progress, workers)
     baselines = [cross_fit_stacker(maker, data) for maker in (PlainMean, BestSingle, WeightedPrior)]
     alone = _members_alone(data)
     has = dict(zip(data.predictions.members, data.predictions.present))

@@ -41,6 +41,8 @@ class StackArtifact(Artifact):
         The directory.
     manifest : dict
         The content of its manifest.json.
+    remote : RemoteFolder, optional
+        Where it lies behind a URL.
     """
 
     schema: ClassVar[int] = 2

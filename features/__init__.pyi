@@ -1,7 +1,11 @@
+from .appending import Appended as Appended
+from .appending import append as append
 from .crop_dataset import CropDataset as CropDataset
 from .encoder import Encoder as Encoder
 from .extraction import Extraction as Extraction
 from .extraction import extract as extract
+from .merging import Merged as Merged
+from .merging import merge as merge
 from .store import FeatureStore as FeatureStore
 from .store_settings import Settings as Settings
 from .store_tables import TrainingTable as TrainingTable

@@ -75,7 +75,7 @@ class ArrayFiles:
     sizes: ArraySizes
 
     @property
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every file, by its name in the store."""
         n, sizes = self.n_studies, self.sizes
         volume = (n, sizes.volume_slices, sizes.volume_px, sizes.volume_px)
@@ -85,6 +85,11 @@ class ArrayFiles:
             "previews.npy": (n, PREVIEWS, sizes.preview_px, sizes.preview_px),
         }
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that they take."""
+        return sum(int(np.prod(shape, dtype=np.int64)) for shape in self.shapes.values())
+
     def create(self) -> None:
         """Reserve the files, filled with zeros; those that are there already stay.
 
@@ -93,7 +98,7 @@ class ArrayFiles:
         OSError
             When the disk is too small for them, which is known before any work.
         """
-        for name, shape in self._shapes.items():
+        for name, shape in self.shapes.items():
             path = self.path / name
             if path.is_file() and np.load(path, mmap_mode="r").shape == shape:
                 continue
@@ -135,7 +140,7 @@ class ArrayFiles:
         study : int
             Index of the study in the store.
         """
-        empty = {name: np.zeros(shape[1:], np.uint8) for name, shape in self._shapes.items()}
+        empty = {name: np.zeros(shape[1:], np.uint8) for name, shape in self.shapes.items()}
         crops = np.stack([empty["crops.npy"]] * len(TARGETS))
         volumes = {view: empty[f"volumes/{view.name.lower()}.npy"] for view in VIEWS}
         self.write(study, StudyArrays(crops, volumes, empty["previews.npy"]))

@@ -12,7 +12,7 @@ import pandas as pd
 from lsdc.cohort.discovery.study_ids import hide_paths
 from lsdc.features.crop_embedding import EmbeddingChunk
 from lsdc.features.extract_worker import StudyTask, problems_of
-from lsdc.features.extraction_plan import ExtractionPlan
+from lsdc.features.extraction_plan import ExtractionPlan, content_of
 from lsdc.features.series_table import SERIES, write_series
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import finish_store, writing_rows
@@ -33,17 +33,17 @@ def assemble_store(
     Parameters
     ----------
     out : Path
-        The store's directory, with its arrays in place.
+        The directory of the store or of one of its shards, with the arrays in place.
     plan : ExtractionPlan
-        Labels, folds and problems of the cohort.
+        Labels and folds of the cohort.
     tasks : sequence of StudyTask
-        All studies in the order of the store, extracted.
+        All studies of the store or of the shard in its order, extracted.
     chunks : sequence of EmbeddingChunk
         Their embeddings.
     configuration : mapping of str to JSON value
         For the manifest.
     problems : sequence of Problem
-        What was left out besides the problems of the cohort and of its studies; by default nothing.
+        What was left out besides the problems of the studies; by default nothing.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def assemble_store(
     """
     records: list[dict[str, Any]] = []
     series: list[dict[str, Any]] = []
-    left_out = [*plan.cohort.problems, *problems]
+    left_out = [*problems]
     with writing_rows(out) as writer:
         for start, stop, path in chunks:
             tables = []
@@ -66,7 +66,8 @@ def assemble_store(
                 series += record.pop("series")
                 del record["problems"]
                 fold = plan.folds.get(task.source.study_id, -1)
-                records.append(record | {"fold": fold, "n_problems": len(found)})
+                known = {"fold": fold, "n_problems": len(found), "content": content_of(task.source)}
+                records.append(record | known)
             writer.add(pd.concat(tables, ignore_index=True), np.load(path))
     write_series(out / SERIES, series)
     left_out = hide_paths(left_out, plan.cohort)

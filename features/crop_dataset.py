@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lsdc.cohort.vocabulary import View
+from lsdc.features.joined_array import JoinedArray
+from lsdc.features.store_shards import StoreFiles
 from lsdc.runtime.errors import ConfigError
 
 CropViews = Literal["graded", "all"]
@@ -23,15 +24,15 @@ CropViews = Literal["graded", "all"]
 class CropDataset(Dataset[tuple[Tensor, int]]):
     """Crops and labels of some of a store's targets; made by `FeatureStore.to_torch`.
 
-    The file is opened at the first item, once in every process, so the dataset can be sent to the workers of a
+    Files are opened at the first item, once in every process, so the dataset can be sent to the workers of a
     `DataLoader`.
 
     Parameters
     ----------
-    path : Path
-        A store's crops.npy, (n, 3 views, 3 neighboring slices, P, P) uint8.
+    files : StoreFiles
+        The arrays of a store; its crops are (n, 3 views, 3 neighboring slices, P, P) uint8.
     rows : (m,) int64
-        Positions of the targets in the file.
+        Positions of the targets among the store's rows.
     labels : (m,) int64
         Grade of each; -1 where unlabeled.
     views : (m,) int64 or None
@@ -44,7 +45,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        path: Path,
+        files: StoreFiles,
         rows: NDArray[np.int64],
         labels: NDArray[np.int64],
         views: NDArray[np.int64] | None,
@@ -52,9 +53,9 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         scaled: bool = False,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.path, self.rows, self.labels, self.views = path, rows, labels, views
+        self.files, self.rows, self.labels, self.views = files, rows, labels, views
         self.scaled, self.transform = scaled, transform
-        self._crops: np.memmap | None = None
+        self._crops: np.memmap | JoinedArray | None = None
 
     def __repr__(self) -> str:
         """Say how many crops there are."""
@@ -67,7 +68,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Copy one crop from disk; its tensor and its label."""
         if self._crops is None:
-            self._crops = np.load(self.path, mmap_mode="r")
+            self._crops = self.files.open("crops.npy")
         place = self.rows[index] if self.views is None else (self.rows[index], self.views[index])
         crop = torch.from_numpy(np.array(self._crops[place]))
         if self.scaled:

@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from lsdc.features.weights_source import load_network
+from lsdc.features.onnx_encoder import OnnxEncoder, graph_of, reduced_graph_of
+from lsdc.features.shown_crops import shown
+from lsdc.features.weight_files import find_weights, read_backbone
 from lsdc.runtime.artifact import write_tensors
-from lsdc.runtime.device import fast_bfloat16
+from lsdc.runtime.errors import ConfigError
 from lsdc.runtime.paths import PathLike
 
-CROPS_PER_BATCH = 256
-"""Images that are embedded at once; decides the memory that is needed."""
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from lsdc.features.torch_encoder import TorchEncoder
 
 
-@dataclass(frozen=True)
 class Encoder:
     """A backbone on its device that turns crops into embeddings; make one with `Encoder.build`.
+
+    On a CPU, ONNX Runtime computes the backbones for which a graph is shipped, so that torch need not be imported;
+    everything else, and a network that was asked for, is computed by torch.
 
     Parameters
     ----------
     backbone : str
         The timm model's name.
-    network : Module
-        Images (n, 3, P, P) to pooled features (n, `head_width`).
-    device : torch.device
-        Where it runs.
-    mean, std : (3,) float
-        Normalization that the backbone expects, of gray values in 0 to 1.
-    px : int or None
-        The size of image that the backbone takes, where it takes but one; images are then resized. None where
-        it takes any.
+    device : str
+        Where it runs, as torch spells it.
+    body : OnnxEncoder or TorchEncoder
+        What computes.
 
     Examples
     --------
-    >>> encoder = Encoder.build("mobilenetv3_small_050", "random", torch.device("cpu"))
+    >>> encoder = Encoder.build("regnetx_002", "bundled")
     >>> crops = np.zeros((2, 3, 3, 32, 32), np.uint8)
     >>> crops[0, 1] = 100
     >>> embedding = encoder.embed(crops)
@@ -52,15 +50,18 @@ class Encoder:
     [[False, True, False], [False, False, False]]
     """
 
-    backbone: str
-    network: nn.Module
-    device: torch.device
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    px: int | None = None
+    def __init__(self, backbone: str, device: str, body: OnnxEncoder | TorchEncoder) -> None:
+        self.backbone, self.device, self._body = backbone, device, body
 
     @classmethod
-    def build(cls, backbone: str, weights: PathLike, device: torch.device, seed: int = 0) -> Self:
+    def build(
+        cls,
+        backbone: str,
+        weights: PathLike,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+        precision: str = "float32",
+    ) -> Self:
         """Make an encoder in evaluation mode.
 
         Parameters
@@ -70,10 +71,12 @@ class Encoder:
         weights : str or path
             `bundled` (shipped, for `regnetx_002`), `imagenet` (timm's hub or its cache), `random`, or a
             safetensors file.
-        device : torch.device
-            Where it runs.
+        device : str or torch.device
+            Where it runs, such as `cpu` (the default) or `cuda:1`.
         seed : int
             Decides random weights.
+        precision : str
+            `float32`, or `int8`: the bundled weights on a CPU, as 8-bit integers.
 
         Returns
         -------
@@ -83,26 +86,70 @@ class Encoder:
         Raises
         ------
         ConfigError
-            When timm has no such model.
+            When timm has no such model, or `int8` is asked for with other weights or another device.
         ArtifactError
             When the file is absent, damaged, or of another backbone.
         LsdcError
             When the hub does not give the weights.
         """
-        network = load_network(backbone, str(weights), seed)
-        config = network.pretrained_cfg
-        network = network.eval().to(device, memory_format=torch.channels_last)
-        px = config["input_size"][-1] if config.get("fixed_input_size") else None
-        return cls(backbone, network, device, tuple(config["mean"]), tuple(config["std"]), px)
+        where, graph = str(device), graph_of(backbone)
+        if precision == "int8" and where != "cpu":
+            raise ConfigError(
+                f"precision: 'int8' is computed on a CPU, not on {where!r}; give the device 'cpu'"
+            )
+        if precision == "int8" and graph is None:
+            raise ConfigError(
+                f"precision: 'int8' is for the backbone 'regnetx_002', not {backbone!r}; use 'float32'"
+            )
+        if where != "cpu" or graph is None:
+            return cls(backbone, where, _by_torch(backbone, str(weights), where, seed))
+        if str(weights) in ("random", "imagenet"):
+            state = _by_torch(backbone, str(weights), where, seed).state()
+        else:
+            state = read_backbone(find_weights(str(weights)), backbone, graph.shapes)
+        made = cls(backbone, where, OnnxEncoder(graph, state))
+        if precision == "int8":
+            made._body = OnnxEncoder(graph, state, reduced_graph_of(backbone, made.digest))
+        return made
+
+    @property
+    def network(self) -> nn.Module:
+        """Images (n, 3, P, P) to pooled features (n, `head_width`), which may be trained; from now on it computes."""
+        return self.by_torch.network
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean that the backbone expects, of gray values in 0 to 1, (3,)."""
+        return self._body.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation that the backbone expects, (3,)."""
+        return self._body.std
 
     @property
     def digest(self) -> str:
-        """Hash of the weights' names and single-precision values; equal for equal weights, whatever their file."""
+        """Hash of the weights' names and single-precision values, and of the precision where it is reduced.
+
+        Equal for equal weights, whatever their file.
+        """
         state = hashlib.sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
+        for name, values in sorted(self.state().items()):
             state.update(name.encode())
-            state.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+            state.update(np.ascontiguousarray(values, np.float32).tobytes())
+        if isinstance(self._body, OnnxEncoder) and self._body.reduced is not None:
+            state.update(b"int8")
         return state.hexdigest()[:16]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Give the weights.
+
+        Returns
+        -------
+        dict of str to array
+            In the precision they have, named as in the network's `state_dict`.
+        """
+        return self._body.state()
 
     def save(self, path: PathLike) -> None:
         """Write the weights in the precision they have; `build(backbone, path, device)` reads them.
@@ -112,8 +159,7 @@ class Encoder:
         path : path
             The safetensors file to write; its header names the backbone.
         """
-        tensors = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
-        write_tensors(Path(path), tensors, backbone=self.backbone)
+        write_tensors(Path(path), self.state(), backbone=self.backbone)
 
     def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed images.
@@ -128,40 +174,22 @@ class Encoder:
         (n, F) float32
             Means of the last but one level, where the network offers it, then what the network pools itself.
         """
-        mean = torch.tensor(self.mean, device=self.device).view(1, -1, 1, 1) * 255
-        std = torch.tensor(self.std, device=self.device).view(1, -1, 1, 1) * 255
-        parts = []
-        with torch.inference_mode(), autocast_on(self.device):
-            for start in range(0, len(images), CROPS_PER_BATCH):
-                batch = torch.from_numpy(images[start : start + CROPS_PER_BATCH]).to(self.device)
-                batch = ((batch - mean) / std).contiguous(memory_format=torch.channels_last)
-                if self.px is not None:
-                    batch = nn.functional.interpolate(batch, (self.px, self.px), mode="bilinear")
-                parts.append(self._pooled(batch).float().cpu().numpy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
-
-    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:
-        """Pool the last but one level, which sees smaller things, and the last one."""
-        if not self._fine_width:
-            return self.network(batch)
-        last, maps = self.network.forward_intermediates(batch, indices=2)
-        return torch.cat([maps[0].mean(dim=(2, 3)), self.network.forward_head(last)], dim=1)
+        return self._body.features(images) if len(images) else np.zeros((0, self.width), np.float32)
 
     @property
-    def _fine_width(self) -> int:
-        """Channels of the last but one level; 0 where the network does not offer it."""
-        known = hasattr(self.network, "forward_intermediates") and len(self.network.feature_info) > 1
-        return int(self.network.feature_info[-2]["num_chs"]) if known else 0
+    def takes_own_threads(self) -> bool:
+        """Whether `features` shares the cores by itself, with results that do not depend on their number."""
+        return isinstance(self._body, OnnxEncoder)
 
     @property
     def width(self) -> int:
         """Number of features F per image."""
-        return self._fine_width + self.head_width
+        return self._body.width
 
     @property
     def head_width(self) -> int:
         """How many of the features the network itself pools; they come last."""
-        return int(getattr(self.network, "head_hidden_size", None) or self.network.num_features)
+        return self._body.head_width
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed the crops of targets.
@@ -176,23 +204,42 @@ class Encoder:
         (n, views * F) float32
             One part per view; NaN where the crop is zero.
         """
-        present = crops.any(axis=(2, 3, 4))
+        present = shown(crops)
+        return self.spread(present, self.features(crops[present]))
+
+    @property
+    def by_torch(self) -> TorchEncoder:
+        """What computes by torch, also on devices that compute by themselves; from now on it computes."""
+        if isinstance(self._body, OnnxEncoder):
+            from lsdc.features.torch_encoder import TorchEncoder
+            from lsdc.features.weights_source import network_of
+
+            self._body = TorchEncoder.of(network_of(self.backbone, self._body.weights), self.device)
+        return self._body
+
+    def spread(self, present: NDArray[np.bool_], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Put the features of crops where they belong.
+
+        Parameters
+        ----------
+        present : (n, views) bool
+            Which crops are not zero, m in all.
+        features : (m, F) float32
+            Theirs, in order.
+
+        Returns
+        -------
+        (n, views * F) float32
+            As `embed` gives them.
+        """
         out = np.full((*present.shape, self.width), np.nan, np.float32)
-        out[present] = self.features(crops[present])
-        return out.reshape(len(crops), present.shape[1] * self.width)
+        out[present] = features
+        return out.reshape(len(present), present.shape[1] * self.width)
 
 
-def autocast_on(device: torch.device) -> AbstractContextManager[object]:
-    """Let networks compute in bfloat16 where the device has instructions for it.
+def _by_torch(backbone: str, weights: str, device: str, seed: int) -> TorchEncoder:
+    """Let timm build the network."""
+    from lsdc.features.torch_encoder import TorchEncoder
+    from lsdc.features.weights_source import load_network
 
-    Parameters
-    ----------
-    device : torch.device
-        Where the networks run.
-
-    Returns
-    -------
-    context manager
-        Does nothing on other devices.
-    """
-    return torch.autocast(device.type, torch.bfloat16) if fast_bfloat16(device) else nullcontext()
+    return TorchEncoder.of(load_network(backbone, weights, seed), device)

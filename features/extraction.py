@@ -10,28 +10,26 @@ from typing import Any, Literal
 
 from lsdc.cohort.discovery.sources import Cohort
 from lsdc.cohort.discovery.study_ids import NamedBy, hashed, write_ids
-from lsdc.features.array_files import ArrayFiles
-from lsdc.features.assembly import assemble_store
-from lsdc.features.crop_embedding import embed_crops
 from lsdc.features.encoder import Encoder
-from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan, plan_extraction
 from lsdc.features.extractor import Extractor
 from lsdc.features.series_table import passed_over
+from lsdc.features.shard_extraction import Tools, extract_store
 from lsdc.features.sight import Sight
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import DEFAULT, Settings
-from lsdc.features.study_failures import extract_studies
 from lsdc.features.study_selectors import make_selectors
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, claim, read_json
 from lsdc.runtime.console import existing, say
-from lsdc.runtime.device import pick_device
+from lsdc.runtime.device import device_name
 from lsdc.runtime.engine import check_workers
+from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
-from lsdc.runtime.whole_files import check_output_folder
+from lsdc.runtime.remote import url_of
+from lsdc.runtime.remote_output import OutputFolder
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,8 @@ class Extraction:
 
     Parameters
     ----------
-    store : Path
-        The finished store.
+    store : Path or str
+        The finished store; its URL where it was given one.
     studies, rows, problems : int
         Counts of studies, of targets (25 per study), and of what was left out (listed in the store's problems.csv).
     selector : str
@@ -56,7 +54,7 @@ class Extraction:
         Time per stage; empty when the store was already finished.
     """
 
-    store: Path
+    store: Path | str
     studies: int
     rows: int
     problems: int
@@ -78,6 +76,8 @@ def extract(
     device: str = "auto",
     workers: int | None = None,
     cohort: Cohort | None = None,
+    engine: EngineName = "local",
+    scheduler: str | None = None,
 ) -> Extraction:
     """Locate the 25 targets of every study in a folder and write their features to a store.
 
@@ -88,9 +88,11 @@ def extract(
     Parameters
     ----------
     data : path
-        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either.
+        A folder in the competition's layout, any tree of DICOM files, a ZIP archive of either, or a URL of one of
+        these (`s3://`, `gs://`, `az://`, `file://`, `memory://`), from which studies are fetched one at a time.
     out : path
-        The store's directory: new, empty, or begun by a run with the same arguments.
+        The store's directory: new, empty, or begun by a run with the same arguments. Or a URL: the store is then made
+        on this machine and uploaded when it is finished.
     settings : Settings
         Backbone, weights, folds and sizes. With `like` they are those of that store, and a value given here that
         is not the default must agree with it.
@@ -111,6 +113,11 @@ def extract(
         run that was interrupted resumes; a finished store stays as it is.
     cohort : Cohort, optional
         What `discover` found in `data` with the same `study_id`, where that has been asked already.
+    engine : {"local", "dask"}
+        What reads studies and fits selectors: processes of this machine, or the workers of a Dask scheduler, which
+        must see `data` and `out` at the same paths. The store is the same. Crops are embedded here.
+    scheduler : str, optional
+        Address of the Dask scheduler, such as `tcp://host:8786`.
 
     Returns
     -------
@@ -123,11 +130,12 @@ def extract(
         When `out` was begun with other settings, holds other files, or another process is writing to it, or `like` is
         neither a finished store nor a model.
     ConfigError
-        When `workers` is below 1, `settings` contradict `like`, the backbone is unknown, the device is not there, or
-        there are too few labeled studies for the folds.
+        When `workers` is below 1 or given with the engine `dask`, the scheduler cannot be reached, `settings`
+        contradict `like`, the backbone is unknown, the device is not there, or there are too few labeled studies for
+        the folds.
     LsdcError
-        When `data` holds no study or vanishes, a table in it is malformed, `out` cannot be a folder, or the encoder's
-        weights cannot be had.
+        When `data` holds no study or vanishes, a table in it is malformed, `out` cannot be a folder, the encoder's
+        weights cannot be had, or no Dask worker may work; the same call resumes.
     OSError
         When the store cannot be written, as on a full disk; the same call resumes.
 
@@ -141,14 +149,21 @@ def extract(
     'store'
     """
     check_workers(workers)
-    data, out = existing(Path(data), "data folder or archive"), check_output_folder(out)
+    check_engine(engine, scheduler, workers)
+    data, place = data_place(data), OutputFolder.of(out)
+    out = place.folder
     plan = plan_extraction(data, settings, _like(like), study_id, cohort)
-    encoder = plan.settings.encoder(pick_device(device))
+    encoder = plan.settings.encoder(device_name(device))
     configuration = plan.configuration(encoder)
+    place.take("config.json")
     claim(
         out,
         configuration | {"data": _name_of(data, out), "content": _content_of(plan, out)},
-        lambda: "studies or files may have changed; choose another directory, or delete it",
+        lambda: (
+            "studies or files may have changed; append what is new (`--append`), choose another directory, or delete "
+            "it"
+        ),
+        place.place,
     )
     if ids is not None:
         say(f"{write_ids(plan.cohort, ids)}: whose each study is")
@@ -156,14 +171,20 @@ def extract(
         say(
             "no labeled coordinates and no store to be like: the bundled localizer and geometry find the targets"
         )
-    if _is_finished(out):
-        return _finished(plan, out)
+    if place.is_finished():
+        return _finished(plan, place)
     clock = StageClock()
     with only_writer(out):
-        if _is_finished(out):  # by a run that has ended meanwhile
-            return _finished(plan, out)
-        store = _run_stages(plan, out, encoder, configuration, workers, clock)
-    return _summary(store, plan, clock.seconds)
+        if place.is_finished():  # by a run that has ended meanwhile
+            return _finished(plan, place)
+        if (out / MANIFEST).is_file():  # and is still to be uploaded
+            store = FeatureStore.open(out)
+        else:
+            with working_on(engine, scheduler, reads=[data], writes=out):
+                store = _run_stages(plan, out, encoder, configuration, workers, clock)
+        made = _summary(store, plan, place, clock.seconds)
+        place.publish()
+    return made
 
 
 def _like(like: PathLike | None) -> Extractor | Literal["bundled"] | None:
@@ -173,9 +194,30 @@ def _like(like: PathLike | None) -> Extractor | Literal["bundled"] | None:
     return BUNDLED if str(like) == BUNDLED else Extractor.of(like)
 
 
-def _name_of(data: Path, out: Path) -> str:
+def data_place(data: PathLike) -> Path | str:
+    """Refuse data that are not there; what a URL names is looked at when it is opened.
+
+    Parameters
+    ----------
+    data : path
+        What the user gave.
+
+    Returns
+    -------
+    Path or str
+        A folder or an archive; or a URL.
+
+    Raises
+    ------
+    LsdcError
+        When there is no such folder.
+    """
+    return url_of(data) or existing(Path(data), "data folder or archive")
+
+
+def _name_of(data: Path | str, out: Path) -> str:
     """Stand for the place of the data in the configuration: a hash, as a path may name a person."""
-    place, mark = str(data.resolve()), out / "config.json"
+    place, mark = data if isinstance(data, str) else str(data.resolve()), out / "config.json"
     # Version 0.1 wrote the path itself; its runs must be found again.
     written = read_json(mark) if mark.is_file() else {}
     return place if isinstance(written, dict) and written.get("data") == place else hashed(place)
@@ -188,18 +230,14 @@ def _content_of(plan: ExtractionPlan, out: Path) -> str:
     return before if isinstance(written, dict) and written.get("content") == before else plan.content()
 
 
-def _is_finished(out: Path) -> bool:
-    """Tell whether a run has come to its end."""
-    return (out / MANIFEST).is_file()
-
-
-def _finished(plan: ExtractionPlan, out: Path) -> Extraction:
+def _finished(plan: ExtractionPlan, place: OutputFolder) -> Extraction:
     """Check and describe the store of an earlier run."""
-    store = FeatureStore.open(out)
+    store = FeatureStore.open(place.place)
     _check_labels(store, plan)
-    shutil.rmtree(out / "work", ignore_errors=True)  # a kill may have left it
-    say(f"{out}: already finished")
-    return _summary(store, plan, {})
+    # A kill may have left these.
+    shutil.rmtree(place.folder / "work" if place.remote is None else place.folder, ignore_errors=True)
+    say(f"{place.place}: already finished")
+    return _summary(store, plan, place, {})
 
 
 def _run_stages(
@@ -214,27 +252,15 @@ def _run_stages(
     if not (out / "encoder.safetensors").is_file():
         encoder.save(out / "encoder.safetensors")
     selectors = make_selectors(plan, out, workers, clock)
-    sources, work = plan.sources, out / "work"
-    arrays = ArrayFiles(out, len(sources), plan.settings.sizes)
-    tasks = [
-        StudyTask(source, index, selectors.folder_for(source.study_id), arrays, work)
-        for index, source in enumerate(sources)
-    ]
-    with clock.stage("extract"):
-        arrays.create()
-        extract_studies(tasks, workers)
-    with clock.stage("embed"):
-        chunks = embed_crops(encoder, out / "crops.npy", len(tasks), work)
-    with clock.stage("write"):
-        store = assemble_store(out, plan, tasks, chunks, configuration, selectors.problems)
-        shutil.rmtree(work, ignore_errors=True)
-    return store
+    return extract_store(out, plan, Tools(selectors, encoder, configuration, workers, clock))
 
 
 def _check_labels(store: FeatureStore, plan: ExtractionPlan) -> None:
     """Refuse a finished store whose grades are no longer those of the labels."""
-    changed = 0
+    changed, known = 0, {source.study_id for source in plan.sources}  # others were appended
     for study, rows in store.rows.groupby("study_id", sort=False):
+        if study not in known:
+            continue
         now = rows.copy()
         plan.add_labels(now, str(study))
         changed += int((now["grade"] != rows["grade"]).sum())
@@ -245,17 +271,19 @@ def _check_labels(store: FeatureStore, plan: ExtractionPlan) -> None:
         )
 
 
-def _summary(store: FeatureStore, plan: ExtractionPlan, seconds: dict[str, float]) -> Extraction:
+def _summary(
+    store: FeatureStore, plan: ExtractionPlan, place: OutputFolder, seconds: dict[str, float]
+) -> Extraction:
     """Announce the finished store, and describe it."""
     problems = int(store.manifest["n_problems"])
     if problems:
-        say(f"{problems} problems are listed in {store.path / 'problems.csv'}")
+        say(f"{problems} problems are listed in {place.place}/problems.csv")
     sight = Sight.of(store.rows, store.studies["study_id"].tolist())
-    summary = (*sight.summary(), *passed_over(store.path))
+    summary = (*sight.summary(), *passed_over(store.series))
     for sentence in summary:
         say(sentence)
     rows, studies = int(store.manifest["n_rows"]), int(store.manifest["n_studies"])
-    say(f"{store.path}: {studies} studies, {rows} rows")
+    say(f"{place.place}: {studies} studies, {rows} rows")
     selector = str(plan.like.path) if isinstance(plan.like, Extractor) else plan.selector
     known = store.feature_fingerprint, sight.counts(), summary
-    return Extraction(store.path, studies, rows, problems, selector, *known, seconds)
+    return Extraction(place.place, studies, rows, problems, selector, *known, seconds)

@@ -20,6 +20,7 @@ from lsdc.features.store_settings import Settings
 from lsdc.runtime.archives import is_archive
 from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.paths import PathLike
 
 BUNDLED: Literal["bundled"] = "bundled"
 """The word for the selector that is shipped, also where the cohort could teach one."""
@@ -90,9 +91,10 @@ class ExtractionPlan:
         Returns
         -------
         str
-            16 hexadecimal digits. A file counts by name, size and time of change; one of an archive by the first two.
+            16 hexadecimal digits. A file counts by name, size and time of change; one of an archive or behind a URL by
+            the first two.
         """
-        packed = is_archive(self.cohort.root)
+        packed = is_archive(self.cohort.root) or any(source.origin is not None for source in self.sources)
         return fingerprint(self._studies() | {"files": [_state(file, packed) for file in self._files()]})
 
     def content_before(self) -> str:
@@ -129,6 +131,23 @@ class ExtractionPlan:
             rows["grade"] = self.labels.loc[study_id, [target.slug for target in TARGETS]].to_numpy()
 
 
+def content_of(source: StudySource) -> str:
+    """Hash which files a study consists of, to see whether it has changed when it is met again.
+
+    Parameters
+    ----------
+    source : StudySource
+        The study.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits; a file counts by name and size, so that a study may be copied.
+    """
+    files = [_state(file, packed=True)[:2] for series in source.series for file in series.files]
+    return fingerprint({"files": sorted(files)})
+
+
 def _state(file: Path, packed: bool) -> tuple[str, int, int]:
     """Tell a file's content by what costs nothing: its name, size and time of change; 0 where it has gone."""
     try:
@@ -139,7 +158,7 @@ def _state(file: Path, packed: bool) -> tuple[str, int, int]:
 
 
 def plan_extraction(
-    data: Path,
+    data: PathLike,
     settings: Settings,
     like: Extractor | Literal["bundled"] | None,
     study_id: NamedBy | None = None,
@@ -149,8 +168,8 @@ def plan_extraction(
 
     Parameters
     ----------
-    data : Path
-        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either.
+    data : path
+        A folder in the competition's layout, any tree of DICOM files, a ZIP archive of either, or a URL of such.
     settings : Settings
         What decides the store's content; where `like` is given, values that are not the default must agree with it.
     like : Extractor, `bundled` or None

@@ -15,7 +15,7 @@ from lsdc.features.store_check import STORE_CONFIGURATION
 from lsdc.runtime.archives import is_archive, unpack
 from lsdc.runtime.artifact import Artifact, list_files, write_manifest
 from lsdc.runtime.errors import ArtifactError
-from lsdc.runtime.file_list import MANIFEST, file_hash
+from lsdc.runtime.file_list import MANIFEST, fetch_all, file_hash
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.schema import Check, mapping_of, record, text, whole
 
@@ -38,6 +38,8 @@ class SavedExtractor(Artifact):
         The directory.
     manifest : dict
         The content of its manifest.json.
+    remote : RemoteFolder, optional
+        Where it lies behind a URL.
     """
 
     kind: ClassVar[str] = "extractor"
@@ -131,6 +133,8 @@ class Extractor:
             When there is none.
         """
         folder = self.artifact.path / SELECTOR
+        if self.artifact.remote is not None:
+            fetch_all([(self.artifact.listed, name) for name in self.artifact.listed.below(SELECTOR)])
         if not folder.is_dir():
             raise ArtifactError(
                 f"{folder}: no such folder; a store of an older version is to be extracted again"
@@ -170,7 +174,7 @@ def write_extractor(store: FeatureStore, folder: Path, pseudonyms: Pseudonyms) -
     bool
         False where the store holds features that were not made by `extract`, and nothing was written.
     """
-    if not (store.path / SELECTOR).is_dir() or not (store.path / ENCODER).is_file():
+    if not store.listed.below(SELECTOR) or not store.listed.has(ENCODER):
         return False
     if (folder / MANIFEST).is_file():
         return True

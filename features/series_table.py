@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,29 +74,44 @@ def write_series(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         pd.DataFrame([dict(row) for row in rows], columns=list(COLUMNS)).to_csv(temporary, index=False)
 
 
-def passed_over(store: Path) -> tuple[str, ...]:
+def with_numbers(series: pd.DataFrame) -> pd.DataFrame:
+    """Read the numbers and the truths in a table of series, of which all cells are text.
+
+    Parameters
+    ----------
+    series : DataFrame
+        The store's, `FeatureStore.series`, or some of its rows.
+
+    Returns
+    -------
+    DataFrame
+        The same; columns without an empty cell that hold numbers or truths alone have their type, ids stay text.
+    """
+    text = io.StringIO(series.to_csv(index=False))
+    return pd.read_csv(text, dtype={"study_id": str, "series_id": str}, keep_default_na=False)
+
+
+def passed_over(series: pd.DataFrame | None) -> tuple[str, ...]:
     """Say which series of a store are no view, and why.
 
     Parameters
     ----------
-    store : Path
-        A finished store.
+    series : DataFrame or None
+        The store's, `FeatureStore.series`.
 
     Returns
     -------
     tuple of str
         One sentence; empty where all series are views, and for stores of earlier versions, which have no such table.
     """
-    path = store / SERIES
-    if not path.is_file():
+    if series is None:
         return ()
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    reasons = table.loc[table["chosen"] != "True", "passed_over"].value_counts()
+    reasons = series.loc[series["chosen"] != "True", "passed_over"].value_counts()
     if reasons.empty:
         return ()
     words = ", ".join(f"{count} {reason}" for reason, count in reasons.head(_MOST_SAID).items())
     more = ", …" if len(reasons) > _MOST_SAID else ""
-    return (f"series passed over, {reasons.sum()} of {len(table)}: {words}{more}; see {SERIES}",)
+    return (f"series passed over, {reasons.sum()} of {len(series)}: {words}{more}; see {SERIES}",)
 
 
 def _described(series: Series) -> dict[str, Any]:

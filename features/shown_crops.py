@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ def shown(crops: NDArray[np.uint8]) -> NDArray[np.bool_]:
     >>> shown(crops).tolist()
     [[False, True, False], [False, False, False]]
     """
-    flat = crops.reshape(*crops.shape[:2], -1)
-    whole = flat.view(np.uint64) if flat.shape[2] % 8 == 0 else flat  # eight pixels at once, where that comes out even
+    flat = crops.reshape(*crops.shape[:2], math.prod(crops.shape[2:]))
+    whole = (
+        flat.view(np.uint64) if flat.shape[2] % 8 == 0 else flat
+    )  # eight pixels at once, where that comes out even
     return np.asarray(whole.any(axis=2))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -13,20 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import Condition, Family, View
-from lsdc.features.store_check import (
-    NEEDED_COLUMNS,
-    STORE_FIELDS,
-    check_rows,
-    check_studies,
-    open_store_array,
-    read_embedding,
-)
+from lsdc.features.joined_array import JoinedArray
 from lsdc.features.store_check import NEIGHBORS as NEIGHBORS
 from lsdc.features.store_check import PREVIEWS as PREVIEWS
+from lsdc.features.store_check import STORE_FIELDS
 from lsdc.features.store_check import VIEWS as VIEWS
+from lsdc.features.store_part import StorePart
+from lsdc.features.store_parts import StoreParts
+from lsdc.features.store_shards import StoreFiles
 from lsdc.features.store_tables import Selection, TrainingTable, html_table, readable_rows
 from lsdc.runtime.artifact import Artifact
-from lsdc.runtime.parquet_files import open_parquet, read_parquet
 from lsdc.runtime.schema import Check
 
 if TYPE_CHECKING:
@@ -48,6 +43,8 @@ class FeatureStore(Artifact):
         The store's directory.
     manifest : dict
         The content of its manifest.json.
+    remote : RemoteFolder, optional
+        Where it lies behind a URL.
 
     Examples
     --------
@@ -67,28 +64,27 @@ class FeatureStore(Artifact):
     """
 
     kind: ClassVar[str] = "store"
-    schema: ClassVar[int] = 2
-    made_by: ClassVar[str] = "lsdc-features extract DATA --out STORE"
-    files: ClassVar[tuple[str, ...]] = ("rows.parquet", "crops.npy")
+    schema: ClassVar[int] = 3
+    made_by: ClassVar[str] = StorePart.made_by
+    lazy: ClassVar[bool] = True
     _fields: ClassVar[Check] = STORE_FIELDS
 
     def check_content(self) -> None:
-        """Refuse a store whose rows, crops and manifest differ in length; of the files only the headers are read.
+        """Refuse a store whose manifest contradicts itself or its files; of the files only headers are read.
+
+        Shards are checked when they are first used.
 
         Raises
         ------
         ArtifactError
-            When they do, or when one of the files cannot be read.
+            When it does, or when one of the files cannot be read.
         """
-        try:
-            rows = open_parquet(self.path / "rows.parquet").metadata.num_rows
-            crops = len(open_store_array(self.path / "crops.npy", self.manifest))
-        except (OSError, ValueError) as error:
-            raise self.damage(f"rows.parquet or crops.npy cannot be read ({error})") from error
-        if not rows == crops == self.manifest["n_rows"]:
-            raise self.damage(
-                f"{rows} rows in rows.parquet, {crops} in crops.npy, {self.manifest['n_rows']} in the manifest"
-            )
+        self.parts.check()
+
+    @cached_property
+    def parts(self) -> StoreParts:
+        """The folders in which its studies lie: its own, or its shards'."""
+        return StoreParts(self)
 
     @property
     def backbone(self) -> str:
@@ -103,35 +99,38 @@ class FeatureStore(Artifact):
     @cached_property
     def rows(self) -> pd.DataFrame:
         """All columns of rows.parquet except the embedding; index 0..n-1."""
-        with self._damage_of("rows.parquet"):
-            found = read_parquet(
-                self.file("rows.parquet"), wanted=lambda name: name != "embedding", columns=NEEDED_COLUMNS
-            )
-            check_rows(found, self.numeric_names)
-        return found
+        return self.parts.rows()
 
     @cached_property
     def studies(self) -> pd.DataFrame:
         """One row per study, in the order of `rows` and of the volumes."""
-        with self._damage_of("studies.parquet"):
-            found = read_parquet(self.file("studies.parquet"), ("study_id",))
-            check_studies(found, self.rows["study_id"])
-        return found
+        return self.parts.studies(self.rows["study_id"])
 
     @cached_property
     def embedding(self) -> NDArray[np.float32]:
         """The embeddings, (n, D) float32; NaN where a view is absent."""
-        with self._damage_of("rows.parquet"):
-            return read_embedding(
-                self.file("rows.parquet"), self.manifest["n_rows"], self.manifest["embedding_dim"]
-            )
+        return self.parts.embedding()
 
-    @cached_property
-    def crops(self) -> np.memmap:
-        """The crops, (n, 3 views, 3 neighboring slices, P, P) uint8, mapped; 0 where absent."""
-        return self.array("crops.npy")
+    @property
+    def problems(self) -> pd.DataFrame:
+        """What was left out: path, reason and remedy, as text."""
+        found = self.parts.table("problems.csv")
+        return pd.DataFrame(columns=["path", "reason", "remedy"], dtype=str) if found is None else found
 
-    def array(self, name: str) -> np.memmap:
+    @property
+    def series(self) -> pd.DataFrame | None:
+        """A row for each series of each study, all cells text; None where an early version made a part without it."""
+        found = self.parts.table("series.csv")
+        if found is None or self.parts.order is None:
+            return found
+        return found.sort_values("study_id", kind="stable", ignore_index=True)
+
+    @property
+    def arrays(self) -> StoreFiles:
+        """The files of its arrays, which can be sent to other processes without the tables."""
+        return self.parts.files
+
+    def array(self, name: str) -> np.memmap | JoinedArray:
         """Map one of the arrays, after checking its digest; that of large ones takes seconds, once.
 
         Parameters
@@ -141,26 +140,23 @@ class FeatureStore(Artifact):
 
         Returns
         -------
-        memmap of uint8
-            Read-only.
+        memmap or JoinedArray
+            Of uint8, read-only. The second where the store has several shards, which are then checked and mapped when
+            rows of them are read; what it is indexed with gives arrays, and `numpy.asarray` reads all of it.
 
         Raises
         ------
         ArtifactError
             When it is missing or damaged.
         """
-        with self._damage_of(name):
-            return open_store_array(self.file(name), self.manifest)
+        return self.arrays.open(name)
 
-    @contextmanager
-    def _damage_of(self, name: str) -> Iterator[None]:
-        """Name the file whose content is not what it must be."""
-        try:
-            yield
-        except (OSError, ValueError, MemoryError) as error:
-            raise self.damage(f"{name}: {error}") from error
+    @cached_property
+    def crops(self) -> np.memmap | JoinedArray:
+        """The crops, (n, 3 views, 3 neighboring slices, P, P) uint8, mapped; 0 where absent."""
+        return self.array("crops.npy")
 
-    def volume(self, view: View) -> np.memmap:
+    def volume(self, view: View) -> np.memmap | JoinedArray:
         """Map the small volumes of one view.
 
         Parameters
@@ -176,7 +172,7 @@ class FeatureStore(Artifact):
         return self.array(f"volumes/{view.name.lower()}.npy")
 
     @cached_property
-    def previews(self) -> np.memmap:
+    def previews(self) -> np.memmap | JoinedArray:
         """The chosen slices, (n studies, 8, px, px) uint8, mapped; 0 where absent."""
         return self.array("previews.npy")
 
@@ -307,7 +303,7 @@ class FeatureStore(Artifact):
         index = Selection(condition, split, labeled).rows_of(self.rows, self.path)
         chosen = self.rows.iloc[index]
         return CropDataset(
-            self.file("crops.npy"),
+            self.arrays,
             index,
             chosen["grade"].to_numpy(np.int64),
             views_of(chosen, views),
@@ -318,19 +314,19 @@ class FeatureStore(Artifact):
     def __repr__(self) -> str:
         """Path, counts and backbone."""
         counts = f"{self.manifest['n_studies']} studies, {self.manifest['n_rows']} rows"
-        return f"{type(self).__name__}({str(self.path)!r}, {counts}, {self.backbone})"
+        return f"{type(self).__name__}({str(self.place)!r}, {counts}, {self.backbone})"
 
     def _repr_html_(self) -> str:
         """Summarize the store as a small table, for notebooks."""
         return html_table(
             type(self).__name__,
             {
-                "path": self.path,
+                "path": self.place,
                 "studies": self.manifest["n_studies"],
                 "rows": self.manifest["n_rows"],
                 "backbone": self.backbone,
                 "embedding": f"{self.manifest['embedding_dim']} numbers",
-                "crops": f"{open_store_array(self.path / 'crops.npy', self.manifest).shape[-1]} px",
+                "crops": f"{self.array('crops.npy').shape[-1]} px",
                 "problems": self.manifest["n_problems"],
             },
         )

@@ -29,6 +29,14 @@ STORE_CONFIGURATION: Check = record(
     {}, {"backbone": text(most=200), "seed": whole(0), **dict.fromkeys(_SIZES, whole(1, 10_000))}
 )
 """What the configuration in a store's manifest must hold."""
+ARRAYS = ("crops.npy", "previews.npy", *(f"volumes/{view.name.lower()}.npy" for view in VIEWS))
+"""The arrays of a store, by their path in it."""
+_SHARD = record(
+    {
+        "name": text(r"\.|shards/[0-9A-Za-z_\-]{1,80}"),
+        **dict.fromkeys(("n_rows", "n_studies", "n_problems"), whole(0, 2**40)),
+    }
+)
 STORE_FIELDS: Check = record(
     {
         "feature_fingerprint": text("[0-9a-f]{16}"),
@@ -38,9 +46,13 @@ STORE_FIELDS: Check = record(
         "n_rows": whole(0, 2**40),
         "n_studies": whole(0, 2**40),
         "n_problems": whole(0, 2**40),
-    }
+    },
+    {
+        "shards": list_of(_SHARD, least=1, most=100_000),
+        "arrays": record(dict.fromkeys(ARRAYS, list_of(whole(1, 10_000), least=3, most=4))),
+    },
 )
-"""What a store's manifest must hold."""
+"""What a store's manifest must hold; `shards` and `arrays` where it lies in several folders."""
 _TEXT = ("row_id", "study_id", "split", "condition", "level")
 _WHOLE = {"grade": (-1, 2), "fold": (-1, 10**6), "volume_slice": (-1, 10**6), "preview": (-1, 7)}
 _TEXT_SINCE = ("status", "reason", "series_id")
@@ -165,6 +177,28 @@ def read_embedding(path: Path, rows: int, width: int) -> NDArray[np.float32]:
     return found
 
 
+def array_shape(name: str, manifest: Mapping[str, Any]) -> tuple[int | None, ...]:
+    """Give the shape that an array of a store must have.
+
+    Parameters
+    ----------
+    name : str
+        `crops.npy`, `previews.npy`, or a volume, in the store.
+    manifest : mapping
+        The store's, with the numbers of rows and of studies.
+
+    Returns
+    -------
+    tuple of int or None
+        None where any length is right.
+    """
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "crops.npy": (manifest["n_rows"], len(VIEWS), NEIGHBORS, None, None),
+        "previews.npy": (manifest["n_studies"], PREVIEWS, None, None),
+    }
+    return shapes.get(name, (manifest["n_studies"], None, None, None))
+
+
 def open_store_array(path: Path, manifest: Mapping[str, Any]) -> np.memmap:
     """Map an array of a store after a check of its header.
 
@@ -187,11 +221,7 @@ def open_store_array(path: Path, manifest: Mapping[str, Any]) -> np.memmap:
     ValueError
         When it is damaged, or of another shape.
     """
-    shapes: dict[str, tuple[int | None, ...]] = {
-        "crops.npy": (manifest["n_rows"], len(VIEWS), NEIGHBORS, None, None),
-        "previews.npy": (manifest["n_studies"], PREVIEWS, None, None),
-    }
-    return open_array(path, np.uint8, shapes.get(path.name, (manifest["n_studies"], None, None, None)))
+    return open_array(path, np.uint8, array_shape(path.name, manifest))
 
 
 def _check_text(table: pd.DataFrame, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lsdc.runtime.errors import ConfigError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lsdc.features.encoder import Encoder
     from lsdc.features.extractor import Extractor
 
+Precision = Literal["float32", "int8"]
+"""In what an encoder computes."""
 _LEAST = {"folds": 2, "seed": 0, "crop_px": 16, "volume_slices": 1, "volume_px": 16, "preview_px": 16}
 """The smallest value of each number that can work."""
 
@@ -56,6 +58,8 @@ class Settings:
     """side of the small volumes in pixels"""
     preview_px: int = 192
     """side of the previews in pixels"""
+    precision: Precision = "float32"
+    """of the encoder: float32, or int8 for the bundled weights on a CPU, faster and a little less exact"""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
@@ -66,6 +70,8 @@ class Settings:
         for name in ("backbone", "weights"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must not be empty")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision must be 'float32' or 'int8', not {self.precision!r}")
 
     @property
     def sizes(self) -> ArraySizes:
@@ -95,7 +101,8 @@ class Settings:
         ArtifactError
             When the encoder is missing or damaged.
         """
-        theirs: dict[str, Any] = extractor.configuration
+        # What stores did not say before there was a choice.
+        theirs: dict[str, Any] = {"precision": "float32", **extractor.configuration}
         names = [item.name for item in fields(self)]
         if not set(names) <= theirs.keys():
             raise ConfigError(
@@ -119,12 +126,12 @@ class Settings:
         made = replace(self, **taken)
         return replace(made, weights=str(extractor.encoder))
 
-    def encoder(self, device: torch.device) -> Encoder:
+    def encoder(self, device: str | torch.device) -> Encoder:
         """Build the encoder that `backbone` and `weights` name.
 
         Parameters
         ----------
-        device : torch.device
+        device : str or torch.device
             Where it runs.
 
         Returns
@@ -139,7 +146,7 @@ class Settings:
         """
         from lsdc.features.encoder import Encoder
 
-        return Encoder.build(self.backbone, self.weights, device, self.seed)
+        return Encoder.build(self.backbone, self.weights, device, self.seed, self.precision)
 
     def content(self) -> dict[str, Any]:
         """List all settings as JSON holds them, with the sizes of the crops in the patient.
@@ -153,7 +160,12 @@ class Settings:
 
         sizes = {family.value: {v.value: mm for v, mm in views.items()} for family, views in CROP_MM.items()}
         folds = self.folds if isinstance(self.folds, int) else str(self.folds)
-        return asdict(self) | {"folds": folds, "crop_mm": sizes}
+        content = asdict(self) | {"folds": folds, "crop_mm": sizes}
+        if self.precision == "float32":
+            del content[
+                "precision"
+            ]  # as in stores from before there was a choice, so that runs are found again
+        return content
 
 
 DEFAULT = Settings()

@@ -12,9 +12,11 @@ from lsdc.runtime.engine import Failure, attempt_each
 from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.output_faults import OutputError
+from lsdc.runtime.remote import RemoteError
 
-FATAL = (OutputError, VanishedError, ArtifactError)
-"""What ends the run: a disk that takes nothing more, a folder that has gone, a selector that cannot be read."""
+FATAL = (OutputError, VanishedError, ArtifactError, RemoteError)
+"""What ends the run: a disk that takes nothing more, a folder or a server that has gone, a selector that cannot be
+read."""
 _SECONDS, _SECONDS_PER_FILE = 600.0, 0.2
 """A study may take so long, and so much more for each of its files; usual ones take a few seconds."""
 _MOST_TRIES = 2

@@ -14,9 +14,9 @@ from lsdc.features.stage_clock import StageClock
 from lsdc.features.study_failures import example_problems, make_examples
 from lsdc.runtime.artifact import MANIFEST, atomic
 from lsdc.runtime.errors import Problem
+from lsdc.slice_selector.example_files import ExampleFiles
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
-from lsdc.slice_selector.training_example import SelectorExample
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,6 @@ def _fit_selectors(
         if not any(folder.glob(f"*/{MANIFEST}")):
             make_examples(tasks, workers)
     with clock.stage("fit selector"):
-        loaded = [SelectorExample.load(path) for path in sorted(examples.glob("*.npz"))]
-        cross_fit_selector(loaded, plan.folds, SelectorConfig(seed=plan.settings.seed), folder, workers)
+        found = ExampleFiles(sorted(examples.glob("*.npz")))
+        cross_fit_selector(found, plan.folds, SelectorConfig(seed=plan.settings.seed), folder, workers)
     return example_problems(tasks)

@@ -31,6 +31,8 @@ def check_present(source: StudySource) -> None:
     VanishedError
         When one of its files has gone.
     """
+    if source.origin is not None:
+        return  # what cannot be fetched has ended the run
     for series in source.series:
         for path in series.files:
             try:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+import numpy as np
 import timm
 import torch
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 from torch import nn
 
-from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
+from lsdc.features.weight_files import find_weights, read_backbone
+from lsdc.runtime.errors import ConfigError, LsdcError
 from lsdc.runtime.paths import PathLike
-from lsdc.runtime.tensor_files import read_header, read_tensors
 
-BUNDLED = Path(__file__).parent / "weights" / "encoder.safetensors"
-"""The weights that are shipped, for the backbone `regnetx_002`."""
 ALTERNATIVES = (
     "use the weights 'bundled' (shipped with lsdc), a safetensors file (copied from a machine with internet), "
     "or 'random' (a baseline)"
@@ -92,17 +92,28 @@ def load_network(backbone: str, weights: str, seed: int = 0) -> nn.Module:
         network = create(backbone)
     if weights == "random":
         return network
-    path = BUNDLED if weights == "bundled" else Path(weights)
-    if not path.is_file():
-        what = (
-            "the bundled weights are not in this installation"
-            if weights == "bundled"
-            else "no such weights file"
-        )
-        raise ArtifactError(
-            f"{path}: {what}; weights may be 'bundled', 'imagenet', 'random' or a safetensors file"
-        )
-    load_weights(network, backbone, path)
+    load_weights(network, backbone, find_weights(weights))
+    return network
+
+
+def network_of(backbone: str, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
+    """Build a backbone with given weights.
+
+    Parameters
+    ----------
+    backbone : str
+        A timm model's name.
+    weights : mapping of str to array
+        Named and shaped as its `state_dict`.
+
+    Returns
+    -------
+    Module
+        Images (n, 3, P, P) to pooled features (n, F).
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = create(backbone)
+    _fill(network, weights)
     return network
 
 
@@ -123,27 +134,13 @@ def load_weights(network: nn.Module, backbone: str, path: PathLike) -> None:
     ArtifactError
         When the file is damaged, was made for another backbone, or lacks a part.
     """
-    try:
-        made_for = read_header(Path(path)).notes.get("backbone", backbone)
-        tensors = read_tensors(Path(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ArtifactError(
-            f"{path}: cannot be read as safetensors ({error}); copy or make it again"
-        ) from error
-    if made_for != backbone:
-        raise ArtifactError(
-            f"{path}: weights of {made_for!r}, not of {backbone!r}; choose the backbone {made_for!r}"
-        )
-    expected = network.state_dict()
-    wrong = [
-        name for name, value in expected.items() if name not in tensors or tensors[name].shape != value.shape
-    ]
-    if wrong:
-        raise ArtifactError(
-            f"{path}: does not fit backbone {backbone!r}: {len(wrong)} of {len(expected)} tensors are absent "
-            f"or of another shape, the first is {wrong[0]!r}; choose the backbone that the file was made for"
-        )
-    network.load_state_dict({name: tensors[name] for name in expected})
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    _fill(network, read_backbone(Path(path), backbone, expected))
+
+
+def _fill(network: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Give a network its weights."""
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
 
 
 def _from_hub(backbone: str) -> nn.Module:

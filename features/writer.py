@@ -18,6 +18,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.array_files import ArrayFiles, ArraySizes
 from lsdc.features.row_columns import ROW_TYPES, complete_rows
 from lsdc.features.store import VIEWS, FeatureStore
+from lsdc.features.store_part import StorePart
 from lsdc.runtime.artifact import atomic, file_hash, fingerprint, list_files, write_manifest
 from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.runtime.paths import PathLike
@@ -162,8 +163,8 @@ def finish_store(
     meaning = {key: (dict(configuration) | layout).get(key) for key in FEATURE_KEYS}
     write_manifest(
         path,
-        FeatureStore.kind,
-        FeatureStore.schema,
+        StorePart.kind,
+        StorePart.schema,
         feature_fingerprint=fingerprint(meaning),
         configuration=dict(configuration),
         numeric_names=writer.numeric_names,

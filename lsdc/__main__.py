@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 
 from lsdc.runtime.commands import (
     EXIT_CODES,
     USERS_MISTAKE,
     end_at_once_if_stopped,
     print_page,
+    print_version,
     run_command,
     run_program,
     suggestion,
@@ -84,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     if words[:1] == ["--version"]:
-        return print_page(f"lsdc {version('lsdc-toolkit')}", "lsdc")
+        return print_version("lsdc")
     if not words or words[0] in ("-h", "--help"):
         return print_page(overview(), "lsdc", asked=bool(words))
     if words[0] in COMMANDS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -77,7 +78,7 @@ def study_counts(studies: int, resamples: int, seed: int = 0) -> Counts:
     Returns
     -------
     (resamples, studies) float64
-        Whole numbers; each row sums to `studies`.
+        Whole numbers; each row sums to `studies`. Read-only, since all callers share it.
 
     Examples
     --------
@@ -85,10 +86,18 @@ def study_counts(studies: int, resamples: int, seed: int = 0) -> Counts:
     >>> counts.shape, set(counts.sum(axis=1).tolist())
     ((1000, 4), {4.0})
     """
-    rng = np.random.default_rng(seed)
     if studies < 2:
         return np.empty((0, studies))  # one study does not tell how studies differ
-    return rng.multinomial(studies, np.full(studies, 1 / studies), size=resamples).astype(float)
+    return _drawn(studies, resamples, seed)
+
+
+@lru_cache(maxsize=2)
+def _drawn(studies: int, resamples: int, seed: int) -> Counts:
+    """Draw resamples once for all intervals of the same studies: a report has dozens of them."""
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(studies, np.full(studies, 1 / studies), size=resamples).astype(float)
+    counts.flags.writeable = False
+    return counts
 
 
 def bootstrap_interval(

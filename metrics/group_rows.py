@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from lsdc.cohort.vocabulary import GRADES
 from lsdc.metrics.bootstrap import Counts, Interval
@@ -131,6 +130,8 @@ class GroupRows:
         """
         if self.group.pooled:
             return {name: Interval.of_resamples(drawn[0, k], drawn[1:, k]) for k, name in enumerate(MEASURES)}
+        from scipy.stats import binomtest
+
         found = {name: Interval(float(drawn[0, k]), np.nan, np.nan) for k, name in enumerate(MEASURES)}
         for name, (hits, rows) in proportions(self.truth, self.probabilities).items():
             if rows:

@@ -105,19 +105,51 @@ def cross_fit(
     splits = make_splits(training)
     member = make()
     if rank() == 0:
-        claim(
-            folder,
-            _configuration(member, training, relabel),
-            lambda: "choose another folder, or delete it to fit anew",
-        )
+        begin_folds(member, training, folder, relabel)
     wait_for_all()
     for number, split in enumerate(track(splits, f"fitting {member.name}")):
-        finished = (folder / f"fold_{split.fold}" / MANIFEST).is_file()
-        if number % world() == rank() and not finished:
-            _fit_fold(make(), training, split, folder, relabel)
+        if number % world() == rank() and not _is_fitted(folder, split):
+            fit_fold(make(), training, split, folder, relabel)
     wait_for_all()
     tables = [_predict_fold(member, training, split.fold, folder) for split in splits]
     return pd.concat(tables, ignore_index=True)
+
+
+def begin_folds(
+    member: Member, training: Examples, folder: Path, relabel: Relabel | None = None
+) -> list[Split]:
+    """Claim the folder of a member's models, and list the folds that are not fitted yet.
+
+    Parameters
+    ----------
+    member : Member
+        Unfitted.
+    training : Examples
+        Studies with a fold.
+    folder : Path
+        New, or begun with the same arguments.
+    relabel : Relabel, optional
+        As for `cross_fit`.
+
+    Returns
+    -------
+    list of Split
+        To be given to `fit_fold`.
+
+    Raises
+    ------
+    LsdcError
+        When there are fewer than two folds.
+    ArtifactError
+        When `folder` holds models of other examples, of another member or of another seed.
+    """
+    splits = make_splits(training)
+    claim(
+        folder,
+        _configuration(member, training, relabel),
+        lambda: "choose another folder, or delete it to fit anew",
+    )
+    return [split for split in splits if not _is_fitted(folder, split)]
 
 
 def predict_folds(
@@ -172,10 +204,29 @@ def _configuration(member: Member, training: Examples, relabel: Relabel | None) 
     return found if choices is None else found | {"configuration": choices()}
 
 
-def _fit_fold(
-    member: Member, training: Examples, split: Split, folder: Path, relabel: Relabel | None
+def _is_fitted(folder: Path, split: Split) -> bool:
+    """Tell whether the model of a fold is there."""
+    return (folder / f"fold_{split.fold}" / MANIFEST).is_file()
+
+
+def fit_fold(
+    member: Member, training: Examples, split: Split, folder: Path, relabel: Relabel | None = None
 ) -> None:
-    """Fit a new member without a fold, shrink it, and write it whole, with its logs."""
+    """Fit a new member without a fold, shrink it, and write it whole, with its logs.
+
+    Parameters
+    ----------
+    member : Member
+        Unfitted.
+    training : Examples
+        Studies with a fold.
+    split : Split
+        The fold to leave out.
+    folder : Path
+        The member's folder, which `begin_folds` has claimed.
+    relabel : Relabel, optional
+        As for `cross_fit`.
+    """
     target, work = folder / f"fold_{split.fold}", folder / "work" / f"fold_{split.fold}"
     member, shrinkage = fit_shrunk(member, training, split, relabel, work)
     shutil.rmtree(target, ignore_errors=True)

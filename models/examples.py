@@ -89,8 +89,8 @@ class Examples:
         """
         names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split", *LOCATION_COLUMNS]
         rows = store.rows[names].reset_index(drop=True)
-        listed = getattr(store, "listed", None)
-        arrays = StoreArrays(store.path, np.arange(len(rows) // len(TARGETS)), listed)
+        files = getattr(store, "arrays", None)
+        arrays = StoreArrays(store.path, np.arange(len(rows) // len(TARGETS)), files)
         return cls(rows, store.embedding, store.numeric(), list(store.numeric_names), arrays)
 
     def where(self, mask: NDArray[np.bool_] | pd.Series) -> Self:

@@ -124,6 +124,7 @@ def fit_shrunk(
     member = member.fit(taught(learned), judges, work)
     found = member.predict_proba(judges) if len(judges) else np.empty((0, len(GRADES)))
     shrinkage = Shrinkage.fit(_by_study(found), _grades(judges), _grades(learned))
+    del learned, judges  # large: what a member is fitted on again need not be held beside them
     refit: Callable[[Examples], Member] | None = getattr(member, "refit", None)
     if refit is not None:
         whole = training.where(others)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lsdc.models.deep.crop_cnn import CropCnn
-from lsdc.models.deep.detect_classify import DetectClassify
-from lsdc.models.deep.embedding_ft import EmbeddingFt
-from lsdc.models.deep.multilabel import MultiLabel
-from lsdc.models.deep.multitask import MultiTask
-from lsdc.models.deep.sequence import SliceSequence
-from lsdc.models.deep.volume import Volume
-from lsdc.models.heads.members import Forest, LightGBM, Logistic, Mlp, XGBoost
 from lsdc.models.heads.sklearn_member import SklearnMember
 from lsdc.models.member import Member
 from lsdc.models.member_sources import check_member, import_member, load_plug_in, plug_ins
@@ -21,11 +15,56 @@ from lsdc.models.options import Options
 from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.console import warn
 
-_BUILT_IN: tuple[type[Member], ...] = (
-    LightGBM, XGBoost, Mlp, Logistic, Forest,
-    CropCnn, MultiTask, SliceSequence, Volume, DetectClassify, MultiLabel, EmbeddingFt,
-)  # fmt: skip
-MEMBERS: dict[str, type[Member]] = {member.name: member for member in _BUILT_IN}
+_BUILT_IN = {
+    "lightgbm": "lsdc.models.heads.members:LightGBM",
+    "xgboost": "lsdc.models.heads.members:XGBoost",
+    "mlp": "lsdc.models.heads.members:Mlp",
+    "logistic": "lsdc.models.heads.members:Logistic",
+    "forest": "lsdc.models.heads.members:Forest",
+    "crop_cnn": "lsdc.models.deep.crop_cnn:CropCnn",
+    "multitask": "lsdc.models.deep.multitask:MultiTask",
+    "sequence": "lsdc.models.deep.sequence:SliceSequence",
+    "volume": "lsdc.models.deep.volume:Volume",
+    "detect_classify": "lsdc.models.deep.detect_classify:DetectClassify",
+    "multilabel": "lsdc.models.deep.multilabel:MultiLabel",
+    "embedding_ft": "lsdc.models.deep.embedding_ft:EmbeddingFt",
+}
+
+
+class MembersByName(UserDict[str, Any]):
+    """Members by name; the module of a built-in one, and torch where it needs that, is imported when it is asked for.
+
+    Parameters
+    ----------
+    origins : mapping of str to str
+        The built-in members: `module:Class` by name.
+    """
+
+    def __init__(self, origins: Mapping[str, str]) -> None:
+        super().__init__(origins)
+
+    def __getitem__(self, name: str) -> type[Member]:
+        """Find a member's class.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        type of Member
+            The class.
+        """
+        found = self.data[name]
+        if isinstance(found, str):
+            module, _, kind = found.partition(":")
+            found = self.data[name] = getattr(importlib.import_module(module), kind)
+        member: type[Member] = found
+        return member
+
+
+MEMBERS = MembersByName(_BUILT_IN)
 """The members that lsdc itself has, by name."""
 MemberLike = str | type[Member] | SklearnMember
 """What names a member: a name, `module:Class`, a member's class, or a scikit-learn estimator as a member."""

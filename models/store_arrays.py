@@ -6,20 +6,22 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features.joined_array import JoinedArray
 from lsdc.features.store import VIEWS
+from lsdc.features.store_shards import StoreFiles
 from lsdc.models.targets import GRADED_VIEW
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.file_list import FileList
 from lsdc.runtime.npy_files import open_array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOCATION_COLUMNS = (
     "volume_slice", "volume_x", "volume_y", "preview", "preview_x", "preview_y", "left_mm", "head_mm",
@@ -39,13 +41,14 @@ class StoreArrays:
         The store's folder, with `crops.npy`, `previews.npy` and `volumes/<view>.npy`.
     studies : (n,) int64
         Indices of the studies in the store. The methods count studies within this selection.
-    listed : FileList, optional
-        Digests of the files, which are checked before they are first read; without it they are not.
+    files : StoreFiles, optional
+        The arrays of an opened store, also of one in several shards; digests are checked before a file is first read.
+        Without it the folder's own files are read unchecked.
     """
 
     folder: Path
     studies: NDArray[np.int64]
-    listed: FileList | None = None
+    files: StoreFiles | None = None
 
     def select(self, chosen: NDArray[np.int64]) -> Self:
         """Restrict the arrays to some of the studies; nothing is read.
@@ -60,7 +63,7 @@ class StoreArrays:
         StoreArrays
             The same folder with b studies, in the given order.
         """
-        return type(self)(self.folder, self.studies[chosen], self.listed)
+        return type(self)(self.folder, self.studies[chosen], self.files)
 
     def crops(self, chosen: NDArray[np.int64], graded_view_only: bool = False) -> NDArray[np.uint8]:
         """Read the crops around every target of some studies.
@@ -131,9 +134,11 @@ class StoreArrays:
             found.update(str(self._open(name).shape).encode())
         return found.hexdigest()
 
-    def _open(self, name: str) -> np.memmap:
+    def _open(self, name: str) -> np.memmap | JoinedArray:
         """Map an array anew for every batch: what was read would otherwise stay mapped and count as memory in use."""
-        path = self.folder / name if self.listed is None else self.listed.path(name)
+        if self.files is not None:
+            return self.files.open(name)
+        path = self.folder / name
         try:
             return open_array(path, np.uint8, (None,) * _DIMENSIONS.get(name, 4))
         except (OSError, ValueError) as error:
@@ -159,6 +164,8 @@ def read_locations(
     dict of str to (b, 25) float32 Tensor
         A tensor per column: indices of slices, px or mm; NaN where unknown.
     """
+    import torch
+
     found = rows[[*columns]].to_numpy(np.float32).reshape(-1, len(TARGETS), len(columns))[chosen]
     tensors = {}
     for k, name in enumerate(columns):

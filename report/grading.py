@@ -20,7 +20,7 @@ from lsdc.ensemble.grading import Graded, grade_store
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.weighting import Weighting, check_weighting, reweighted
 from lsdc.features.extraction import extract
-from lsdc.features.series_table import SERIES
+from lsdc.features.series_table import with_numbers
 from lsdc.features.sight import Refusal, Sight
 from lsdc.features.store import FeatureStore
 from lsdc.features.study_failures import UNREAD
@@ -28,7 +28,7 @@ from lsdc.report.grades_table import GRADES_TABLE, rows_of_study, write_grades
 from lsdc.report.pages.index_page import IndexEntry, write_index_page
 from lsdc.report.study_outputs import StudyOutputs, graded_study, unread_study, write_outputs
 from lsdc.runtime.artifact import atomic, claim, read_json
-from lsdc.runtime.console import say, warn
+from lsdc.runtime.console import existing, say, warn
 from lsdc.runtime.engine import Failure, attempt_each, attempt_here, check_workers
 from lsdc.runtime.errors import ConfigError, Problem
 from lsdc.runtime.folder_lock import only_writer
@@ -151,6 +151,7 @@ def grade(
     check_weighting(weighting)
     if not os.fspath(data):
         raise ConfigError("data is empty; name the folder of the studies")
+    existing(Path(data), "data folder or archive")
     out = check_output_folder(out)
     sr_folder = None if dicom_sr is None else check_output_folder(dicom_sr)
     if sr_folder is not None and study_id == "hash":
@@ -220,9 +221,8 @@ def _orders(
 ) -> Iterator[StudyOutputs]:
     """Give what each study's page is made of, in the order of the store."""
     sources = {source.study_id: source for source in cohort.studies}
-    series = pd.read_csv(
-        store.path / SERIES, dtype={"study_id": str, "series_id": str}, keep_default_na=False
-    )
+    assert store.series is not None  # the store has just been made
+    series = with_numbers(store.series)
     cube = reweighted(graded.cube, about.weighting)
     for k, study in enumerate(graded.predictions.studies):
         rows = store.rows[store.rows["study_id"] == study]
@@ -274,9 +274,8 @@ def _write(orders: list[StudyOutputs], workers: int | None) -> tuple[list[Path],
 
 def _write_problems(out: Path, store: FeatureStore, problems: list[Problem]) -> Path | None:
     """Join what was left out while reading with what could not be written."""
-    table = pd.read_csv(store.path / "problems.csv", dtype=str, keep_default_na=False)
     own = pd.DataFrame([(p.path, p.reason, p.remedy) for p in problems], columns=["path", "reason", "remedy"])
-    both = pd.concat([table, own], ignore_index=True).fillna("")
+    both = pd.concat([store.problems, own], ignore_index=True).fillna("")
     path = out / "problems.csv"
     path.unlink(missing_ok=True)
     if both.empty:

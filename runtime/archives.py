@@ -91,12 +91,8 @@ def unpack(archive: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as content:
             members = _checked(content.infolist(), status.st_size, name)
-            _remove_leftovers()
-            place = Path(tempfile.mkdtemp(prefix=f"{UNPACKED_PREFIX}{os.getpid()}-"))
-            atexit.register(shutil.rmtree, place, ignore_errors=True)
-            _check_room(place, sum(member.file_size for member in members), name)
-            folder = place / _part(archive.name)
-            folder.mkdir()
+            folder = temporary_folder(archive.name)
+            _check_room(folder.parent, sum(member.file_size for member in members), name)
             for member in members:
                 _write(content, member, folder)
     except _DAMAGE as error:
@@ -110,6 +106,28 @@ def unpack(archive: Path) -> Path:
     except RuntimeError as error:  # what zipfile raises for passwords, and decompressors for damage
         raise ArchiveError(f"{name}: a ZIP archive that cannot be unpacked; unpack it yourself") from error
     _unpacked[key] = folder
+    return folder
+
+
+def temporary_folder(name: str) -> Path:
+    """Make a folder for the life of this process, of which messages show the name alone and what is in it.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    Path
+        A folder of that name in one of its own, in the system's folder for temporary files (`TMPDIR`); only its owner
+        can read it. It is removed when the process ends; what killed processes have left is removed here.
+    """
+    _remove_leftovers()
+    place = Path(tempfile.mkdtemp(prefix=f"{UNPACKED_PREFIX}{os.getpid()}-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    folder = place / (_part(name) or "data")
+    folder.mkdir()
     return folder
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,6 +24,8 @@ from lsdc.runtime.file_list import list_files as list_files
 from lsdc.runtime.json_files import read_json as read_json
 from lsdc.runtime.json_files import write_json as write_json
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote import RemoteFolder, url_of
+from lsdc.runtime.remote_cache import fetch_file, view_of
 from lsdc.runtime.schema import Check, check_schema, record, text, whole
 from lsdc.runtime.tensor_files import write_tensors as write_tensors
 from lsdc.runtime.tensor_files import write_weights as write_weights
@@ -112,10 +114,13 @@ class Artifact:
         The directory.
     manifest : dict
         The content of its manifest.json.
+    remote : RemoteFolder, optional
+        Where it lies behind a URL, of which the directory holds what has been used so far.
     """
 
     path: Path
     manifest: dict[str, Any]
+    remote: RemoteFolder | None = None
 
     kind: ClassVar[str]
     """What the manifest says that the directory is, such as `store`."""
@@ -125,6 +130,8 @@ class Artifact:
     """The command that makes such a directory, for errors."""
     files: ClassVar[tuple[str, ...]] = ()
     """What must be there besides the manifest."""
+    lazy: ClassVar[bool] = False
+    """Whether files behind a URL may come when they are first used, or must all be there from the beginning."""
     _fields: ClassVar[Check] = record({})
     """What the manifest must hold besides its header."""
 
@@ -138,7 +145,8 @@ class Artifact:
         Parameters
         ----------
         path : path
-            The directory.
+            The directory, or a URL of one (`s3://`, `gs://`, `az://`, `file://`, `memory://`), whose files are fetched
+            when they are first used.
 
         Returns
         -------
@@ -149,26 +157,42 @@ class Artifact:
         ------
         ArtifactError
             When it is absent, unfinished, damaged, of another kind, or was written by a newer version.
+        RemoteError
+            When the URL cannot be read.
         """
-        folder = Path(path)
-        opened = cls(folder, read_manifest(folder, cls.kind, cls.schema, cls.made_by))
+        if (url := url_of(path)) is None:
+            return cls._opened(Path(path), None)
+        remote = RemoteFolder(url)
+        return cls._opened(view_of(remote), remote)
+
+    @classmethod
+    def _opened(cls, folder: Path, remote: RemoteFolder | None) -> Self:
+        """Open a directory; of one behind a URL, whose files are not there yet, the manifest alone is checked."""
+        opened = cls(folder, read_manifest(folder, cls.kind, cls.schema, cls.made_by), remote)
         check_schema(opened.manifest, cls._fields, folder / MANIFEST, f"make it again with `{cls.made_by}`")
         if opened.listed.entries is None and opened.manifest["schema"] >= _LISTED_SINCE:
             raise opened.damage(f"{MANIFEST} lists no files")
-        opened.listed.check_sizes()
-        for name in cls.files:
-            if not opened.listed.has(name):
-                raise opened.damage(f"{name} is missing")
+        if remote is None or not cls.lazy:
+            opened.listed.check_sizes()
+        opened.check_files()
         opened.check_content()
         if opened.listed.entries is None:
             written = opened.manifest.get("lsdc", "of unknown version")
             say(f"{folder}: made by lsdc {written}, which kept no digests; only coarse damage can be seen")
         return opened
 
+    @property
+    def place(self) -> Path | str:
+        """The directory, or the URL behind which it lies; `open` takes either."""
+        return self.path if self.remote is None else self.remote.url
+
     @cached_property
     def listed(self) -> FileList:
         """The files that the manifest lists, with their digests."""
-        return FileList.of(self.path, self.manifest, self.damage)
+        # The error's maker is no method: a list that goes to another process takes no table along.
+        damage = partial(damaged, self.place, self.kind, self.made_by)
+        fetch = None if self.remote is None else partial(fetch_file, self.remote)
+        return FileList.of(self.path, self.manifest, damage, fetch)
 
     def file(self, name: str) -> Path:
         """Find a file of the directory, after checking that its content is what was written.
@@ -203,18 +227,50 @@ class Artifact:
         ArtifactError
             To be raised.
         """
-        return ArtifactError(f"{self.path}: damaged {self.kind}, {what}; make it again with `{self.made_by}`")
+        return damaged(self.place, self.kind, self.made_by, what)
+
+    def check_files(self) -> None:
+        """Refuse a directory that lacks a file which every one of its kind has.
+
+        Raises
+        ------
+        ArtifactError
+            With the file.
+        """
+        for name in self.files:
+            if not self.listed.has(name):
+                raise self.damage(f"{name} is missing")
 
     def check_content(self) -> None:
         """Refuse a directory whose files contradict its manifest; subclasses say when, this one never does."""
 
     def __fspath__(self) -> str:
-        """Stand for the directory where a path is asked for."""
-        return str(self.path)
+        """Stand for the directory, or its URL, where a path is asked for."""
+        return str(self.place)
 
     def __repr__(self) -> str:
         """Name the class and the directory."""
-        return f"{type(self).__name__}({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.place)!r})"
+
+
+def damaged(path: PathLike, kind: str, made_by: str, what: str) -> ArtifactError:
+    """Make the error for a damaged directory.
+
+    Parameters
+    ----------
+    path : path
+        The directory, or its URL.
+    kind, made_by : str
+        As the class of the artifact says.
+    what : str
+        What is wrong.
+
+    Returns
+    -------
+    ArtifactError
+        To be raised.
+    """
+    return ArtifactError(f"{path}: damaged {kind}, {what}; make it again with `{made_by}`")
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:
@@ -238,7 +294,9 @@ def fingerprint(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> None:
+def claim(
+    folder: Path, config: Mapping[str, Any], redo: Callable[[], str], place: PathLike | None = None
+) -> None:
     """Mark a folder as being written with a configuration, or refuse when it was begun with another one.
 
     A run that was killed leaves its claim; the same command finds it and resumes.
@@ -251,13 +309,15 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
         What decides the result; written to config.json.
     redo : callable
         Gives the last words of an error: what the user can do instead.
+    place : path, optional
+        How errors name the directory; for one that is to be uploaded, its URL.
 
     Raises
     ------
     ArtifactError
         When the folder holds work of another configuration, or files that are not ours.
     """
-    mark = folder / "config.json"
+    mark, shown = folder / "config.json", place or folder
     wanted = json.loads(json.dumps(dict(config), default=str))
     if mark.is_file():
         found = read_json(mark)
@@ -268,13 +328,13 @@ def claim(folder: Path, config: Mapping[str, Any], redo: Callable[[], str]) -> N
                 key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
             )
             raise ArtifactError(
-                f"{folder}: begun with another configuration ({', '.join(different)} differ); {redo()}"
+                f"{shown}: begun with another configuration ({', '.join(different)} differ); {redo()}"
             )
         return
     if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{folder}: is not a folder; {redo()}")
+        raise ArtifactError(f"{shown}: is not a folder; {redo()}")
     # A claim that was killed has left no more than its temporary file.
     if folder.exists() and any(not item.name.startswith(f".{mark.stem}.") for item in folder.iterdir()):
-        raise ArtifactError(f"{folder}: exists and is not empty; {redo()}")
+        raise ArtifactError(f"{shown}: exists and is not empty; {redo()}")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(mark, wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import inspect
 import io
@@ -14,12 +13,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from types import UnionType
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from lsdc.runtime.console import configure_logging, logger
+from lsdc.runtime.engine_choice import EngineName
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.plain import plain
 from lsdc.runtime.safe_text import printable
@@ -59,6 +59,16 @@ class Compute:
     """where networks run: auto, cpu, cuda, cuda:1 or mps; auto takes the best there is"""
     workers: int | None = None
     """processes; one per core by default"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What works: this machine, or the workers of a Dask scheduler."""
+
+    engine: EngineName = "local"
+    """local: processes of this machine; dask: the workers of --scheduler, which see the same files"""
+    scheduler: str | None = None
+    """address of the Dask scheduler, such as tcp://host:8786"""
 
 
 class Command(Protocol):
@@ -101,7 +111,7 @@ def run_command(
     """
     words = list(sys.argv[1:] if args is None else args)
     if "--version" in words[:2]:
-        return print_page(f"{program} {version('lsdc-toolkit')}", program)
+        return print_version(program)
     if not words or words[0] in ("-h", "--help"):
         return print_page(overview(commands, program, description), program, asked=bool(words))
     if words[0] not in commands:
@@ -210,6 +220,24 @@ def print_page(text: str, program: str, asked: bool = True) -> int:
     return DONE if asked else USERS_MISTAKE
 
 
+def print_version(program: str) -> int:
+    """Print a program's name and the version of the toolkit.
+
+    Parameters
+    ----------
+    program : str
+        Its name.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    from importlib.metadata import version
+
+    return print_page(f"{program} {version('lsdc-toolkit')}", program)
+
+
 def overview(commands: Mapping[str, type], program: str, description: str) -> str:
     """List commands with the first line of what they say of themselves.
 
@@ -263,6 +291,8 @@ def suggestion(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
     str
         To be put behind "unknown ...": the likely name, or all of them.
     """
+    import difflib
+
     close = difflib.get_close_matches(word, list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else f"; expected {', '.join(known)}"
 
@@ -276,6 +306,7 @@ def _parse(command: type, program: str, words: Sequence[str]) -> Any:
         tyro.conf.OmitArgPrefixes,
         tyro.conf.PositionalMetavarFromFieldName,
     )
+    _spell_unions(command)
     description = f"{inspect.getdoc(command) or ''}\n\n{EXIT_CODES}"
     caught = io.StringIO()
     try:
@@ -287,6 +318,21 @@ def _parse(command: type, program: str, words: Sequence[str]) -> Any:
             lines = [line.strip("│╭╮╰╯─ ") for line in caught.getvalue().splitlines()]
             return _failed(program, "; ".join(line for line in lines if line), words, "UsageError", code)
         return code
+
+
+def _spell_unions(kind: type) -> None:
+    """Spell the types `X | None` of a dataclass and of those in it as `Union[X, None]`, which means the same.
+
+    tyro knows that form itself; about the other one it asks typeguard, which loads asyncio: a third of a help page.
+    """
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if isinstance(hint, type) and is_dataclass(hint):
+            _spell_unions(hint)
+        marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        inner = get_args(hint)[0] if marks else hint
+        if isinstance(inner, UnionType):
+            spelled: Any = Union[get_args(inner)]  # noqa: UP007
+            kind.__annotations__[name] = Annotated[(spelled, *marks)] if marks else spelled
 
 
 def _failed(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.remote import url_of
 from lsdc.runtime.safe_text import MOST_CHARACTERS, printable
 from lsdc.runtime.whole_files import check_output
 
@@ -245,8 +246,10 @@ def existing(path: Path, what: str) -> Path:
     Raises
     ------
     LsdcError
-        When nothing is there.
+        When nothing is there, or it is a URL, which most commands do not take.
     """
+    if (url := url_of(path)) is not None:
+        raise LsdcError(f"{url}: is a URL, and this takes a {what} of this machine")
     if not path.exists():
         raise LsdcError(f"{path}: no such {what}")
     return path

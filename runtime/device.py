@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsdc.runtime.distributed import local_rank, world
@@ -9,6 +12,57 @@ from lsdc.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+
+
+_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvmap")
+"""Of Linux: what NVIDIA's driver shows, that of Windows' subsystem, AMD's, and that of NVIDIA's boards."""
+
+
+def device_name(name: str = "auto") -> str:
+    """Choose a device as `pick_device` does, without importing torch where it is plain that there is but the CPU.
+
+    Parameters
+    ----------
+    name : str
+        `auto`, or a device that must be there: `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Returns
+    -------
+    str
+        A device that is there, as torch spells it.
+
+    Raises
+    ------
+    ConfigError
+        When the device is unknown or not there.
+
+    Examples
+    --------
+    >>> device_name("cpu")
+    'cpu'
+    """
+    if name == "cpu" or (name == "auto" and not _may_have_more()):
+        return "cpu"
+    return str(pick_device(name))
+
+
+def _may_have_more() -> bool:
+    """Tell whether this machine could have a GPU that torch takes; where in doubt, it could."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    from ctypes.util import find_library
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        if version("torch").endswith("+cpu"):
+            return False
+    except PackageNotFoundError:
+        return True
+    if sys.platform.startswith("linux"):
+        return any(Path(driver).exists() for driver in _DRIVERS)
+    if sys.platform == "win32":
+        return find_library("nvcuda") is not None
+    return True
 
 
 def pick_device(name: str = "auto") -> torch.device:

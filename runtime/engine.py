@@ -1,4 +1,7 @@
-"""Fan-out over processes: results as they come; where it is asked for, a failure instead of an error."""
+"""Fan-out over processes or a cluster: results as they come; where it is asked for, a failure instead of an error.
+
+Within `lsdc.runtime.engine_choice.working_on`, another engine than this machine's processes runs the work.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lsdc.runtime.console import track
+from lsdc.runtime.engine_choice import chosen_engine
 from lsdc.runtime.errors import ConfigError, LsdcError
 from lsdc.runtime.machine import default_workers, memory_share
 from lsdc.runtime.worker_pool import Died, Outcome, TookTooLong, WorkerPool
@@ -75,12 +79,15 @@ def attempt_each(
     LsdcError
         When no worker can be started.
     """
-    workers = _needed(workers, items)
+    workers, engine = _needed(workers, items), chosen_engine()
     if not items:
         return
-    outcomes = (
-        _tried_here(work, items) if _may_have_no_children() else _tried_twice(work, items, workers, seconds)
-    )
+    if engine is not None:
+        outcomes = engine.outcomes(work, items, seconds)
+    elif _may_have_no_children():
+        outcomes = _tried_here(work, items)
+    else:
+        outcomes = _tried_twice(work, items, workers, seconds)
     yield from _without_fatal(outcomes, description, len(items), fatal)
 
 
@@ -142,14 +149,17 @@ def fan_out(
     LsdcError
         When a worker process was killed.
     """
-    workers = _needed(workers, items)
-    if workers <= 1 or _may_have_no_children():
+    workers, engine = _needed(workers, items), chosen_engine()
+    if engine is None and (workers <= 1 or _may_have_no_children()):
         for item in track(items, description):
             with on_one_thread():
                 result = work(item)
             yield item, result
         return
-    with contextlib.closing(_tried_twice(work, items, workers, None)) as outcomes:
+    if not items:
+        return
+    tried = _tried_twice(work, items, workers, None) if engine is None else engine.outcomes(work, items, None)
+    with contextlib.closing(tried) as outcomes:
         for item, outcome in track(outcomes, description, len(items)):
             if not isinstance(outcome, Answer):
                 raise LsdcError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,11 @@ LISTED: Check = mapping_of(
     record({"bytes": whole(0), "sha256": text("[0-9a-f]{64}")}), name=text(_NAME), most=1_000_000
 )
 """What the list must be in a manifest."""
+
+_AT_ONCE = 16
+"""Files that are fetched at once."""
+Fetch = Callable[[str, str, Path], None]
+"""Brings a file: its name in the artifact, its digest, and where it is to be."""
 
 _known: dict[str, tuple[int, int, int, str]] = {}
 """Digests that this process has computed, with inode, size and time of change, by path."""
@@ -81,9 +87,25 @@ def list_files(folder: Path, without: Sequence[str] = ()) -> dict[str, dict[str,
         `bytes` and `sha256` by the path in the directory, with `/` on every system.
     """
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_hash(path)}
+        path.relative_to(folder).as_posix(): file_entry(path)
         for path in sorted(_files(folder, {MANIFEST, *without}))
     }
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """Describe a file as a manifest lists it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict
+        `bytes` and `sha256`.
+    """
+    return {"bytes": path.stat().st_size, "sha256": file_hash(path)}
 
 
 def _files(folder: Path, without: set[str]) -> Iterator[Path]:
@@ -111,14 +133,24 @@ class FileList:
         What `list_files` gave; None for a directory of an earlier version, whose files carry no digests.
     damage : callable
         Makes the error from what is wrong.
+    fetch : callable, optional
+        Takes a name, a digest and a path, and puts the file there; for an artifact behind a URL, whose files come when
+        they are first used.
     """
 
     folder: Path
     entries: Mapping[str, Mapping[str, Any]] | None
     damage: Callable[[str], ArtifactError]
+    fetch: Fetch | None = None
 
     @classmethod
-    def of(cls, folder: Path, manifest: Mapping[str, Any], damage: Callable[[str], ArtifactError]) -> Self:
+    def of(
+        cls,
+        folder: Path,
+        manifest: Mapping[str, Any],
+        damage: Callable[[str], ArtifactError],
+        fetch: Fetch | None = None,
+    ) -> Self:
         """Take the list of a manifest.
 
         Parameters
@@ -129,6 +161,8 @@ class FileList:
             The content of its manifest.
         damage : callable
             Makes the error from what is wrong.
+        fetch : callable, optional
+            What brings files from behind a URL.
 
         Returns
         -------
@@ -142,12 +176,12 @@ class FileList:
         """
         entries = manifest.get(FILES)
         if entries is None:
-            return cls(folder, None, damage)
+            return cls(folder, None, damage, fetch)
         try:
             LISTED(entries, FILES)
         except ValueError as error:
             raise damage(f"{MANIFEST}: {error}") from None
-        return cls(folder, entries, damage)
+        return cls(folder, entries, damage, fetch)
 
     def check_sizes(self) -> None:
         """Refuse a directory in which a listed file is missing or has another size; no content is read.
@@ -190,6 +224,28 @@ class FileList:
             raise self.damage(f"the content of {name} is not what was written")
         return path
 
+    def unread(self, name: str) -> Path:
+        """Find a file to link or copy it, after checking its size alone; who reads the copy checks its content.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the directory, with `/`; one that is listed.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ArtifactError
+            When it is missing or of another size.
+        """
+        if self.entries is not None:
+            self._check_size(name)
+        return self.folder / name
+
     def has(self, name: str) -> bool:
         """Tell whether there is a file.
 
@@ -226,6 +282,8 @@ class FileList:
     def _check_size(self, name: str) -> None:
         """Refuse a file that is missing or of another size."""
         assert self.entries is not None
+        if self.fetch is not None and not (self.folder / name).is_file():
+            self.fetch(name, self.entries[name]["sha256"], self.folder / name)
         try:
             found = (self.folder / name).stat()
         except (OSError, ValueError):
@@ -234,3 +292,23 @@ class FileList:
             raise self.damage(f"{name} is no file")
         if found.st_size != self.entries[name]["bytes"]:
             raise self.damage(f"{name} has {found.st_size} bytes instead of {self.entries[name]['bytes']}")
+
+
+def fetch_all(wanted: Sequence[tuple[FileList, str]]) -> None:
+    """Fetch files of artifacts behind URLs, several at once; those that are here already cost nothing.
+
+    Parameters
+    ----------
+    wanted : sequence of (FileList, str)
+        Names of listed files; their content is checked as they arrive.
+
+    Raises
+    ------
+    ArtifactError
+        When one is of another size.
+    RemoteError
+        When one cannot be fetched.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(lambda one: one[0].unread(one[1]), wanted):
+            pass

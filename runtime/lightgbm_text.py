@@ -14,7 +14,7 @@ from lsdc.runtime.trees import Trees
 
 _MOST_BYTES = 256 * 2**20
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
-_RULES = {0: (NAN_IS_ZERO, NAN_IS_ZERO), 1: (ZERO_RIGHT, ZERO_LEFT), 2: (NAN_RIGHT, NAN_LEFT)}
+_RULES = np.array([(NAN_IS_ZERO, NAN_IS_ZERO), (ZERO_RIGHT, ZERO_LEFT), (NAN_RIGHT, NAN_LEFT)])
 """By LightGBM's type of missing values: what a node does whose default is right, and whose default is left."""
 
 
@@ -51,49 +51,62 @@ def read_lightgbm(text: str) -> Trees:
         raise ValueError("another objective than multiclass")
     if len(blocks) % outputs:
         raise ValueError("not as many trees for each class")
-    trees = [_tree(_pairs(block)) for block in blocks]
+    trees = _trees([_pairs(block) for block in blocks])
     output = np.arange(len(trees)) % outputs
     return join_trees(trees, output, np.zeros(outputs), width)
 
 
-def _tree(values: dict[str, str]) -> Tree:
-    """Read one tree: LightGBM counts inner nodes from 0 and leaves from -1 down; here the leaves come last."""
-    leaves = _whole(values, "num_leaves")
-    if _whole(values, "num_cat") or _whole(values, "is_linear", 0):
-        raise ValueError("a tree with categories or linear leaves")
-    leaf_value = _numbers(values, "leaf_value", leaves, float)
+def _trees(blocks: list[dict[str, str]]) -> list[Tree]:
+    """Read all trees at once, many times faster than one after the other.
+
+    LightGBM counts inner nodes from 0 and leaves from -1 down; here the leaves of a tree come after its inner nodes.
+    """
+    leaves = np.array([_leaves(values) for values in blocks])
     inner = leaves - 1
-    if inner < 0:
-        raise ValueError("a tree without leaves")
-    if not inner:
-        none = np.zeros(1, np.int64)
-        return np.full(1, LEAF), none.astype(float), none, none, none, leaf_value
-    split, kind = (_numbers(values, name, inner, int) for name in ("split_feature", "decision_type"))
+    split, kind, *children = (
+        _numbers(blocks, name, inner, int)
+        for name in ("split_feature", "decision_type", "left_child", "right_child")
+    )
     if (split < 0).any():
         raise ValueError("features that do not exist")
     if ((kind & _CATEGORICAL) != 0).any() or (kind < 0).any() or ((kind >> 2) > 2).any():
         raise ValueError("a kind of decision that these models never have")
-    rules = np.array([_RULES[int(value) >> 2][(int(value) & _DEFAULT_LEFT) > 0] for value in kind])
-    left, right = (_children(values, name, inner) for name in ("left_child", "right_child"))
-    threshold = _numbers(values, "threshold", inner, float)
+    own = np.repeat(inner, inner)  # of each inner node: the number of those in its tree
+    if not all(((child >= -own - 1) & (child < own)).all() for child in children):
+        raise ValueError("children that do not exist")
+    left, right = (np.where(child < 0, own - 1 - child, child) for child in children)
+    threshold = _numbers(blocks, "threshold", inner, float)
     # LightGBM's infinity sends all that is known to the left: a split that asks only whether it is known.
     threshold = np.where(threshold == np.inf, np.finfo(np.float64).max, threshold)
-    return (
-        np.concatenate([split, np.full(leaves, LEAF)]),
-        np.concatenate([threshold, np.zeros(leaves)]),
-        left,
-        right,
-        np.concatenate([rules, np.zeros(leaves, int)]),
-        np.concatenate([np.zeros(inner), leaf_value]),
-    )
+    sizes = inner + leaves
+    root = np.cumsum(sizes) - sizes
+    at_inner, at_leaf = _places(root, inner), _places(root + inner, leaves)
+    feature = np.full(sizes.sum(), LEAF)
+    columns = [
+        feature,
+        *(np.zeros(len(feature), values.dtype) for values in (threshold, left, right, kind, threshold)),
+    ]
+    for column, values in zip(
+        columns, (split, threshold, left, right, _RULES[kind >> 2, (kind & _DEFAULT_LEFT) // 2])
+    ):
+        column[at_inner] = values
+    columns[-1][at_leaf] = _numbers(blocks, "leaf_value", leaves, float)
+    return list(zip(*(np.split(column, root[1:]) for column in columns)))
 
 
-def _children(values: dict[str, str], name: str, inner: int) -> NDArray:
-    """Read the children of the inner nodes, then zeros for the leaves."""
-    child = _numbers(values, name, inner, int)
-    if not ((child >= -inner - 1) & (child < inner)).all():
-        raise ValueError("children that do not exist")
-    return np.concatenate([np.where(child < 0, inner - 1 - child, child), np.zeros(inner + 1, int)])
+def _leaves(values: dict[str, str]) -> int:
+    """Count the leaves of a tree that has neither categories nor linear leaves."""
+    leaves = _whole(values, "num_leaves")
+    if _whole(values, "num_cat") or _whole(values, "is_linear", 0):
+        raise ValueError("a tree with categories or linear leaves")
+    if leaves < 1:
+        raise ValueError("a tree without leaves")
+    return leaves
+
+
+def _places(first: NDArray, counts: NDArray) -> NDArray:
+    """Return the places of so many nodes of each tree, from its first one on."""
+    return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
 
 
 def _pairs(block: str) -> dict[str, str]:
@@ -114,12 +127,15 @@ def _whole(values: dict[str, str], name: str, absent: int | None = None) -> int:
     return int(found)
 
 
-def _numbers(values: dict[str, str], name: str, count: int, kind: type) -> NDArray:
-    """Read so many numbers; whole ones must fit into 32 bits."""
-    words = values.get(name, "").split(" ")
-    if len(words) != count:
-        raise ValueError(f"{name} has {len(words)} numbers instead of {count}")
-    found = np.array([kind(word) for word in words])
-    if kind is int and (np.abs(found.astype(float)) >= 2**31).any():
+def _numbers(blocks: list[dict[str, str]], name: str, counts: NDArray, kind: type) -> NDArray:
+    """Read so many numbers of each tree; whole ones must fit into 32 bits."""
+    words: list[str] = []
+    for values, count in zip(blocks, counts.tolist()):
+        found = values.get(name, "").split(" ") if count else []
+        if len(found) != count:
+            raise ValueError(f"{name} has {len(found)} numbers instead of {count}")
+        words += found
+    numbers = np.array([kind(word) for word in words])
+    if kind is int and (np.abs(numbers.astype(float)) >= 2**31).any():
         raise ValueError(f"{name} is out of range")
-    return found
+    return numbers.astype(np.int64 if kind is int else np.float64)

@@ -37,7 +37,30 @@ def memory_share(workers: int) -> int | None:
         Bytes, at least 2 GiB; None where the machine does not tell how much it has.
     """
     found = _memory()
-    return None if found is None else max(_LEAST_SHARE, int(_USABLE * found) // workers)
+    return None if found is None else share_of(found, workers)
+
+
+def share_of(total: int, workers: int) -> int:
+    """Tell how much of some memory each of the workers that share it may take.
+
+    Parameters
+    ----------
+    total : int
+        Bytes.
+    workers : int
+        Processes that work at once.
+
+    Returns
+    -------
+    int
+        Bytes, at least 2 GiB.
+
+    Examples
+    --------
+    >>> share_of(64 << 30, 4) >> 30
+    12
+    """
+    return max(_LEAST_SHARE, int(_USABLE * total) // workers)
 
 
 def _memory() -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import threading
 import tokenize
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 
 _LONGEST_HEADER = 10_000
 _MOST_DIMENSIONS = 8
+_ONE_PARSER = threading.Lock()
+"""NumPy parses headers as Python literals, at which two threads at once fail at random in Python 3.11 (gh-106905)."""
 _DAMAGE = (
     ValueError, SyntaxError, tokenize.TokenError, TypeError, LookupError, RecursionError, MemoryError
 )  # fmt: skip
@@ -83,7 +86,8 @@ def _read_header(stream: BinaryIO, size: int) -> tuple[tuple[int, ...], np.dtype
         raise ValueError(f"an unknown version {version}")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
-        found, fortran, kind = read(stream, max_header_size=_LONGEST_HEADER)
+        with _ONE_PARSER:
+            found, fortran, kind = read(stream, max_header_size=_LONGEST_HEADER)
     except _DAMAGE as error:
         raise ValueError(f"a damaged header ({type(error).__name__})") from None
     begin = stream.tell()

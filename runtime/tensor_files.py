@@ -52,13 +52,20 @@ def write_weights(path: Path, state: Mapping[str, Any], **notes: str) -> None:
     ----------
     path : Path
         The file.
-    state : mapping of str to Tensor
+    state : mapping of str to Tensor or array
         A `state_dict`.
     **notes
         Text that the file's header keeps.
     """
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    write_tensors(path, {name: value.cpu().numpy() for name, value in halves.items()}, **notes)
+    write_tensors(path, {name: _halved(value) for name, value in state.items()}, **notes)
+
+
+def _halved(value: Any) -> NDArray[Any]:
+    """Bring an array or a tensor to half precision where it is of floating point."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float16) if np.issubdtype(value.dtype, np.floating) else value
+    halved: NDArray[Any] = (value.half() if value.is_floating_point() else value).cpu().numpy()
+    return halved
 
 
 class TensorHeader(NamedTuple):
@@ -184,15 +191,58 @@ def read_tensors(path: Path, wanted: Mapping[str, tuple[int, ...]] | None = None
     from safetensors.torch import load_file
 
     header = read_header(path)
-    if wanted is not None:
-        for name in wanted.keys() | header.shapes.keys():
-            if header.shapes.get(name) != wanted.get(name):
-                raise ValueError(f"{name!r} is absent, or not of the shape that the network has")
+    _check_shapes(header, wanted)
     found: dict[str, Tensor] = load_file(path)
     for name, value in found.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise ValueError(f"{name!r} has values that are no numbers")
     return found
+
+
+def read_weights(path: Path, wanted: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, NDArray[Any]]:
+    """Read a network's weights as arrays, without torch.
+
+    Parameters
+    ----------
+    path : Path
+        What `write_weights` or `write_tensors` wrote.
+    wanted : mapping of str to tuple of int, optional
+        Shapes by name that must be there, and no others.
+
+    Returns
+    -------
+    dict of str to array
+        By name; what is of floating point is float32, and finite.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    ValueError
+        When it is damaged, when names or shapes are others, or a value is no number.
+    """
+    header, content = read_header(path), path.read_bytes()
+    _check_shapes(header, wanted)
+    found: dict[str, NDArray[Any]] = {}
+    for name, (first, after) in header.places.items():
+        dtype = header.dtypes[name]
+        if dtype == "BF16":  # the upper half of a float32
+            values = (np.frombuffer(content[first:after], "<u2").astype(np.uint32) << 16).view(np.float32)
+        else:
+            values = np.frombuffer(content[first:after], _DTYPES[dtype])
+            values = values.astype(np.float32) if dtype.startswith("F") else values.copy()
+        if dtype in ("BF16", "F16", "F32", "F64") and not np.isfinite(values).all():
+            raise ValueError(f"{name!r} has values that are no numbers")
+        found[name] = values.reshape(header.shapes[name])
+    return found
+
+
+def _check_shapes(header: TensorHeader, wanted: Mapping[str, tuple[int, ...]] | None) -> None:
+    """Refuse a file whose tensors have other names or shapes than a network's."""
+    if wanted is not None:
+        for name in wanted.keys() | header.shapes.keys():
+            if header.shapes.get(name) != wanted.get(name):
+                raise ValueError(f"{name!r} is absent, or not of the shape that the network has")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
 
+_MACHINE = zlib.crc32(socket.gethostname().encode())
+"""Tells machines apart that write to the same folder: containers tend to have the same process ids."""
 _LONGEST_NAME = 255
 """Bytes of a file's name."""
 
@@ -50,12 +54,36 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _temporary_name(path: Path) -> str:
-    """Name what is being written: hidden, this process's own, and no longer than a file's name may be."""
-    ending = f".{os.getpid()}.part{path.suffix}"
+    """Name what is being written: hidden, this process's own on all machines, and as long as a file's name may be."""
+    ending = f".{os.getpid()}{_MACHINE:010d}.part{path.suffix}"
     stem = path.stem
     while stem and len(os.fsencode(f".{stem}{ending}")) > _LONGEST_NAME:
         stem = stem[:-1]
     return f".{stem}{ending}"
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name that costs no space, or copy it where the file system cannot.
+
+    Parameters
+    ----------
+    source : Path
+        A file that nobody changes in place.
+    target : Path
+        The other name, where nothing is; its folder is made.
+
+    Raises
+    ------
+    OSError
+        When it cannot be copied either.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:  # another disk, or a file system without links
+        shutil.copyfile(source, target)
 
 
 def check_output(path: PathLike) -> Path:

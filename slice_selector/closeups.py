@@ -15,6 +15,8 @@ from lsdc.slice_selector.annotations import Annotations
 
 CLOSEUP_PX, CLOSEUP_MM = 96, 96.0
 """Side of a close-up, px and mm: enough for the second look's 64 mm, shifted, turned and scaled."""
+LOOK_PX, LOOK_MM = 64, 64.0
+"""Side of the crop that the second look sees, px and mm."""
 _NEIGHBOR_MM = 10.0
 """Slices so near to the marked one show its surroundings; those beyond may show the foramen of the other side."""
 

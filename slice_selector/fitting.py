@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import Recipe
 from lsdc.slice_selector.closeups import CLOSEUP_PX, Closeups
-from lsdc.slice_selector.network import PointNetwork
 from lsdc.slice_selector.ranking import SliceRanking
 from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.selector import SliceSelector, is_finished
 from lsdc.slice_selector.training_example import SelectorExample
+
+if TYPE_CHECKING:
+    from lsdc.slice_selector.network import PointNetwork
 
 ALL = -1
 """In place of a fold: the selector that is fitted on all studies."""
@@ -138,7 +141,7 @@ def cross_fit_selector(
     Parameters
     ----------
     examples : sequence of SelectorExample
-        Annotated studies.
+        Annotated studies; `ExampleFiles` where they are many, as processes then read them by themselves.
     folds : mapping of str to int
         Study id to fold, 0 or more.
     config : SelectorConfig
@@ -154,7 +157,7 @@ def cross_fit_selector(
     fewest = min(sum(len(item.closeup) for item in _seen(examples, folds, key)) for key in keys)
     config = replace(config, second_look=fewest * (1 - _JUDGES) >= _LEAST_CLOSEUPS)
     todo = [key for key in keys if not is_finished(folder_of(out, key))]
-    work = partial(_fit_one, examples=list(examples), folds=dict(folds), config=config, out=out)
+    work = partial(_fit_one, examples=examples, folds=dict(folds), config=config, out=out)
     for_each(work, todo, "fitting selectors", workers)
 
 
@@ -187,7 +190,7 @@ def _seen(examples: Sequence[SelectorExample], folds: Mapping[str, int], fold: i
 
 
 def _fit_one(
-    fold: int, examples: list[SelectorExample], folds: dict[str, int], config: SelectorConfig, out: Path
+    fold: int, examples: Sequence[SelectorExample], folds: dict[str, int], config: SelectorConfig, out: Path
 ) -> None:
     """Fit and save one selector, on one thread: the processes share the cores."""
     import torch

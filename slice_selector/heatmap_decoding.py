@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.slice_selector.network import STRIDE
-
+STRIDE = 4
+"""Pixels of the image per cell of a heatmap, across and down."""
 Maps = NDArray[np.float32]
 """Probability of each cell, (..., cells, cells); a cell is `STRIDE` pixels wide."""
 _CANDIDATES = 6

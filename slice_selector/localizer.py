@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from scipy.special import softmax
 
-from lsdc.runtime.artifact import write_weights
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History, Recipe
-from lsdc.runtime.training import train
 from lsdc.slice_selector.annotated_images import AnnotatedImages
-from lsdc.slice_selector.augment import vary
 from lsdc.slice_selector.heatmap_decoding import Maps, probabilities
-from lsdc.slice_selector.network import PointNetwork, load_weights, normalize, point_loss
-from lsdc.slice_selector.square_images import AXIAL_PX, N_LEVELS, PRESENT, SAGITTAL_PX, UNKNOWN
-from lsdc.slice_selector.training_example import SelectorExample
-from lsdc.slice_selector.vertebra_classes import N_CLASSES, weigh_by_disc
+from lsdc.slice_selector.point_model import ARCHITECTURES, PointModel
+from lsdc.slice_selector.square_images import AXIAL_PX, N_LEVELS, SAGITTAL_PX
+from lsdc.slice_selector.vertebra_classes import weigh_by_disc
 
-CHANNELS = {"sagittal": 10, "axial": 2}
-"""Number of points of each kind of localizer."""
-BACKBONES = {"sagittal": "mobilenetv3_small_100", "axial": "mobilenetv3_small_050"}
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lsdc.slice_selector.network import PointNetwork
+    from lsdc.slice_selector.training_example import SelectorExample
+
+KINDS = ("sagittal", "axial")
+"""The kinds of localizers."""
+CHANNELS = {kind: ARCHITECTURES[kind].channels for kind in KINDS}
+"""Number of points of each kind."""
+BACKBONES = {kind: ARCHITECTURES[kind].backbone for kind in KINDS}
 """The timm model of each kind."""
-
-_REMIND = 4
-"""In fine-tuning, every so many batches are reminded of the classes."""
 
 
 class Localizer:
@@ -43,16 +42,17 @@ class Localizer:
         `sagittal` (10 points: the canal, then the foramen of the five levels) or `axial` (2 points: the patient's left
         and right recess).
 
-    Attributes
-    ----------
-    network : PointNetwork
-        Starts from random weights that are the same every time.
+    model : PointModel, optional
+        The network's weights; by default random ones that are the same every time.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        torch.manual_seed(0)
-        self.network = PointNetwork(CHANNELS[kind], BACKBONES[kind], N_CLASSES if kind == "sagittal" else 0)
+    def __init__(self, kind: str, model: PointModel | None = None) -> None:
+        self.kind, self._model = kind, model or PointModel(kind)
+
+    @property
+    def network(self) -> PointNetwork:
+        """The network as torch has it, which may be trained; from now on it is what computes."""
+        return self._model.network
 
     def fit(
         self,
@@ -83,30 +83,9 @@ class Localizer:
         annotated, held_out = self._images(examples), self._images(judge)
         if len(annotated.images) < 2:
             return History()
-        steps, mirror = max(1, len(annotated.images) // batch), self.kind == "axial"
-        teacher = copy.deepcopy(self.network).eval()
+        from lsdc.slice_selector.localizer_training import fine_tune
 
-        def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:
-            rng = np.random.default_rng([recipe.seed, epoch])
-            order = rng.permutation(len(annotated.images))
-            for k in range(steps):
-                rows = np.sort(order[k * batch : (k + 1) * batch])
-                generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-                ready = _augmented(annotated, rows, generator, mirror)
-                if self.network.regions is not None and k % _REMIND == 0:
-                    # No mark tells the classes, which would be forgotten: the weights of the start tell them.
-                    with torch.no_grad():
-                        classes = teacher(normalize(ready[0]))[1].argmax(1)
-                    yield (*ready, classes)
-                else:
-                    yield ready
-
-        def judged(network: nn.Module) -> float:
-            parts = np.array_split(np.arange(len(held_out.images)), math.ceil(len(held_out.images) / 64))
-            with torch.inference_mode():
-                return float(np.mean([float(point_loss(network, _batch(held_out, rows))) for rows in parts]))
-
-        return self.learn(batches, steps, recipe, evaluate=judged if len(held_out.images) else None)
+        return fine_tune(self.network, self.kind, annotated, held_out, recipe, batch)
 
     def _images(self, examples: Sequence[SelectorExample]) -> AnnotatedImages:
         """Join the images of this kind."""
@@ -152,18 +131,13 @@ class Localizer:
         History
             The losses by epoch.
         """
-        where = device or torch.device("cpu")
+        from lsdc.slice_selector.localizer_training import learn_points
 
-        def ready(epoch: int) -> Iterator[tuple[Tensor, ...]]:
-            for images, *known in batches(epoch):
-                yield tuple(item.to(where) for item in (normalize(images), *known))
-
-        return train(
-            self.network, ready, point_loss, recipe, steps_per_epoch=steps, device=where, evaluate=evaluate,
-            checkpoint=checkpoint, description=f"{self.kind} localizer",
+        return learn_points(
+            self.network, batches, steps, recipe, description=f"{self.kind} localizer",
+            device=device, checkpoint=checkpoint, evaluate=evaluate,
         )  # fmt: skip
 
-    @torch.inference_mode()
     def predict(self, images: NDArray[np.uint8]) -> tuple[Maps, NDArray[np.float32]]:
         """Compute where the points are on images.
 
@@ -182,7 +156,6 @@ class Localizer:
         maps, presence, _ = self.look(images)
         return maps, presence
 
-    @torch.inference_mode()
     def look(self, images: NDArray[np.uint8]) -> tuple[Maps, NDArray[np.float32], NDArray[np.float32] | None]:
         """Compute where the points are on images, and which vertebrae are seen.
 
@@ -200,14 +173,13 @@ class Localizer:
         classes : (n, N_CLASSES, cells, cells) float32 or None
             Probability of each class of `vertebra_classes`; None for axial images.
         """
-        self.network.eval().cpu()
-        logits, regions = self.network(normalize(torch.from_numpy(np.array(images))))
-        maps, presence = probabilities(logits.float().numpy())
-        if self.kind != "sagittal":
+        logits, scores = self._model.logits(images)
+        maps, presence = probabilities(logits)
+        if scores is None:
             return maps, presence, None
-        classes = regions.float().softmax(1)
-        maps[:, :N_LEVELS] = weigh_by_disc(torch.from_numpy(maps[:, :N_LEVELS]), classes).numpy()
-        return maps, presence, classes.numpy()
+        classes = softmax(scores, axis=1)
+        maps[:, :N_LEVELS] = weigh_by_disc(maps[:, :N_LEVELS], classes)
+        return maps, presence, classes
 
     def save(self, path: PathLike) -> None:
         """Write the weights as half-precision safetensors.
@@ -217,7 +189,7 @@ class Localizer:
         path : path
             The file; what is there is replaced.
         """
-        write_weights(Path(path), self.network.state_dict())
+        self._model.save(Path(path))
 
     @classmethod
     def load(cls, path: PathLike, kind: str) -> Self:
@@ -240,28 +212,4 @@ class Localizer:
         ArtifactError
             When the file is absent, damaged, or of another network.
         """
-        localizer = cls(kind)
-        load_weights(localizer.network, Path(path), f"the {kind} localizer")
-        return localizer
-
-
-def _batch(annotated: AnnotatedImages, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor, Tensor]:
-    """Give some images, unchanged, as `point_loss` takes them."""
-    state = torch.from_numpy(annotated.state[rows].astype(np.int64))
-    return (
-        normalize(torch.from_numpy(annotated.images[rows])),
-        torch.from_numpy(annotated.points[rows]),
-        state,
-    )
-
-
-def _augmented(
-    annotated: AnnotatedImages, rows: NDArray[np.intp], generator: torch.Generator, mirror: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Vary some images with their points, which mirroring swaps: the states follow from the points."""
-    images, points = torch.from_numpy(annotated.images[rows]), torch.from_numpy(annotated.points[rows])
-    changed, moved = vary(images, points, generator, mirror=mirror)
-    state = torch.from_numpy(annotated.state[rows].astype(np.int64))
-    marked = torch.isfinite(moved).all(dim=-1)
-    state = torch.where(marked, PRESENT, torch.where(state == PRESENT, UNKNOWN, state))
-    return changed, moved, state
+        return cls(kind, PointModel.load(Path(path), kind))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsdc.runtime import ArtifactError
-from lsdc.runtime.tensor_files import read_tensors
-
-STRIDE = 4
-"""Pixels of the image per cell of a heatmap, across and down."""
+from lsdc.slice_selector.heatmap_decoding import STRIDE
 
 
 class PointNetwork(nn.Module):
@@ -74,36 +72,57 @@ class PointNetwork(nn.Module):
         return torch.cat([self.points(cells).flatten(2), absent], dim=-1), classes
 
 
-def load_weights(network: nn.Module, path: Path, name: str) -> None:
-    """Read weights into a network, in single precision, and set it to predict.
+def make_network(
+    channels: int, backbone: str, classes: int, weights: Mapping[str, NDArray[Any]] | None = None
+) -> PointNetwork:
+    """Make a network with given weights, or with random ones that are the same every time.
 
     Parameters
     ----------
-    network : Module
-        Changed in place.
-    path : Path
-        A safetensors file.
-    name : str
-        Of what the weights must be, for the error.
+    channels : int
+        Number of points.
+    backbone : str
+        A timm model that offers `features_only`.
+    classes : int
+        Number of classes; 0 for none.
+    weights : mapping of str to array, optional
+        Named and shaped as its `state_dict`; by default they are random.
 
-    Raises
-    ------
-    ArtifactError
-        When the file is absent, damaged, or of another network.
+    Returns
+    -------
+    PointNetwork
+        On the CPU, in single precision; with given weights it is set to predict.
     """
-    try:
-        wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-        state = {key: value.float() if value.is_floating_point() else value
-                 for key, value in read_tensors(path, wanted).items()}  # fmt: skip
-        network.load_state_dict(state)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file") from None
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ArtifactError(
-            f"{path}: not weights of {name}, or of another version of lsdc; make them, or extract the store, again "
-            f"({error})"
-        ) from error
-    network.eval()
+    torch.manual_seed(0)
+    network = PointNetwork(channels, backbone, classes)
+    if weights is not None:
+        network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+        network.eval()
+    return network
+
+
+@torch.inference_mode()
+def predict_logits(
+    network: PointNetwork, images: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Let a network predict, on the CPU.
+
+    Parameters
+    ----------
+    network : PointNetwork
+        Is moved there.
+    images : (n, size, size) of any number type
+        Gray values of any scale.
+
+    Returns
+    -------
+    points : (n, channels, cells * cells + 1) float32
+        Logits, as `forward` gives them.
+    classes : (n, classes, cells, cells) float32 or None
+        Logits; None where the network has no classes.
+    """
+    points, classes = network.eval().cpu()(normalize(torch.from_numpy(np.array(images))))
+    return points.float().numpy(), None if network.regions is None else classes.float().numpy()
 
 
 def normalize(images: Tensor) -> Tensor:

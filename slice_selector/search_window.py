@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.coverage import extent_of
 from lsdc.cohort.study import Study
-from lsdc.slice_selector.heatmap_decoding import ordered_levels
+from lsdc.slice_selector.heatmap_decoding import STRIDE, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.square_images import N_LEVELS, SAGITTAL_MM, SAGITTAL_PX, SquareImages
 
 TALL_MM = 360.0

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lsdc.cohort.cropping import Cutter
-from lsdc.runtime.artifact import write_weights
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History, Recipe
-from lsdc.runtime.training import train
-from lsdc.slice_selector.augment import vary
-from lsdc.slice_selector.closeups import CLOSEUP_MM, Closeups
+from lsdc.slice_selector.closeups import LOOK_MM, LOOK_PX, Closeups
 from lsdc.slice_selector.heatmap_decoding import peak, probabilities
-from lsdc.slice_selector.network import PointNetwork, load_weights, normalize, point_loss
-from lsdc.slice_selector.square_images import ABSENT, PRESENT
+from lsdc.slice_selector.point_model import PointModel
 
-LOOK_PX, LOOK_MM = 64, 64.0
-"""Side of the crop that the network sees, px and mm."""
-_BACKBONE = "mobilenetv3_small_100"
-_OFF_MM = 10.0
-"""In training the point is at most so far from the middle of the crop, across and down."""
+if TYPE_CHECKING:
+    from lsdc.slice_selector.network import PointNetwork
+
 _AROUND_MM = ((0.0, 0.0), (5.0, 0.0), (-5.0, 0.0), (0.0, 5.0), (0.0, -5.0))
 """Where the crops of a second look are, seen from the point; what they find is averaged."""
 
@@ -49,15 +41,20 @@ class Look(NamedTuple):
 class SecondLook:
     """Finds a foramen more exactly, on crops around the point where the localizer has put it.
 
-    Attributes
+    Parameters
     ----------
-    network : PointNetwork
-        Starts from random weights that are the same every time; `fit` begins with those of a localizer.
+    model : PointModel, optional
+        The network's weights; by default random ones that are the same every time. `fit` begins with those of a
+        localizer.
     """
 
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        self.network = PointNetwork(1, _BACKBONE)
+    def __init__(self, model: PointModel | None = None) -> None:
+        self._model = model or PointModel("second_look")
+
+    @property
+    def network(self) -> PointNetwork:
+        """The network as torch has it, which may be trained; from now on it is what computes."""
+        return self._model.network
 
     def fit(
         self,
@@ -88,32 +85,9 @@ class SecondLook:
         History
             The losses by epoch.
         """
-        mine, theirs = self.network.state_dict(), start.state_dict()
-        same = {name for name, value in mine.items() if theirs[name].shape == value.shape}
-        self.network.load_state_dict({name: (theirs if name in same else mine)[name] for name in mine})
-        steps = max(1, len(closeups.images) // batch)
+        from lsdc.slice_selector.second_look_training import train_second_look
 
-        def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:
-            rng = np.random.default_rng([recipe.seed, epoch])
-            order = rng.permutation(len(closeups.images))
-            for k in range(steps):
-                rows = order[k * batch : (k + 1) * batch]
-                yield _ready(closeups, rows, torch.Generator().manual_seed(int(rng.integers(2**31))))
-
-        def judged(network: torch.nn.Module) -> float:
-            assert judge is not None
-            rows = np.array_split(np.arange(len(judge.images)), max(1, len(judge.images) // 256))
-            with torch.inference_mode():
-                losses = [
-                    float(point_loss(network, _ready(judge, part, torch.Generator().manual_seed(k))))
-                    for k, part in enumerate(rows)
-                ]
-            return float(np.mean(losses))
-
-        return train(
-            self.network, batches, point_loss, recipe, steps_per_epoch=steps, device=torch.device("cpu"),
-            evaluate=None if judge is None or not len(judge.images) else judged, description="second look",
-        )  # fmt: skip
+        return train_second_look(self.network, closeups, recipe, start, batch, judge)
 
     def look(
         self, cutter: Cutter, slices: Sequence[int] | NDArray[np.intp], points: NDArray[np.float64]
@@ -167,15 +141,13 @@ class SecondLook:
         """
         return self._from(cutter, slices, points)[2]
 
-    @torch.inference_mode()
     def _from(
         self, cutter: Cutter, slices: Sequence[int] | NDArray[np.intp], points: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Points, masses and probabilities of being marked, as seen on crops around points."""
         centers = [(float(x), float(y)) for x, y in points]
         crops = np.array([cutter.cut(k, center, LOOK_MM, LOOK_PX) for k, center in zip(slices, centers)])
-        self.network.eval().cpu()
-        maps, marked = probabilities(self.network(normalize(torch.from_numpy(crops)))[0].float().numpy())
+        maps, marked = probabilities(self._model.logits(crops)[0])
         peaks = np.array([peak(heatmap[0]) for heatmap in maps])
         places = [
             cutter.unplace(k, center, (float(best[0]), float(best[1])), LOOK_MM, LOOK_PX)
@@ -192,7 +164,7 @@ class SecondLook:
         path : path
             The file; what is there is replaced.
         """
-        write_weights(Path(path), self.network.state_dict())
+        self._model.save(Path(path))
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
@@ -213,19 +185,4 @@ class SecondLook:
         ArtifactError
             When the file is absent, damaged, or of another network.
         """
-        second = cls()
-        load_weights(second.network, Path(path), "the second look")
-        return second
-
-
-def _ready(
-    closeups: Closeups, rows: NDArray[np.intp], generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops with the mark somewhere near the middle, their points, and whether they are shown."""
-    images = torch.from_numpy(closeups.images[rows])
-    size = images.shape[-1]
-    points = torch.full((len(rows), 1, 2), (size - 1) / 2)
-    zoom = LOOK_MM / CLOSEUP_MM
-    seen, moved = vary(images, points, generator, size=LOOK_PX, zoom=zoom, shift=_OFF_MM * 2 / CLOSEUP_MM)
-    state = torch.where(torch.from_numpy(closeups.marked[rows]), PRESENT, ABSENT)[:, None]
-    return normalize(seen), moved, state
+        return cls(PointModel.load(Path(path), "second_look"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.cropping import Cutter
 from lsdc.cohort.study import Series
 from lsdc.cohort.vocabulary import View
-from lsdc.slice_selector.network import STRIDE
+from lsdc.slice_selector.heatmap_decoding import STRIDE
 
 SAGITTAL_PX, SAGITTAL_MM = 192, 300.0
 """Side of a sagittal image, px and mm."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from lsdc.slice_selector.square_images import N_LEVELS
 
@@ -23,8 +18,8 @@ _FLOOR = 0.01
 """Support of a point with nothing in front of it."""
 _COLUMNS, _ROWS = 5, 3
 """How many columns of cells in front count, 6 to 31 mm, and how many rows each of vertebra, disc and vertebra."""
-_UP, _AHEAD = 8, 6
-"""How far the kernel reaches, cells: enough for the steepest disc."""
+_REACH = 4
+"""By how many cells the front of the steepest disc may lie lower or higher."""
 _TILT = np.deg2rad([-13.0, -8.0, 0.0, 10.0, 30.0])
 """Mean tilt of the discs L1/L2 to L5/S1 on sagittal images; the front of those above 0 lies lower than the back."""
 
@@ -78,7 +73,7 @@ def chained_vertebrae(classes: NDArray[np.float32], mm: float) -> int:
     return int(((steps[:, 0] > 0) & (distance > _APART_MM[0]) & (distance < _APART_MM[1])).sum())
 
 
-def weigh_by_disc(maps: Tensor, classes: Tensor) -> Tensor:
+def weigh_by_disc(maps: NDArray[np.float32], classes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weigh where the canal's points may be by whether the level's disc, between its vertebrae, is seen in front.
 
     This is what keeps a point from the disc above or below, whose canal looks the same.
@@ -95,20 +90,26 @@ def weigh_by_disc(maps: Tensor, classes: Tensor) -> Tensor:
     (n, 5, cells, cells) float32
         The sum of each map is as before.
     """
-    discs = [class_of_disc(_FIRST_LUMBAR_DISC + level) for level in range(N_LEVELS)]
-    parts = torch.cat([classes[:, disc - 1 : disc + 2] for disc in discs], 1)
-    weighed = maps * (functional.conv2d(parts, _kernel(), padding="same", groups=N_LEVELS) + _FLOOR)
-    scale = maps.sum((2, 3), keepdim=True) / weighed.sum((2, 3), keepdim=True).clamp_min(1e-12)
+    weighed = np.empty_like(maps)
+    for level in range(N_LEVELS):
+        disc = class_of_disc(_FIRST_LUMBAR_DISC + level)
+        weighed[:, level] = maps[:, level] * (_support(classes[:, disc - 1 : disc + 2], level) + _FLOOR)
+    scale = maps.sum((2, 3), keepdims=True) / np.maximum(weighed.sum((2, 3), keepdims=True), 1e-12)
     return weighed * scale
 
 
-@cache
-def _kernel() -> Tensor:
-    """Means over the cells where the vertebra above, the disc, the vertebra below are due: (5, 3, rows, columns)."""
-    kernel = torch.zeros((N_LEVELS, 3, 2 * _UP + 1, 2 * _AHEAD + 1))
-    for level, slope in enumerate(np.tan(_TILT)):
-        for ahead in range(1, _COLUMNS + 1):
-            top = _UP - _ROWS - _ROWS // 2 + round(float(slope) * ahead)
-            for part in range(3):
-                kernel[level, part, top + part * _ROWS : top + (part + 1) * _ROWS, _AHEAD - ahead] = 1
-    return kernel / kernel[0].sum()
+def _support(parts: NDArray[np.float32], level: int) -> NDArray[np.float32]:
+    """Average the cells in front where the vertebra above, the disc and the one below are due: (n, cells, cells)."""
+    cells = parts.shape[-1]
+    # Sums of three rows, beyond the edges of zeros: the middle row of sums[..., k, :] is row k - pad of the image.
+    pad = _ROWS + _REACH
+    rows = np.pad(parts, ((0, 0), (0, 0), (pad + 1, pad + 1), (_COLUMNS, 0)))
+    sums = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+    total = np.zeros((len(parts), cells, cells), np.float32)
+    for ahead in range(1, _COLUMNS + 1):
+        lower = round(float(np.tan(_TILT[level])) * ahead)
+        columns = slice(_COLUMNS - ahead, _COLUMNS - ahead + cells)
+        for part, below in enumerate((-_ROWS, 0, _ROWS)):
+            top = pad + lower + below
+            total += sums[:, part, top : top + cells, columns]
+    return total / np.float32(3 * _ROWS * _COLUMNS)

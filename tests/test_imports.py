@@ -48,6 +48,16 @@ def test_importing_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_predicting_loads_no_library_that_fits() -> None:
+    code = (
+        "import sys, lsdc.ensemble.prediction, lsdc.ensemble.stackers.registry, lsdc.models.heads.severity_axis\n"
+        "heavy = ('sklearn', 'scipy.optimize', 'scipy.stats', 'optuna', 'lightgbm', 'xgboost', 'skops', 'torch')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("program", ["features", "ensemble", "phantom", "pretrain"])
 def test_help_loads_nothing_heavy(program: str) -> None:
     code = (

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from dicomweb_client import DICOMwebClient
+from typing import TYPE_CHECKING
 
 from lsdc.cohort.dicom.files import looks_like_dicom, path_text
 from lsdc.cohort.dicom.opening import MAX_BYTES, UnreadableError, open_dataset
@@ -16,6 +15,9 @@ from lsdc.cohort.discovery.sources import usable_id
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import shown
 from lsdc.runtime.whole_files import atomic, check_output_folder
+
+if TYPE_CHECKING:
+    from dicomweb_client import DICOMwebClient
 
 MAX_STUDY_BYTES = 2**33
 """Larger studies are not fetched."""

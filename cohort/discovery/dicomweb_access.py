@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import requests
-from dicomweb_client import DICOMwebClient
-
 from lsdc.cohort.discovery.sources import DiscoveryError
+
+if TYPE_CHECKING:
+    import requests
+    from dicomweb_client import DICOMwebClient
 
 SCHEMES = {"dicomweb": "http", "dicomwebs": "https"}
 """What the URL of a server begins with, and what stands for it."""
@@ -48,6 +49,9 @@ def open_client(url: str, most_bytes: int) -> tuple[DICOMwebClient, str]:
     DicomwebError
         When it is no such URL.
     """
+    import requests
+    from dicomweb_client import DICOMwebClient
+
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -109,6 +113,8 @@ def explained(server: str, what: str) -> Iterator[None]:
     DicomwebError
         In place of what `requests` raises.
     """
+    import requests
+
     try:
         yield
     except requests.HTTPError as error:

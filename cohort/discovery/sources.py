@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lsdc.cohort.discovery.origin import Origin
 from lsdc.runtime import LsdcError, Problem
 
 if TYPE_CHECKING:
@@ -55,17 +58,43 @@ class StudySource:
         Its series; may be empty.
     problems : tuple of Problem
         Files and folders of the study that cannot be used.
+    origin : Origin, optional
+        Where the files are fetched from when the study is read; by default they are there.
     """
 
     study_id: str
     split: str
     series: tuple[SeriesSource, ...]
     problems: tuple[Problem, ...] = ()
+    origin: Origin | None = None
 
     @property
     def n_files(self) -> int:
         """Number of files in its series."""
         return sum(len(item.files) for item in self.series)
+
+    @contextmanager
+    def present(self) -> Iterator[StudySource]:
+        """Bring the files of a study behind a URL for the time of the block.
+
+        Yields
+        ------
+        StudySource
+            The study with files that can be read: itself, where they are there already.
+
+        Raises
+        ------
+        RemoteError
+            When one cannot be fetched.
+        """
+        if self.origin is None:
+            yield self
+            return
+        with self.origin.fetched([path for item in self.series for path in item.files]) as found:
+            rest, series = iter(found), []
+            for item in self.series:
+                series.append(replace(item, files=tuple(islice(rest, len(item.files)))))
+            yield replace(self, series=tuple(series), origin=None)
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lsdc.cohort.dicom.pixel_budget import MAX_STUDY_PIXELS, PixelBudget
 from lsdc.cohort.dicom.series import read_series
 from lsdc.cohort.discovery.dicom_tree import discover_tree
+from lsdc.cohort.discovery.remote_tree import discover_remote
 from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of, study_in_layout
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource
 from lsdc.cohort.discovery.study_ids import NamedBy, check_named_by
@@ -16,6 +18,7 @@ from lsdc.cohort.study import Series, Study
 from lsdc.runtime import ConfigError, Problem
 from lsdc.runtime.archives import ArchiveError, is_archive, unpack
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote import url_of
 
 
 def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
@@ -28,7 +31,7 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
     Parameters
     ----------
     root : path
-        The folder, or a ZIP archive.
+        The folder, or a ZIP archive; or a URL of one (`s3://`, `gs://`, `az://`, `file://`, `memory://`).
     study_id : `uid`, `folder` or `hash`, optional
         How studies of a tree are named, in all that is made of them: by StudyInstanceUID (the default), by their
         folder, or by a hash of the UID. Studies of the competition's layout have the names of their folders.
@@ -47,6 +50,8 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
         When there is no such way of naming, or one is given for the competition's layout.
     TableError
         When a table is malformed.
+    RemoteError
+        When the URL cannot be read.
 
     Examples
     --------
@@ -54,9 +59,11 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
     >>> cohort.studies[0].study_id  # doctest: +SKIP
     '4003253'
     """
-    root = Path(root)
     if study_id is not None:
         check_named_by(study_id)
+    if (url := url_of(root)) is not None:
+        return discover_remote(url, partial(discover, study_id=study_id))
+    root = Path(root)
     try:
         if is_archive(root):
             root = _inside(unpack(root))
@@ -115,6 +122,12 @@ def read_study(source: StudySource | PathLike) -> Study:
     problems: list[Problem] = []
     if not isinstance(source, StudySource):
         source, problems = _only_study(Path(source))
+    with source.present() as here:
+        return _read(here, problems)
+
+
+def _read(source: StudySource, problems: list[Problem]) -> Study:
+    """Read the series of a study whose files are there."""
     problems += source.problems
     series: list[Series] = []
     budget = PixelBudget(MAX_STUDY_PIXELS, "study")

@@ -8,8 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import softmax
 
 from lsdc.cohort.vocabulary import Family, Grade, Level
 from lsdc.ensemble.stackers.evidence import Evidence
@@ -102,6 +100,8 @@ def apply_part(part: PoolPart, evidence: Evidence) -> NDArray[np.float64]:
     (n, c, 5, 3) float
         Probabilities by study, condition of the family, level and grade; rows sum to 1.
     """
+    from scipy.special import softmax
+
     return np.asarray(softmax(np.tensordot(part.weights, evidence.values, 1) + part.bias, axis=-1))
 
 
@@ -142,6 +142,8 @@ def fit_part(evidence: Evidence, members: tuple[str, ...], grades: Grades, shrin
         distance = point - start
         gradient = np.concatenate([flat @ slope.ravel(), slope.sum(axis=(1, 2)).T.ravel()])
         return value + float(penalty @ distance**2), gradient + 2 * penalty * distance
+
+    from scipy.optimize import minimize
 
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 100})
     return PoolPart(members, found.x[:n_features], found.x[n_features:].reshape(_BIAS_SHAPE))

@@ -61,7 +61,8 @@ class Boosted(RowStacker):
             "verbosity": -1,
         }
         data = lightgbm.Dataset(features, grades, weight=weights)
-        booster = lightgbm.train(parameters, data, num_boost_round=150)
+        # Kept as it is: by default the library writes it as text and reads that again.
+        booster = lightgbm.train(parameters, data, num_boost_round=150, keep_training_booster=True)
         return {"trees": read_lightgbm(booster.model_to_string()).to_lists()}
 
     @staticmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
 
 from lsdc.ensemble.stackers.greedy import Greedy
 from lsdc.ensemble.stackers.weighted import WeightedStacker
@@ -30,6 +29,8 @@ class Simplex(WeightedStacker):
         (m,) float
             Not negative; never worse than either start.
         """
+        from scipy.optimize import minimize
+
         n = len(loss.members)
         greedy = Greedy().choose(loss)
         starts = [np.full(n, 1 / n), greedy / greedy.sum()]

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from lsdc.cohort.vocabulary import Family, Grade
 from lsdc.ensemble.predictions import Predictions
@@ -99,6 +98,8 @@ class Transfer:
         def losses(values: NDArray[np.float64]) -> NDArray[np.float64]:
             shown = study_losses(only, cls(*values).apply(mean, prior))
             return shown.loss[:, column] / shown.weight[:, column].sum()
+
+        from scipy.optimize import minimize
 
         best = minimize(
             lambda values: float(losses(values).sum()),

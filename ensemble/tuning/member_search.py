@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lsdc.cohort.vocabulary import TARGETS, Family
-from lsdc.ensemble.tuning.search import Point, ReportStep, Search, check_trials, minimize
+from lsdc.ensemble.training_data import TrainingData
+from lsdc.ensemble.tuning.member_problem import METRIC, MemberProblem, space_of
+from lsdc.ensemble.tuning.search import Search, check_trials, minimize
 from lsdc.ensemble.tuning.settings_file import SETTINGS, read_settings, write_settings
 from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
-from lsdc.metrics.official import EPS, GRADE_WEIGHTS
 from lsdc.models.examples import Examples
-from lsdc.models.fold_model import predict_fold_by_fold
 from lsdc.models.member import Member
 from lsdc.models.options import Options
-from lsdc.models.registry import Factory, MemberLike, resolve_members
+from lsdc.models.registry import MemberLike, resolve_members
 from lsdc.models.search_space import Space, check_settings
-from lsdc.models.targets import of_family
 from lsdc.runtime import ConfigError
 from lsdc.runtime.console import say
 from lsdc.runtime.folder_lock import only_writer
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
-
-METRIC = "mean_family_loss"
-"""Name of what is minimized: the mean over the families of the weighted log loss, out of fold."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ class TunedMember:
 
 
 def search_member(
-    examples: Examples,
+    data: Examples | TrainingData,
     member: MemberLike,
     out: Path,
     *,
@@ -83,8 +73,8 @@ def search_member(
 
     Parameters
     ----------
-    examples : Examples
-        Labeled training studies with their folds.
+    data : Examples or TrainingData
+        Labeled training studies with their folds, or where they are, which other machines need to know.
     member : str, type of Member or SklearnMember
         One that declares what can be searched in `space()`.
     out : Path
@@ -120,8 +110,8 @@ def search_member(
     [(name, factory)] = resolve_members([member]).items()
     unfitted = factory(seed, options)
     unfitted.require()
-    space, start = _space_of(unfitted), _defaults_of(unfitted)
-    problem = _Problem(examples, factory, seed, options)
+    space, start = space_of(unfitted), _defaults_of(unfitted)
+    problem = MemberProblem(data, factory, seed, options)
     search = Search(
         f"member {name}", METRIC, [space], [start] if _is_within(start, space) else [], trials, seed,
         problem=problem.hash, note=f"Settings of the member `{name}`, cross-fitted by study.", timeout=timeout,
@@ -136,78 +126,6 @@ def search_member(
         result = _result(name, best, search, opened, file)
     say(f"{name}: loss {result.loss:.4f} after {result.trials} trials; {file} holds the settings, for fit")
     return result
-
-
-class _Problem:
-    """The loss of a member's out-of-fold predictions as a function of its settings."""
-
-    def __init__(self, examples: Examples, factory: Factory, seed: int, options: Options) -> None:
-        self.examples, self.factory, self.seed, self.options = examples, factory, seed, options
-        content = json.dumps(
-            {"rows": examples.rows[["row_id", "grade", "fold"]].to_csv(index=False), "seed": seed,
-             "options": asdict(options), "numeric": examples.numeric_names, "member": _choices(factory(seed, options))}
-        ).encode()  # fmt: skip
-        found = hashlib.sha256(content)
-        for values in (examples.embedding, examples.numeric):
-            found.update(np.ascontiguousarray(values).data)
-        self.hash = found.hexdigest()
-
-    def __call__(self, point: Point, report_step: ReportStep) -> dict[str, float]:
-        """Cross-fit with some settings; each family of each fold is a step."""
-
-        def make() -> Member:
-            unfitted: Any = self.factory(self.seed, self.options)
-            configured: Member = unfitted.configured(point)
-            return configured
-
-        count = len(TARGETS)
-        grades = self.examples.grades.reshape(-1, count)
-        found = np.full((len(grades), count, 3), np.nan)
-        for number, (rows, probabilities) in enumerate(predict_fold_by_fold(make, self.examples)):
-            studies = rows[::count]
-            found[studies] = probabilities.reshape(-1, count, 3)
-            losses = family_losses(found[studies], grades[studies])
-            for step, family in enumerate(Family):
-                if family.value in losses:
-                    report_step(number * len(Family) + step, losses[family.value])
-        losses = family_losses(found, grades)
-        return {**losses, METRIC: float(np.mean([*losses.values()]))}
-
-
-def family_losses(probabilities: NDArray[np.float64], grades: NDArray[np.int64]) -> dict[str, float]:
-    """Compute the weighted log loss of each family.
-
-    Parameters
-    ----------
-    probabilities : (n, 25, 3) float64
-        Of n studies.
-    grades : (n, 25) int64
-        -1 where unlabeled.
-
-    Returns
-    -------
-    dict of str to float
-        By the family's name; those without a label are left out.
-    """
-    losses = {}
-    for family in Family:
-        targets = of_family(family)
-        known = grades[:, targets] >= 0
-        truth = grades[:, targets][known]
-        if len(truth):
-            given = probabilities[:, targets][known][np.arange(len(truth)), truth]
-            weights = GRADE_WEIGHTS[truth]
-            losses[family.value] = float(-(weights @ np.log(np.maximum(given, EPS))) / weights.sum())
-    return losses
-
-
-def _space_of(member: Member) -> Space:
-    """Ask a member what can be searched."""
-    space: Any = getattr(member, "space", dict)
-    found: Space = space()
-    if not found or not hasattr(member, "configured"):
-        raise ConfigError(f"member: {member.name!r} declares no settings to search; see `HeadMember.space`")
-    return found
 
 
 def _defaults_of(member: Member) -> Mapping[str, float]:
@@ -226,12 +144,6 @@ def _is_within(start: Mapping[str, float], space: Space) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def _choices(member: Member) -> str:
-    """Write down what else decides a member's predictions, so that other searches are not mixed in."""
-    configuration: Any = getattr(member, "configuration", dict)
-    return json.dumps([configuration(), str(_space_of(member))], sort_keys=True, default=str)
 
 
 def _result(

@@ -7,13 +7,16 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from lsdc.ensemble.tuning.elsewhere import Tried, make_pruner, try_each
 from lsdc.ensemble.tuning.journal_check import check_trials as check_journal_trials
 from lsdc.ensemble.tuning.storage import ignore_experimental_warnings
 from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
-from lsdc.runtime.console import track
+from lsdc.runtime.console import say, track
+from lsdc.runtime.engine_choice import Engine, chosen_engine
 
 if TYPE_CHECKING:
     import optuna
@@ -92,6 +95,7 @@ def minimize(
 ) -> dict[str, float]:
     """Search until enough trials are finished, and return the best point.
 
+    Within `working_on`, as many trials are tried at once as there are workers; they do not know each other's losses.
     Workers that share a database share the study. One worker with the same seed finds the same point, whether
     or not it was interrupted; what is finished is not repeated, what a killed worker had begun is tried again.
 
@@ -126,9 +130,47 @@ def minimize(
         study = _open_study(search, storage)
         remaining = max(0, search.trials - _finished(_count_states(study)))
         trials = _prepared_trials(search, study)
+        engine = chosen_engine()
+        if engine is not None:
+            _run_elsewhere(search, objective, study, trials, engine)
         for _ in track(trials, "tuning", remaining) if show else trials:
             study.optimize(lambda trial: _evaluate(trial, search, objective), n_trials=1)
         return dict(study.best_params)
+
+
+def _run_elsewhere(
+    search: Search, objective: Objective, study: optuna.Study, trials: Iterator[None], engine: Engine
+) -> None:
+    """Run as many trials at a time as the engine has room for; those of a time do not know each other's losses."""
+    for _ in trials:
+        room = min(engine.slots(), search.trials - _finished(_count_states(study)))
+        drawn = [_drawn(search, study)]
+        drawn += [_drawn(search, study) for _ in islice(trials, room - 1)]
+        for trial, tried in try_each(study, objective, drawn, len(search.starts)):
+            _tell(search, study, trial, tried)
+        say(f"tuning: {_finished(_count_states(study))} of {search.trials} trials")
+
+
+def _drawn(search: Search, study: optuna.Study) -> tuple[optuna.Trial, Point]:
+    """Begin a trial and draw its point."""
+    trial = study.ask()
+    return trial, {name: _suggest(trial, name, bounds) for name, bounds in search.ranges.items()}
+
+
+def _tell(search: Search, study: optuna.Study, trial: optuna.Trial, tried: Tried) -> None:
+    """Write down what a trial came to elsewhere, as if it had been run here."""
+    from optuna.trial import TrialState
+
+    for step, value in tried.steps.items():
+        trial.report(value, step)
+    for name, value in (tried.losses or {}).items():
+        trial.set_user_attr(name, value)
+    if tried.losses is None:
+        study.tell(trial, state=TrialState.PRUNED)
+    elif tried.losses[search.metric] != tried.losses[search.metric]:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, tried.losses[search.metric])
 
 
 def _suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
@@ -197,8 +239,9 @@ def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:
     from optuna.storages import JournalStorage
     from optuna.trial import TrialState
 
-    pruner = optuna.pruners.WilcoxonPruner(p_threshold=0.1, n_startup_steps=2)
-    study = optuna.create_study(storage=storage, study_name=search.study, load_if_exists=True, pruner=pruner)
+    study = optuna.create_study(
+        storage=storage, study_name=search.study, load_if_exists=True, pruner=make_pruner()
+    )
     if study.user_attrs.get("problem", search.problem) != search.problem:
         raise ConfigError(
             f"the storage holds a search {search.study!r} over other predictions, labels or settings; "

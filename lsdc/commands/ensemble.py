@@ -14,7 +14,7 @@ from lsdc.commands.ensemble_pack import Pack
 from lsdc.commands.ensemble_report import Report
 from lsdc.commands.ensemble_tables import Blend, Evaluate, Score, Search
 from lsdc.models.options import Options
-from lsdc.runtime.commands import Reporting, run_command
+from lsdc.runtime.commands import Cluster, Reporting, run_command
 from lsdc.runtime.console import table
 from lsdc.runtime.errors import ConfigError
 
@@ -41,6 +41,7 @@ class Fit:
         lsdc-ensemble fit store/ --out mine/ --members lightgbm,my_module:MyMember
         lsdc-ensemble fit store/ --out deep/ --members lightgbm,crop_cnn,sequence --preset gpu
         lsdc-ensemble fit store/ --out clean/ --noise drop --decisions suspects/suspects.csv
+        lsdc-ensemble fit store/ --out model/ --engine dask --scheduler tcp://host:8786
         torchrun --nproc-per-node 4 -m lsdc.commands.ensemble fit store/ --out deep/ --members crop_cnn
     """
 
@@ -60,6 +61,7 @@ class Fit:
     """folder for the members' out-of-fold predictions as CSV; in the model, studies are named by pseudonyms"""
     search: Search = Search()
     deep: Options = Options()
+    cluster: Cluster = Cluster()
     reporting: Reporting = Reporting()
 
     def run(self) -> Fitted:
@@ -86,6 +88,8 @@ class Fit:
             noise=self.noise,
             decisions=self.decisions,
             oof=self.oof,
+            engine=self.cluster.engine,
+            scheduler=self.cluster.scheduler,
         )
 
 
@@ -153,6 +157,7 @@ class Tune:
     Examples
     --------
         lsdc-ensemble tune store/ --member lightgbm --out tuned/ --trials 40
+        lsdc-ensemble tune store/ --member lightgbm --out tuned/ --engine dask --scheduler tcp://host:8786
         lsdc-ensemble fit store/ --out model/ --members lightgbm,forest --settings tuned/settings.json
         lsdc-ensemble tune --labels train.csv --members oof/ --storage postgresql://user@host/optuna
         lsdc-ensemble blend --labels train.csv --members oof/ --storage postgresql://user@host/optuna --out blend/
@@ -174,6 +179,7 @@ class Tune:
     """seconds after which no further trial is begun, for a member"""
     search: Search = Search()
     deep: Options = Options()
+    cluster: Cluster = Cluster()
     reporting: Reporting = Reporting()
 
     def run(self) -> TunedWeights | TunedMember:
@@ -199,6 +205,8 @@ class Tune:
                 options=self.deep,
                 timeout=self.timeout,
                 storage=self.storage,
+                engine=self.cluster.engine,
+                scheduler=self.cluster.scheduler,
             )
         from lsdc.ensemble.external import tune
 
@@ -206,6 +214,10 @@ class Tune:
             raise ConfigError("give STORE with --member and --out, or --labels, --members and --storage")
         if self.member is not None or self.out is not None or self.timeout is not None:
             raise ConfigError("--member, --out and --timeout belong to a store; give STORE as well")
+        if self.cluster != Cluster():
+            raise ConfigError(
+                "--engine and --scheduler belong to a store; a blend shares trials by --storage"
+            )
         return tune(self.labels, self.members, self.storage, trials=search.trials, seed=search.seed)
 
 

@@ -64,7 +64,7 @@ class Grade:
         """
         from lsdc.runtime.worker import start_ahead
 
-        start_ahead("lsdc.features.extract_worker", "timm")  # imports while this process does
+        start_ahead("lsdc.features.extract_worker", "onnxruntime")  # imports while this process does
         from lsdc.cohort.discovery.dicomweb import is_dicomweb
         from lsdc.report.grading import grade
 

@@ -123,17 +123,34 @@ class DeepMember(NetworkDesign[B], SavedMember):
         """
         if self.network is None or self.priors is None:
             raise NotFittedError(f"{self.name}: not fitted; call fit before predict_proba")
-        network = self.network
-
-        def graded(inputs: Inputs) -> Tensor:
-            return probabilities(network(inputs)[0], self._loss_name())
-
-        found = self.mirror_averaged(examples, graded, len(GRADES))
+        found = self.mirror_averaged(examples, self.graded, len(GRADES))
         result = (1 - PRIOR_FRACTION) * found + PRIOR_FRACTION * self.priors
         for targets, learned in zip(map(of_family, Family), self.learned):
             if not learned:
                 result[:, targets] = self.priors[targets]
         return (result / result.sum(axis=-1, keepdims=True)).reshape(-1, len(GRADES))
+
+    def graded(self, inputs: Inputs) -> Tensor:
+        """Ask the network about studies as they are.
+
+        Parameters
+        ----------
+        inputs : dict of str to Tensor
+            What `prepare` gives, on the network's device.
+
+        Returns
+        -------
+        (b, 25, 3) Tensor
+            Probabilities of the grades.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if self.network is None:
+            raise NotFittedError(f"{self.name}: not fitted; call fit before graded")
+        return probabilities(self.network(inputs)[0], self._loss_name())
 
     def looks(self, inputs: Inputs) -> Iterator[Inputs]:
         """Yield the ways in which some studies are looked at when they are predicted; here only as they are.

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from lsdc.cohort.vocabulary import TARGETS
 from lsdc.models.deep.backbones import Backbone
 from lsdc.models.deep.batch import Inputs
 from lsdc.models.deep.feed import B, Feed
@@ -164,6 +165,24 @@ class NetworkDesign(ABC, Generic[B]):
         chosen = self.options.precision
         fast = self.convolutional and fast_bfloat16(pick_device(self.options.device))
         return "bfloat16" if chosen == "auto" and fast else chosen
+
+    def inputs_of(self, examples: Examples, mirrored: bool = False) -> Inputs:
+        """Read and prepare studies as the network takes them when it predicts.
+
+        Parameters
+        ----------
+        examples : Examples
+            Whole studies, with arrays; those beyond a batch are left out.
+        mirrored : bool
+            Show them in a mirror.
+
+        Returns
+        -------
+        dict of str to Tensor
+            On the CPU.
+        """
+        inputs, _ = next(self._feed().in_order(examples, np.arange(len(examples) // len(TARGETS)), mirrored))
+        return {name: value.cpu() for name, value in inputs.items()}
 
     def _feed(self) -> Feed[B]:
         """Return what reads and prepares studies for the network."""

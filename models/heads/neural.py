@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from scipy.special import erf, softmax
 
 from lsdc.cohort.vocabulary import Grade
-from lsdc.metrics.official import GRADE_WEIGHTS
-from lsdc.models.heads.head import Features, Labels, Probabilities, known_moments
+from lsdc.models.heads.head import Features, Labels, Probabilities
 from lsdc.models.search_space import Range, Settings, Space
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.recipe import Recipe
-from lsdc.runtime.tensor_files import read_header, read_tensors, write_tensors
-from lsdc.runtime.training import train
+from lsdc.runtime.tensor_files import read_header, read_weights, write_tensors
 
-_BATCH, _HIDDEN, _EPOCHS = 128, 64, 40
-
-
-class _Network(nn.Module):
-    """Standardize, mark what is unknown, and classify."""
-
-    def __init__(self, width: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        self.layers = nn.Sequential(
-            nn.Dropout(dropout / 2),
-            nn.Linear(2 * width, _HIDDEN),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(_HIDDEN, len(Grade)),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        unknown = torch.isnan(x)
-        standard = ((x - self.mean) / self.scale).nan_to_num(0.0).clamp(-5, 5)
-        return self.layers(torch.cat([standard, unknown.to(x.dtype)], dim=1))
+_HIDDEN = 64
+_EPOCHS = 40
+_LAYERS = (1, 4)
+"""Places of the two layers among those of the network that is trained, which dropout and GELU are part of."""
 
 
 class NeuralHead:
@@ -112,47 +88,11 @@ class NeuralHead:
 
     def _fit(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, epochs: int, seed: int) -> int:
         """Train, and return the number of epochs up to the one that is kept."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the layers are so small that threads cost more than they bring
-        try:
-            with torch.random.fork_rng(devices=[]):
-                return self._train(X, y, stop_X, stop_y, epochs, seed)
-        finally:
-            torch.set_num_threads(threads)
+        from lsdc.models.heads.neural_training import train_head
 
-    def _train(self, X: Features, y: Labels, stop_X: Features, stop_y: Labels, epochs: int, seed: int) -> int:
-        torch.manual_seed(seed)
-        self.network = _Network(X.shape[1], self.settings["dropout"])
-        mean, scale = known_moments(X)
-        self.network.mean.copy_(torch.from_numpy(mean))
-        self.network.scale.copy_(torch.from_numpy(scale))
-        features, labels = torch.from_numpy(X), torch.from_numpy(y)
-        weights = torch.from_numpy(GRADE_WEIGHTS[: len(Grade)]).float()
-        steps = max(1, len(y) // _BATCH)
+        self.weights, kept = train_head(X, y, stop_X, stop_y, epochs, seed, self.settings, _HIDDEN)
+        return kept
 
-        def batches(epoch: int) -> Iterator[Tensor]:
-            order = np.random.default_rng([seed, epoch]).permutation(len(y))
-            return (torch.from_numpy(part) for part in np.array_split(order, steps))
-
-        def loss(network: nn.Module, rows: Tensor) -> Tensor:
-            return functional.cross_entropy(network(features[rows]), labels[rows], weights)
-
-        def evaluate(network: nn.Module) -> float:
-            return float(
-                functional.cross_entropy(network(torch.from_numpy(stop_X)), torch.from_numpy(stop_y), weights)
-            )
-
-        recipe = Recipe(
-            epochs, self.settings["learning_rate"], weight_decay=self.settings["weight_decay"],
-            patience=10, ema=0.9, seed=seed,
-        )  # fmt: skip
-        history = train(
-            self.network, batches, loss, recipe, steps_per_epoch=steps, evaluate=evaluate if len(stop_y) else None,
-            description="neural head", device=torch.device("cpu"),
-        )  # fmt: skip
-        return int(np.argmin(history.score)) + 1 if history.score else epochs
-
-    @torch.inference_mode()
     def predict(self, X: Features) -> Probabilities:
         """Predict rows.
 
@@ -166,8 +106,16 @@ class NeuralHead:
         (n, 3) float64
             Probabilities of the grades.
         """
-        self.network.eval()
-        return self.network(torch.from_numpy(X)).double().softmax(dim=1).numpy()
+        first, second = (
+            (self.weights[f"layers.{k}.weight"], self.weights[f"layers.{k}.bias"]) for k in _LAYERS
+        )
+        standard = np.nan_to_num((X - self.weights["mean"]) / self.weights["scale"]).clip(-5, 5)
+        inputs = np.concatenate([standard, np.isnan(X).astype(np.float32)], axis=1)
+        hidden = inputs @ first[0].T + first[1]
+        hidden *= (erf(hidden * np.float32(0.5**0.5)) + 1) / 2  # GELU
+        logits = hidden @ second[0].T + second[1]
+        probabilities: Probabilities = softmax(logits.astype(np.float64), axis=1)
+        return probabilities
 
     def save(self, path: Path) -> None:
         """Write the network's weights as safetensors.
@@ -177,7 +125,7 @@ class NeuralHead:
         path : Path
             The file.
         """
-        write_tensors(path, {name: value.numpy() for name, value in self.network.state_dict().items()})
+        write_tensors(path, self.weights)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -201,11 +149,15 @@ class NeuralHead:
         head = cls()
         try:
             [width] = read_header(path).shapes["mean"]
-            with torch.device("meta"):  # a file from a stranger must not decide how much memory is asked for
-                wanted = {name: tuple(value.shape) for name, value in _Network(width).state_dict().items()}
-            state = read_tensors(path, wanted)
-            head.network = _Network(width)
-            head.network.load_state_dict(state)
-        except (OSError, LookupError, ValueError, RuntimeError) as error:
+            head.weights = read_weights(path, _shapes(width))
+        except (OSError, LookupError, ValueError) as error:
             raise ArtifactError(f"{path}: damaged model file ({error}); fit the model again") from error
         return head
+
+
+def _shapes(width: int) -> dict[str, tuple[int, ...]]:
+    """List the shapes of the weights for so many features."""
+    shapes: dict[str, tuple[int, ...]] = {"mean": (width,), "scale": (width,)}
+    for layer, (inputs, outputs) in zip(_LAYERS, ((2 * width, _HIDDEN), (_HIDDEN, len(Grade)))):
+        shapes |= {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
+    return shapes

@@ -9,10 +9,10 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, View
 from lsdc.models.examples import Examples
+from lsdc.models.heads.lately_fitted import LatelyFitted
 from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.runtime.tensor_files import read_arrays, read_header, write_tensors
 
@@ -21,6 +21,8 @@ COMPONENTS, CONTEXT_COMPONENTS = 32, 6
 BLOCKS = (*(f"view{k}" for k in range(len(View))), "context")
 """Names of the projections in the file."""
 Floats = NDArray[np.float32]
+_LATELY = LatelyFitted[dict[str, Floats]](16)
+"""Five folds, each fitted twice, of one seed, and then some: every head member asks for the same."""
 
 
 class Preparation:
@@ -65,26 +67,34 @@ class Preparation:
         Preparation
             Itself.
         """
-        embedding = _finite(examples.embedding)
         self.numeric_names = list(examples.numeric_names)
-        self.tensors = {"center": _centers(embedding, families(examples.rows))}
-        embedding = self._centered(embedding, examples.rows)
-        for name, part in zip(BLOCKS, _parts(embedding)):
-            self.tensors[name] = self._axes(part, COMPONENTS)
-        self.tensors["context"] = self._axes(np.nan_to_num(embedding), CONTEXT_COMPONENTS)
+        embedding, family_of = examples.embedding, families(examples.rows)
+        self.tensors = dict(
+            _LATELY.get(self.seed, embedding, family_of, make=lambda: self._project(embedding, family_of))
+        )
         return self
 
-    def _centered(self, embedding: Floats, rows: pd.DataFrame) -> Floats:
-        """Subtract from the embedding (n, D) the mean of each row's family."""
-        return embedding - self.tensors["center"][families(rows)]
+    def _project(self, embedding: Floats, family_of: NDArray[np.intp]) -> dict[str, Floats]:
+        """Find centers and projections."""
+        embedding = _finite(embedding)
+        found = {"center": _centers(embedding, family_of)}
+        _subtract(found["center"], embedding, family_of)
+        for name, part in zip(BLOCKS, _parts(embedding)):
+            found[name] = self._axes(part[np.isfinite(part).all(axis=1)], COMPONENTS)
+        found["context"] = self._axes(np.nan_to_num(embedding, copy=False), CONTEXT_COMPONENTS)
+        return found
 
-    def _axes(self, values: Floats, count: int) -> Floats:
-        """Find the projection (D, components) onto whitened principal components; zeros where too little is known."""
-        known = values[np.isfinite(values).all(axis=1)]
-        count = min(count, len(known) - 1, values.shape[1])
+    def _axes(self, known: Floats, count: int) -> Floats:
+        """Find the projection (D, components) onto whitened principal components; zeros where too little is known.
+
+        What is known (rows, D) is centered in place: of thousands of studies, a copy is hundreds of megabytes.
+        """
+        from sklearn.decomposition import PCA
+
+        count = min(count, len(known) - 1, known.shape[1])
         if count < 1:
-            return np.zeros((values.shape[1], 1), np.float32)
-        pca = PCA(count, svd_solver="randomized", random_state=self.seed).fit(known)
+            return np.zeros((known.shape[1], 1), np.float32)
+        pca = PCA(count, copy=False, svd_solver="randomized", random_state=self.seed).fit(known)
         return (pca.components_.T / np.sqrt(pca.explained_variance_ + 1e-6)).astype(np.float32)
 
     def transform(self, examples: Examples) -> Floats:
@@ -108,7 +118,8 @@ class Preparation:
         """
         _check_order(examples.rows)
         self._check_columns(examples)
-        embedding = self._centered(_finite(examples.embedding), examples.rows)
+        embedding = _finite(examples.embedding)
+        _subtract(self.tensors["center"], embedding, families(examples.rows))
         views = [part @ self.tensors[name] for name, part in zip(BLOCKS, _parts(embedding))]
         level = examples.rows["level"].map({level.value: float(k) for k, level in enumerate(Level)})
         numeric = _finite(examples.numeric)
@@ -130,9 +141,13 @@ class Preparation:
             )
 
     def _context(self, embedding: Floats) -> Floats:
-        """Gather the rows above, below, of the other side and of the canal, (n, 4 x components); NaN where none is."""
-        coarse = np.nan_to_num(embedding) @ self.tensors["context"]
-        coarse[~np.isfinite(embedding).any(axis=1)] = np.nan
+        """Gather the rows above, below, of the other side and of the canal, (n, 4 x components); NaN where none is.
+
+        Zeros are put into the embedding for what is unknown.
+        """
+        unknown = ~np.isfinite(embedding).any(axis=1)
+        coarse = np.nan_to_num(embedding, copy=False) @ self.tensors["context"]
+        coarse[unknown] = np.nan
         width = coarse.shape[1]
         canal, *sides = coarse.reshape(-1, len(Condition), len(Level), width).swapaxes(0, 1)
         left_foramen, right_foramen, left_recess, right_recess = sides
@@ -219,6 +234,12 @@ def _centers(embedding: Floats, family_of: NDArray[np.intp]) -> Floats:
     sums = [np.nan_to_num(embedding[rows]).sum(axis=0, dtype=float) for rows in rows_of]
     counts = [known[rows].sum(axis=0) for rows in rows_of]
     return (np.array(sums) / np.maximum(counts, 1)).astype(np.float32)
+
+
+def _subtract(centers: Floats, embedding: Floats, family_of: NDArray[np.intp]) -> None:
+    """Subtract from the embedding (n, D), in place, the mean of each row's family."""
+    for number, center in enumerate(centers):
+        embedding[family_of == number] -= center
 
 
 def _parts(embedding: Floats) -> list[Floats]:

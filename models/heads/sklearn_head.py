@@ -7,11 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import get_tags
-from sklearn.utils.validation import has_fit_parameter
 
 from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import GRADE_WEIGHTS
@@ -80,6 +75,11 @@ class SklearnHead:
         SklearnHead
             Itself.
         """
+        from sklearn.base import clone
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.utils import get_tags
+
         model = _seeded(clone(self.estimator), seed)
         if not get_tags(model).input_tags.allow_nan:
             model = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), model)
@@ -170,6 +170,9 @@ def _seeded(estimator: Any, seed: int) -> Any:
 
 def _weights_argument(model: Any) -> str | None:
     """Find the argument of `fit` that takes the rows' weights; None where there is none."""
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import has_fit_parameter
+
     if isinstance(model, Pipeline):
         name, last = model.steps[-1]
         inner = _weights_argument(last)

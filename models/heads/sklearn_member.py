@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from sklearn.base import clone
-
 from lsdc.models.heads.head import Head
 from lsdc.models.heads.head_member import HeadMember
 from lsdc.models.heads.sklearn_head import SklearnHead
@@ -152,6 +150,8 @@ class SklearnMember(HeadMember):
         """
         chosen = check_settings(settings, self.space(), self.name)
         other = self.renewed(self.seed, self.options)
+        from sklearn.base import clone
+
         other.estimator, other.settings = clone(self.estimator).set_params(**chosen), chosen
         return other
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from sklearn.linear_model import Ridge
 
 from lsdc.cohort.vocabulary import Grade, Level
 from lsdc.metrics.official import GRADE_WEIGHTS
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
 
 _STRENGTH_PER_ROW = 10.0
 _INNER_FOLDS = 5
@@ -106,6 +107,8 @@ class ViewAxis:
 
 def _ridge(columns: Floats, wanted: Floats, grades: NDArray[np.int64]) -> Ridge:
     """Regress how much more severe than usual rows are on standardized columns."""
+    from sklearn.linear_model import Ridge
+
     return Ridge(_STRENGTH_PER_ROW * len(columns)).fit(columns, wanted, sample_weight=GRADE_WEIGHTS[grades])
 
 
@@ -131,5 +134,7 @@ def _slopes(axis: Floats, grades: NDArray[np.int64], log_prior: Floats) -> tuple
         return float(-np.average(found[place, grades], weights=weight))
 
     bounds = [(0.0, _STEEPEST)] * others + [(-_STEEPEST, _STEEPEST)] * others
+    from scipy.optimize import minimize
+
     best = minimize(loss, np.repeat([1.0, 0.0], others), method="L-BFGS-B", bounds=bounds)
     return np.append(0.0, best.x[:others]), np.append(0.0, best.x[others:])

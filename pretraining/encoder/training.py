@@ -124,7 +124,7 @@ def train_encoder(
         Loss and validation loss by epoch; the latter is of simulated patches alone.
     """
     torch.manual_seed(settings.seed)
-    device, parts = encoder.device, split_patients(patches, settings)
+    device, parts = torch.device(encoder.device), split_patients(patches, settings)
     network = TaskNetwork(encoder).to(device, memory_format=torch.channels_last)
     answers = RightAnswers(patches.rows, parts["train"])
     maker = BatchMaker(patches, settings.crop_px, settings.painter, settings.boxes, real)

@@ -18,7 +18,7 @@ from lsdc.pretraining.localizer.simulated_images import SIZES, SimulatedImages, 
 from lsdc.pretraining.mask_reading import NO_CLASS, pixel_classes
 from lsdc.pretraining.real_pictures import MidlinePicture, RealPictures
 from lsdc.slice_selector.augment import repaint
-from lsdc.slice_selector.network import STRIDE
+from lsdc.slice_selector.heatmap_decoding import STRIDE
 from lsdc.slice_selector.square_images import ABSENT, PRESENT, UNKNOWN
 
 _LEVELS = len(Level)

@@ -9,9 +9,8 @@ from lsdc.pretraining.localizer.label_maps import LabelMaps
 from lsdc.pretraining.localizer.simulated_images import SIZES, draw_images
 from lsdc.pretraining.picture_reading import find_canal
 from lsdc.pretraining.real_pictures import RealPictures
-from lsdc.slice_selector.heatmap_decoding import ordered_levels, peak
+from lsdc.slice_selector.heatmap_decoding import STRIDE, ordered_levels, peak
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.network import STRIDE
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.square_images import N_LEVELS, PRESENT
 

@@ -17,7 +17,7 @@ from lsdc.pretraining.localizer.label_maps import LabelMaps
 from lsdc.pretraining.localizer.negatives import without_spine
 from lsdc.pretraining.localizer.scanner_pose import draw_pose
 from lsdc.slice_selector.augment import field_of_view
-from lsdc.slice_selector.network import STRIDE
+from lsdc.slice_selector.heatmap_decoding import STRIDE
 from lsdc.slice_selector.square_images import ABSENT, AXIAL_MM, AXIAL_PX, PRESENT, SAGITTAL_MM, SAGITTAL_PX
 
 NEGATIVES = 0.12

@@ -19,6 +19,7 @@ from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
 from lsdc.report.cohort_page.header_frames import read_frames
 from lsdc.runtime import Problem
+from lsdc.runtime.console import existing
 from lsdc.runtime.engine import fan_out
 from lsdc.runtime.paths import PathLike
 
@@ -94,7 +95,7 @@ class CohortHeaders:
         ConfigError
             When `workers` is below 1.
         """
-        cohort = discover(data)
+        cohort = discover(existing(Path(data), "data folder or archive"))
         found = {
             one.study_id: read
             for one, read in fan_out(read_study_headers, cohort.studies, "headers", workers)

@@ -7,7 +7,6 @@ import pandas as pd
 
 from lsdc.cohort.geometry import plane_of
 from lsdc.cohort.study import Series
-from lsdc.features.series_table import SERIES
 from lsdc.features.store import FeatureStore
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders
 
@@ -66,10 +65,9 @@ def choices_of(facts: pd.DataFrame, store: FeatureStore | None) -> tuple[pd.Data
     bool
         Whether a store decided; those of earlier versions do not tell.
     """
-    path = None if store is None else store.path / SERIES
-    if path is None or not path.is_file():
+    table = None if store is None else store.series
+    if table is None:
         return facts[["plane", "view", "passed_over"]], False
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
     chosen = table["chosen"] == "True"
     view = table["view"].where(chosen & (table["view"] != ""), NO_VIEW)
     reason = table["passed_over"].where(~chosen, "")

@@ -15,11 +15,17 @@ from support.scoring import shared
 from lsdc.cohort.folds import read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
+from lsdc.ensemble import nested
 from lsdc.ensemble.blend_model import BlendModel
 from lsdc.ensemble.evaluation import evaluate
 from lsdc.ensemble.external import Blended, apply_blend, blend, tune
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
-from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stack_progress import StackProgress
+from lsdc.ensemble.stackers.default import DefaultStacker
+from lsdc.ensemble.stackers.fixed import PlainMean
+from lsdc.ensemble.stackers.registry import load_stacker, save_stacker
+from lsdc.ensemble.stacking_data import StackingData
 from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of
 from lsdc.runtime import ArtifactError, ConfigError, TableError
 from lsdc.runtime.artifact import read_json, write_json
@@ -146,6 +152,71 @@ def test_damaged_blends_are_refused(data: Path, model: Path, tmp_path: Path) -> 
 def test_same_seed_same_stack(data: Path, model: Path, tmp_path: Path) -> None:
     assert main(["blend", *arguments(data, tmp_path / "again", trials=8)]) == 0
     assert (tmp_path / "again/stack.json").read_text() == (model / "stack.json").read_text()
+
+
+class KilledError(Exception):
+    """Stands for a process that is killed."""
+
+
+def listed(folder: Path) -> dict[str, bytes]:
+    """Contents of all files but the journal, in which times are."""
+    names = [path for path in folder.rglob("*") if path.is_file() and "journal" not in path.name]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in names}
+
+
+@pytest.mark.parametrize("finished", [2, 4])
+def test_a_killed_blend_fits_what_is_missing_and_ends_the_same(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: int
+) -> None:
+    fitted: list[int] = []
+    fit, most = DefaultStacker.fit, finished
+
+    def counted(self: DefaultStacker, predictions: Predictions, grades: NDArray[np.int8]) -> DefaultStacker:
+        if len(fitted) == most:
+            raise KilledError
+        fitted.append(len(grades))
+        return fit(self, predictions, grades)
+
+    def killed(*args: object) -> None:
+        raise KilledError
+
+    record = nested.record
+    paths = (data / "train.csv", data / "oof", tmp_path / "m")
+    with monkeypatch.context() as patch:
+        patch.setattr(DefaultStacker, "fit", counted)
+        patch.setattr(nested, "record", killed)
+        with pytest.raises(KilledError):
+            blend(*paths, folds=data / "folds.csv", trials=8)
+        assert fitted == [60, 40, 40, 40][:finished]  # on all studies, then without each fold
+        with pytest.raises(ArtifactError, match=r"begun with another configuration \(trials differ\)"):
+            blend(*paths, folds=data / "folds.csv", trials=9)
+        fitted.clear()
+        most = 9
+        patch.setattr(nested, "record", record)
+        blend(*paths, folds=data / "folds.csv", trials=8)
+    assert len(fitted) == 4 - finished
+    assert listed(tmp_path / "m") == listed(model)
+
+
+def test_damaged_parts_of_a_stack_are_refused(data: Path, tmp_path: Path) -> None:
+    stacking = read_stacking_data(data / "train.csv", data / "oof", data / "folds.csv")
+    progress = StackProgress.begin(tmp_path / "work", stacking, 8, 0)
+    assert progress.find(0, stacking) is None
+    halves = np.full((20, 5, 5, 3), 0.5)
+    progress.keep(0, halves)
+    np.testing.assert_array_equal(progress.find(0, stacking), halves)
+    progress.keep(0, halves[:3])
+    with pytest.raises(ArtifactError, match=r"fold_0\.npy: damaged .* delete it"):
+        progress.find(0, stacking)
+    progress.keep(1, np.nan * halves)
+    with pytest.raises(ArtifactError, match=r"damaged \(values that are no probabilities"):
+        progress.find(1, stacking)
+    save_stacker(tmp_path / "work/tuned.json", PlainMean().fit(stacking.predictions, stacking.grades))
+    with pytest.raises(ArtifactError, match="damaged, it holds plain_mean"):
+        progress.tuned(DefaultStacker)
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(problem, seed differ\)"):
+        other = StackingData(stacking.predictions, stacking.grades, 1 - stacking.folds)
+        StackProgress.begin(tmp_path / "work", other, 8, 1)
 
 
 def test_other_data_is_not_stacked_in_the_same_folder(

@@ -16,7 +16,7 @@ from support.store import FakeStore, fake_store
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.member_tuning import tune_member
-from lsdc.ensemble.tuning.member_search import METRIC
+from lsdc.ensemble.tuning.member_problem import METRIC
 from lsdc.ensemble.tuning.settings_file import read_settings
 from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.models.default_members import auto_members, expand_auto

@@ -16,6 +16,7 @@ from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.default import DefaultStacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
+from lsdc.ensemble.stackers.pool import LogLinearPool
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stackers.simplex import Simplex
 from lsdc.ensemble.stacking_data import StackingData
@@ -45,6 +46,13 @@ def noise(n_members: int, n: int = N, spread: float = 0.15) -> StackingData:
 def report_of(make: Callable[[], Stacker], data: StackingData, seed: int = 0) -> NestedReport:
     found, _ = score_nested(make, make().fit(data.predictions, data.grades), data, seed)
     return found
+
+
+@pytest.mark.processes
+def test_other_processes_predict_the_same_to_the_last_bit() -> None:
+    data = made([0.5, 0.4])
+    one, two = (cross_fit_stacker(LogLinearPool, data, "folds", workers=workers) for workers in (1, 2))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_no_stacker_sees_a_study_it_predicts() -> None:

@@ -14,7 +14,7 @@ from lsdc.features.encoder import Encoder
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder.build("regnetx_002", "bundled", torch.device("cpu"))
+    return Encoder.build("regnetx_002", "bundled")
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,19 @@ def crops() -> np.ndarray:
     return found
 
 
-def test_embeddings_do_not_depend_on_threads_or_neighbors(encoder: Encoder, crops: np.ndarray) -> None:
+@pytest.mark.parametrize("by_torch", [False, True])
+def test_embeddings_do_not_depend_on_threads_or_neighbors(
+    crops: np.ndarray, by_torch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder.build("regnetx_002", "bundled")
+    if by_torch:
+        assert encoder.network is not None
     studies = list(crops.reshape(3, 25, *crops.shape[1:]))
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
+            monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
             found.append(embed_studies(encoder, studies))
             assert torch.get_num_threads() == threads
     finally:
@@ -47,3 +54,20 @@ def test_chunks_that_are_there_stay(encoder: Encoder, crops: np.ndarray, tmp_pat
     np.save(chunk.path, np.zeros(3))
     embed_crops(encoder, tmp_path / "crops.npy", 3, tmp_path)
     assert np.load(chunk.path).shape == (3,)
+
+
+def test_a_device_that_is_fed_gives_the_same(encoder: Encoder, tmp_path: Path) -> None:
+    crops = np.random.default_rng(1).integers(0, 255, (40 * 25, 3, 3, 8, 8), np.uint8)
+    crops[::3, 2] = 0
+    crops[16 * 25 : 32 * 25] = 0  # a chunk that shows nothing
+    np.save(tmp_path / "crops.npy", crops)
+    fed = Encoder.build("regnetx_002", "bundled")
+    assert fed.network is not None
+    fed.device = "fed"  # computed by torch, on the CPU all the same
+    (tmp_path / "fed").mkdir()
+    found = embed_crops(fed, tmp_path / "crops.npy", 40, tmp_path / "fed")
+    expected = embed_crops(encoder, tmp_path / "crops.npy", 40, tmp_path)
+    assert [(chunk.start, chunk.stop) for chunk in found] == [(0, 16), (16, 32), (32, 40)]
+    for ours, theirs in zip(found, expected):
+        # In half precision, on processors that have instructions for it.
+        np.testing.assert_allclose(np.load(ours.path), np.load(theirs.path), atol=0.03)

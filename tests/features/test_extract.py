@@ -10,15 +10,13 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 import pytest
-from support.annotated import annotated_locations
+from support.knowing import know
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
-from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
-from lsdc.cohort.tables import read_coordinates
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.features import extract_worker, study_failures, study_selectors
+from lsdc.features import extract_worker, study_failures
 from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction import Extraction, extract
 from lsdc.features.store import FeatureStore
@@ -26,32 +24,7 @@ from lsdc.features.store_settings import Settings
 from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
 from lsdc.slice_selector.selector import SliceSelector
 
-NAN = float("nan")
 SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
-
-
-class Knowing:
-    """Locates annotated targets where they are, and no other."""
-
-    def __init__(self, coordinates: pd.DataFrame) -> None:
-        self.coordinates = coordinates
-
-    def locate(self, study: Study) -> list[Location]:
-        rows = self.coordinates[self.coordinates.study_id == study.study_id]
-        found = {item.target: item for item in annotated_locations(study, rows, np.random.default_rng(0))}
-        absent = Location(
-            TARGETS[0], TARGETS[0].condition.view, None, None, (NAN, NAN), (NAN, NAN, NAN), 0.0, "absent"
-        )
-        return [
-            replace(found.get(t) or absent, target=t, view=t.condition.view, level_doubt=k / 25)
-            for k, t in enumerate(TARGETS)
-        ]
-
-
-def know(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    selector = Knowing(read_coordinates(data / "train_label_coordinates.csv"))
-    monkeypatch.setattr(extract_worker, "_selector", lambda folder: selector)
-    monkeypatch.setattr(study_selectors, "cross_fit_selector", lambda *given: given[3].mkdir(exist_ok=True))
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +152,26 @@ def test_like_uses_the_other_stores_selector_and_sizes(
 def test_like_refuses_what_contradicts_it(made: FeatureStore, data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"crop_px=64 contradicts like='.*', .* made with 32; leave it out"):
         extract(data, tmp_path / "new", Settings(crop_px=64), like=made.path)
+
+
+def test_a_store_of_integers_has_another_fingerprint_and_hands_on_its_precision(
+    data: Path, tmp_path: Path
+) -> None:
+    only = tmp_path / "only"
+    only.mkdir()
+    shutil.copytree(next((data / "train_images").iterdir()), only / "someone")
+    usual = Settings(crop_px=32, volume_slices=4, volume_px=32)
+    for name, settings in (("usual", usual), ("reduced", replace(usual, precision="int8"))):
+        run(only, tmp_path / name, settings)
+    one, two = (FeatureStore.open(tmp_path / name) for name in ("usual", "reduced"))
+    assert one.feature_fingerprint != two.feature_fingerprint
+    assert "precision" not in one.manifest["configuration"]
+    run(only, tmp_path / "like", like=two.path)
+    again = FeatureStore.open(tmp_path / "like")
+    assert again.feature_fingerprint == two.feature_fingerprint
+    np.testing.assert_array_equal(again.embedding, two.embedding)
+    with pytest.raises(ConfigError, match=r"precision='int8' contradicts like='.*', .* made with 'float32'"):
+        extract(only, tmp_path / "other", Settings(precision="int8"), like=one.path)
 
 
 def test_without_labels_the_bundled_selector_is_announced_and_kept(

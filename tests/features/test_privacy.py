@@ -53,7 +53,7 @@ def test_no_mark_of_a_patient_leaves_the_data(
     preview(store, study, tmp_path / "sheet.png")
     assert done.problems >= 3 and Sight.of(store.rows, [study]).counts()["seen"] < 25
     for secret in (MARK, "826.7654321"):
-        for path in [*done.store.rglob("*"), tmp_path / "sheet.png"]:
+        for path in [*store.path.rglob("*"), tmp_path / "sheet.png"]:
             assert secret not in str(path.relative_to(tmp_path))
             if path.is_file():
                 content = path.read_bytes()

@@ -18,7 +18,7 @@ import pytest
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.study import Study
-from lsdc.features import extract_worker, extraction, study_failures, study_selectors
+from lsdc.features import extract_worker, extraction, shard_extraction, study_failures, study_selectors
 from lsdc.features.array_files import ArrayFiles
 from lsdc.features.crop_embedding import embed_crops
 from lsdc.features.extract_worker import ExampleTask, StudyTask, extract_study, write_example
@@ -113,8 +113,8 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(extraction, "embed_crops", stop)
-    return lambda: monkeypatch.setattr(extraction, "embed_crops", real)
+    monkeypatch.setattr(shard_extraction, "embed_crops", stop)
+    return lambda: monkeypatch.setattr(shard_extraction, "embed_crops", real)
 
 
 def test_a_resume_tries_again_once(
@@ -241,7 +241,7 @@ def test_a_study_that_cannot_teach_is_a_problem(
     make_example = write_example
     monkeypatch.setattr(study_failures, "write_example", fails)
     monkeypatch.setattr(extraction, "make_selectors", notes)
-    monkeypatch.setattr(extraction, "extract_studies", stops)
+    monkeypatch.setattr(shard_extraction, "extract_studies", stops)
     for count in (4, 5, 5):
         with pytest.raises(KeyboardInterrupt):
             run(few_studies, tmp_path / "store")

@@ -24,9 +24,9 @@ from lsdc.pretraining.localizer.simulated_images import draw_images
 from lsdc.pretraining.localizer.train import PretrainedLocalizer, pretrain_localizer
 from lsdc.runtime import ConfigError
 from lsdc.runtime.recipe import Recipe
-from lsdc.slice_selector.heatmap_decoding import probabilities
+from lsdc.slice_selector.heatmap_decoding import STRIDE, probabilities
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.network import STRIDE, normalize
+from lsdc.slice_selector.network import normalize
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.square_images import ABSENT, PRESENT, SAGITTAL_PX, UNKNOWN
 from lsdc.slice_selector.vertebra_classes import N_CLASSES, class_of_disc, weigh_by_disc
@@ -118,7 +118,7 @@ def test_points_behind_their_disc_are_supported(level: int, fall: float) -> None
             regions[:, region, top + 3 * part : top + 3 * part + 3, column] = 1
     regions[:, 0] = 1 - regions.sum(1)
     maps = torch.rand((1, 5, 48, 48), generator=torch.Generator().manual_seed(0)) / 48**2
-    found = weigh_by_disc(maps, regions)
+    found = torch.from_numpy(weigh_by_disc(maps.numpy(), regions.numpy()))
     assert_allclose(found.sum((2, 3)), maps.sum((2, 3)), rtol=1e-4)
     gain = (found / maps)[0, level]
     assert divmod(int(gain.argmax()), 48) == (20, 25), "level with the disc's back, one cell behind it"
@@ -135,7 +135,9 @@ def test_predictions_are_supported(label_maps: dict[str, LabelMaps]) -> None:
     logits, regions = localizer.network.eval()(normalize(shown))
     raw = torch.from_numpy(probabilities(logits.detach().numpy())[0])
     found, _ = localizer.predict(shown.numpy())
-    assert_allclose(found[:, :5], weigh_by_disc(raw[:, :5], regions.detach().softmax(1)), rtol=1e-4)
+    assert_allclose(
+        found[:, :5], weigh_by_disc(raw[:, :5].numpy(), regions.detach().softmax(1).numpy()), rtol=1e-4
+    )
     assert_allclose(found[:, 5:], raw[:, 5:], rtol=1e-4)
     assert not np.allclose(found[:, :5], raw[:, :5], rtol=1e-3)
 

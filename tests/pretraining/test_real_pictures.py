@@ -27,7 +27,7 @@ from lsdc.pretraining.mask_reading import NO_CLASS, canal_behind_discs, pixel_cl
 from lsdc.pretraining.picture_reading import divide_pictures, held_out_patients, read_pictures
 from lsdc.pretraining.real_pictures import GRADINGS, PictureParts
 from lsdc.runtime import ArtifactError
-from lsdc.slice_selector.network import STRIDE
+from lsdc.slice_selector.heatmap_decoding import STRIDE
 from lsdc.slice_selector.square_images import ABSENT, PRESENT, SAGITTAL_PX
 from lsdc.slice_selector.vertebra_classes import class_of_disc
 

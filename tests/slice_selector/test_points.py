@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.augment import repaint, vary
-from lsdc.slice_selector.heatmap_decoding import level_doubt, ordered_levels, peak, probabilities
+from lsdc.slice_selector.heatmap_decoding import STRIDE, level_doubt, ordered_levels, peak, probabilities
 from lsdc.slice_selector.localizer import Localizer
-from lsdc.slice_selector.network import STRIDE, PointNetwork, normalize, point_loss, soft_targets
+from lsdc.slice_selector.network import PointNetwork, normalize, point_loss, soft_targets
 from lsdc.slice_selector.square_images import ABSENT, PRESENT, UNKNOWN
 
 

@@ -12,7 +12,7 @@ from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Level, View
 from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.annotations import read_annotations
-from lsdc.slice_selector.network import STRIDE
+from lsdc.slice_selector.heatmap_decoding import STRIDE
 from lsdc.slice_selector.square_images import SAGITTAL_MM, SAGITTAL_PX, SquareImages
 from lsdc.slice_selector.training_example import SelectorExample, make_example
 

@@ -1,0 +1,307 @@
+"""Folders behind a URL (`s3://`, `gs://`, `az://`, `file://`, `memory://`), by fsspec."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.paths import PathLike
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
+"""Schemes that need a package of their own, and the extra that brings it."""
+_URL = re.compile(rf"({'|'.join(_EXTRAS)}|file|memory):/+(.*)", re.DOTALL)
+_PASSWORD = re.compile(r"[^/@]*:[^/]*@")
+
+
+class RemoteError(LsdcError):
+    """What lies behind a URL cannot be read or written: it is not there, not allowed, or cannot be reached."""
+
+
+def url_of(path: PathLike) -> str | None:
+    """Recognize a URL that `RemoteFolder` can open, also one that has been taken for a path.
+
+    Parameters
+    ----------
+    path : path
+        A path or a URL. A `pathlib.Path` that was made of a URL has lost a slash, which comes back.
+
+    Returns
+    -------
+    str or None
+        None for paths of this machine.
+
+    Raises
+    ------
+    RemoteError
+        When it holds a password, which would get into messages and files.
+
+    Examples
+    --------
+    >>> url_of(Path("s3://bucket/store/")), url_of("store")
+    ('s3://bucket/store', None)
+    """
+    found = _URL.fullmatch(os.fspath(path).replace(os.sep, "/"))
+    if found is None:
+        return None
+    scheme, rest = found[1], found[2].rstrip("/")
+    if _PASSWORD.match(rest):
+        raise RemoteError(
+            f"{scheme}://…: a URL with a password; give credentials by the environment, as the provider's tools do"
+        )
+    return f"{scheme}://{'/' if scheme == 'file' else ''}{rest}"
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """A folder behind a URL. Credentials come from where the provider's own tools take them, never from here.
+
+    Parameters
+    ----------
+    url : str
+        As `url_of` gives it.
+    """
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def parent(self) -> RemoteFolder:
+        """The folder above."""
+        return RemoteFolder(self.url.rpartition("/")[0])
+
+    def child(self, name: str) -> RemoteFolder:
+        """Give a folder in it.
+
+        Parameters
+        ----------
+        name : str
+            Its path in this one, with `/`.
+
+        Returns
+        -------
+        RemoteFolder
+            Not looked at yet.
+        """
+        return RemoteFolder(f"{self.url}/{name}")
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the folder, with `/`; empty asks whether the URL itself is a file.
+
+        Returns
+        -------
+        bool
+            True for a file.
+
+        Raises
+        ------
+        RemoteError
+            When that cannot be known.
+        """
+        with self._opened() as (system, root):
+            system.invalidate_cache()
+            return bool(system.isfile(f"{root}/{name}" if name else root))
+
+    def sizes(self, deep: bool = True) -> dict[str, int]:
+        """List the files in it.
+
+        Parameters
+        ----------
+        deep : bool
+            Also those in folders below it.
+
+        Returns
+        -------
+        dict of str to int
+            Bytes by the path in the folder, with `/`; empty where nothing is there.
+
+        Raises
+        ------
+        RemoteError
+            When it cannot be listed.
+        """
+        with self._opened() as (system, root):
+            system.invalidate_cache()
+            found = system.find(root, detail=True, maxdepth=None if deep else 1)
+            return {
+                path[len(root) :].lstrip("/"): int(item["size"])
+                for path, item in found.items()
+                if path.startswith(f"{root}/") and item.get("type", "file") == "file"
+            }
+
+    def read(self, name: str, length: int | None = None) -> bytes:
+        """Read a file, or its beginning.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the folder, with `/`.
+        length : int, optional
+            At most so many bytes; by default all.
+
+        Returns
+        -------
+        bytes
+            The content.
+
+        Raises
+        ------
+        RemoteError
+            When it cannot be read.
+        """
+        with self._opened(name) as (system, root):
+            return bytes(system.cat_file(f"{root}/{name}", start=None if length is None else 0, end=length))
+
+    def heads(self, names: Sequence[str], length: int) -> list[bytes]:
+        """Read the beginnings of files, many at once.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Their paths in the folder, with `/`.
+        length : int
+            At most so many bytes of each.
+
+        Returns
+        -------
+        list of bytes
+            In the same order.
+
+        Raises
+        ------
+        RemoteError
+            When one cannot be read.
+        """
+        with self._opened() as (system, root):
+            paths = [f"{root}/{name}" for name in names]
+            return [
+                *map(
+                    bytes, system.cat_ranges(paths, [0] * len(paths), [length] * len(paths), on_error="raise")
+                )
+            ]
+
+    def fetch_one(self, name: str, target: Path) -> None:
+        """Copy a file to this machine.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the folder, with `/`; empty where the URL itself is a file.
+        target : Path
+            What it becomes.
+
+        Raises
+        ------
+        RemoteError
+            When it cannot be read.
+        OSError
+            When it cannot be written.
+        """
+        with self._opened(name) as (system, root):
+            system.get_file(f"{root}/{name}" if name else root, str(target))
+
+    def fetch(self, names: Sequence[str], folder: Path) -> None:
+        """Copy files to this machine, many at once.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Their paths in the folder, with `/`.
+        folder : Path
+            Where they go, under the same paths.
+
+        Raises
+        ------
+        RemoteError
+            When one cannot be read.
+        OSError
+            When one cannot be written.
+        """
+        targets = [folder / name for name in names]
+        for parent in {target.parent for target in targets}:
+            parent.mkdir(parents=True, exist_ok=True)
+        with self._opened(names[0] if len(names) == 1 else "") as (system, root):
+            system.get([f"{root}/{name}" for name in names], [str(target) for target in targets])
+
+    def put(self, source: Path, name: str) -> None:
+        """Copy a file of this machine there; it appears whole.
+
+        Parameters
+        ----------
+        source : Path
+            The file.
+        name : str
+            Its path in the folder, with `/`; what is there is replaced.
+
+        Raises
+        ------
+        RemoteError
+            When it cannot be written.
+        """
+        with self._opened(name) as (system, root):
+            target = f"{root}/{name}"
+            if self.url.startswith("file:"):  # where folders are made, and a file can be seen half-written
+                system.makedirs(target.rpartition("/")[0], exist_ok=True)
+                system.put_file(str(source), f"{target}.part")
+                Path(f"{target}.part").replace(target)
+            else:
+                system.put_file(str(source), target)
+
+    @contextlib.contextmanager
+    def _opened(self, name: str = "") -> Iterator[tuple[AbstractFileSystem, str]]:
+        """Open the file system, and say what it does not do in one line."""
+        try:
+            yield _system(self.url)
+        except LsdcError:
+            raise
+        except Exception as error:  # what the providers' libraries raise has nothing in common
+            here = isinstance(error, OSError) and Path(str(error.filename or "")).is_absolute()
+            if here and not self.url.startswith("file:"):
+                raise  # a fault of this machine's disk
+            place = f"{self.url}/{name}" if name else self.url
+            raise RemoteError(f"{place}: {_words(error)}") from error
+
+
+def _system(url: str) -> tuple[Any, str]:
+    """Make the file system of a URL, and the path in it."""
+    from fsspec.core import url_to_fs
+
+    scheme = url.partition(":")[0]
+    try:
+        system, root = url_to_fs(url)
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme, "")
+        raise RemoteError(
+            f"{url}: {scheme}:// needs a package that is not installed; install lsdc-toolkit[{extra}]"
+        ) from error
+    return system, str(root).rstrip("/")
+
+
+def _words(error: Exception) -> str:
+    """Say what went wrong, without what a library may quote of a request."""
+    kind = type(error).__name__
+    if isinstance(error, FileNotFoundError) or "NoSuchBucket" in str(error):
+        return "there is no such file, folder or bucket; check the URL"
+    if isinstance(error, PermissionError) or "Credential" in kind:
+        return f"access is denied ({kind}); check the credentials of the environment"
+    reached = ("Connect", "Timeout", "Endpoint", "ClientOSError", "ServerDisconnected", "HTTPClient")
+    if any(word in kind for word in reached) or isinstance(error, ConnectionError | TimeoutError):
+        return f"the server cannot be reached ({kind}); run the same again when it can"
+    return f"cannot be read or written ({kind})"

@@ -1,0 +1,102 @@
+"""What was fetched from URLs, kept by its digest on this machine's disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lsdc.runtime.file_list import MANIFEST, file_hash
+from lsdc.runtime.remote import RemoteError, RemoteFolder
+from lsdc.runtime.whole_files import atomic, link_or_copy
+
+CACHE = "LSDC_CACHE"
+"""The variable of the environment that names the folder of what was fetched."""
+
+
+def cache_folder() -> Path:
+    """Name the folder of what was fetched: `LSDC_CACHE`, or `lsdc` in the user's folder for such things.
+
+    Returns
+    -------
+    Path
+        The folder, which may not be there yet; it may be deleted when nothing runs.
+    """
+    if named := os.environ.get(CACHE):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "lsdc"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lsdc"
+
+
+def view_of(remote: RemoteFolder) -> Path:
+    """Make a folder that stands for an artifact behind a URL; its files come when they are first used.
+
+    Parameters
+    ----------
+    remote : RemoteFolder
+        The artifact.
+
+    Returns
+    -------
+    Path
+        A folder with its manifest; another one when the manifest has changed.
+
+    Raises
+    ------
+    RemoteError
+        When there is none, or it cannot be read.
+    """
+    manifest = remote.read(MANIFEST)
+    known = hashlib.sha256(remote.url.encode() + b"\n" + manifest).hexdigest()[:32]
+    folder = cache_folder() / "views" / f"{remote.name}-{known}"
+    if not (folder / MANIFEST).is_file():
+        with atomic(folder / MANIFEST) as temporary:
+            temporary.write_bytes(manifest)
+    return folder
+
+
+def fetch_file(remote: RemoteFolder, name: str, digest: str, target: Path) -> None:
+    """Put a file of an artifact where it is missing: from what was fetched before, or from the URL.
+
+    Parameters
+    ----------
+    remote : RemoteFolder
+        The artifact.
+    name : str
+        The file's path in it, with `/`.
+    digest : str
+        What SHA-256 its content must have.
+    target : Path
+        Where it is to be.
+
+    Raises
+    ------
+    RemoteError
+        When it cannot be read, or has other content.
+    OSError
+        When it cannot be written.
+    """
+    kept = cache_folder() / "files" / digest[:2] / digest
+    if not kept.is_file():
+        with _placing(kept) as temporary:
+            remote.fetch_one(name, temporary)
+            if file_hash(temporary) != digest:
+                raise RemoteError(
+                    f"{remote.url}/{name}: its content is not what {MANIFEST} says; upload it again, or make it again"
+                )
+    with _placing(target) as temporary:
+        link_or_copy(kept, temporary)
+
+
+@contextmanager
+def _placing(path: Path) -> Iterator[Path]:
+    """Give a name to write to, of which a file becomes; other threads may be about the same file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        yield Path(folder, "file")
+        Path(folder, "file").replace(path)

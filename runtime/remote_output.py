@@ -1,0 +1,143 @@
+"""Where an artifact is made: a folder of this machine, from which it goes to a URL where one was given."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from lsdc.runtime.console import track
+from lsdc.runtime.errors import ArtifactError
+from lsdc.runtime.file_list import MANIFEST
+from lsdc.runtime.json_files import read_json, write_json
+from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote import RemoteFolder, url_of
+from lsdc.runtime.remote_cache import cache_folder
+from lsdc.runtime.whole_files import check_output_folder
+
+_UPLOADED = ".uploaded.json"
+"""Tells of a folder that is being uploaded which of its files have arrived."""
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """An artifact to be; make one with `of`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is made.
+    remote : RemoteFolder or None
+        Where it goes when it is finished; None leaves it in the folder.
+    """
+
+    folder: Path
+    remote: RemoteFolder | None
+
+    @classmethod
+    def of(cls, out: PathLike) -> Self:
+        """Choose the folder.
+
+        Parameters
+        ----------
+        out : path
+            What the user gave: a folder or a URL.
+
+        Returns
+        -------
+        OutputFolder
+            For a URL with a folder among what was fetched, the same at each call, so that runs resume.
+
+        Raises
+        ------
+        LsdcError
+            When it cannot be a folder.
+        """
+        if (url := url_of(out)) is None:
+            return cls(check_output_folder(out), None)
+        remote = RemoteFolder(url)
+        known = hashlib.sha256(url.encode()).hexdigest()[:32]
+        return cls(cache_folder() / "uploads" / f"{remote.name}-{known}", remote)
+
+    @property
+    def place(self) -> Path | str:
+        """The folder or the URL, as the user gave it."""
+        return self.folder if self.remote is None else self.remote.url
+
+    def is_finished(self) -> bool:
+        """Tell whether an earlier run has come to its end.
+
+        Returns
+        -------
+        bool
+            Whether the manifest is where it belongs.
+        """
+        return (self.folder / MANIFEST).is_file() if self.remote is None else self.remote.has(MANIFEST)
+
+    def take(self, name: str) -> None:
+        """Bring a small file of what is finished behind the URL, to compare with what is wanted.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the artifact.
+
+        Raises
+        ------
+        ArtifactError
+            When there is none, or there are files that no run of ours has finished.
+        """
+        if self.remote is None:
+            return
+        if self.is_finished():
+            if not self.remote.has(name):
+                raise ArtifactError(f"{self.place}: was made by another command; choose another URL")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.remote.fetch_one(name, self.folder / name)
+        elif not (self.folder / name).is_file() and self.remote.sizes():
+            raise ArtifactError(f"{self.place}: is not empty; choose another URL, or delete what is there")
+
+    def publish(self, replaced: bytes | None = None) -> None:
+        """Upload what was made, its manifest last, and remove the folder; nothing where no URL was given.
+
+        What has arrived when a run is interrupted is not uploaded again.
+
+        Parameters
+        ----------
+        replaced : bytes, optional
+            The manifest that is to be replaced; by default there is none.
+
+        Raises
+        ------
+        ArtifactError
+            When another run has replaced it meanwhile.
+        RemoteError
+            When it cannot be written; the same call resumes.
+        """
+        if self.remote is None:
+            return
+        mark = self.folder / _UPLOADED
+        arrived = read_json(mark) if mark.is_file() else {}
+        for name in track(self._names(), "uploading"):
+            found = (self.folder / name).stat()
+            state = [found.st_size, found.st_mtime_ns]
+            if arrived.get(name) != state:
+                self.remote.put(self.folder / name, name)
+                arrived[name] = state
+                write_json(mark, arrived)
+        now = self.remote.read(MANIFEST) if self.remote.has(MANIFEST) else None
+        if now != replaced:
+            raise ArtifactError(f"{self.place}: another run has written to it meanwhile; run the same again")
+        self.remote.put(self.folder / MANIFEST, MANIFEST)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _names(self) -> list[str]:
+        """Name the files to upload before the manifest."""
+        paths = (path.relative_to(self.folder) for path in sorted(self.folder.rglob("*")) if path.is_file())
+        return [
+            path.as_posix()
+            for path in paths
+            if path.as_posix() != MANIFEST and not any(part.startswith(".") for part in path.parts)
+        ]

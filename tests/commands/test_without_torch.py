@@ -1,0 +1,36 @@
+"""Grading on a CPU with what is shipped leaves torch alone, whose import takes longer than a study."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GRADE = """
+import sys
+from pathlib import Path
+
+from lsdc.runtime import engine, worker
+
+engine._may_have_no_children = lambda: True  # what workers import is to be seen here
+worker.start_ahead = lambda *modules: None
+
+from lsdc.commands.grade import Grade
+from lsdc.runtime.commands import Compute
+
+Grade(sys.argv[1], Path(sys.argv[2]), compute=Compute(device="cpu")).run()
+print(sorted({"torch", "timm", "torchvision"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.processes
+def test_grading_imports_neither_torch_nor_timm(small_cohort: Path, tmp_path: Path) -> None:
+    study = min((small_cohort / "test_images").iterdir())
+    done = subprocess.run(
+        [sys.executable, "-c", GRADE, str(study), str(tmp_path / "report")],
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert (tmp_path / "report" / "grades.csv").is_file()

@@ -1,0 +1,241 @@
+"""Studies and stores behind URLs: on a real S3 server, and in memory; bounded disk, resumed uploads, told damage."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from support.knowing import know
+from support.random_store import random_store
+from support.s3_server import BUCKET, s3_server
+from support.store import fake_store
+
+from lsdc.cohort.discovery.sources import DiscoveryError
+from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.features.appending import append
+from lsdc.features.extraction import extract
+from lsdc.features.extractor import Extractor
+from lsdc.features.merging import merge
+from lsdc.features.store import FeatureStore
+from lsdc.features.store_check import ARRAYS
+from lsdc.features.store_settings import Settings
+from lsdc.runtime.errors import ArtifactError
+from lsdc.runtime.remote import RemoteError, RemoteFolder
+from lsdc.runtime.remote_cache import CACHE, cache_folder
+
+SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a bucket on a server of this machine."""
+    with (
+        s3_server(tmp_path_factory.mktemp("s3") / "log") as environment,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield f"s3://{BUCKET}"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def upload(folder: Path, url: str) -> str:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            RemoteFolder(url).put(path, path.relative_to(folder).as_posix())
+    return url
+
+
+def part_of(data: Path, folder: Path, train: slice, test: bool) -> Path:
+    """Copy some studies of a cohort, as files, with its tables."""
+    for study in sorted((data / "train_images").iterdir())[train]:
+        shutil.copytree(study, folder / "train_images" / study.name)
+    if test:
+        shutil.copytree(data / "test_images", folder / "test_images")
+    for table in data.glob("t*.csv"):
+        shutil.copy(table, folder)
+    return folder
+
+
+def same(one: FeatureStore, other: FeatureStore) -> None:
+    pd.testing.assert_frame_equal(one.rows.drop(columns="fold"), other.rows.drop(columns="fold"))
+    np.testing.assert_array_equal(one.embedding, other.embedding)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(one.array(name), other.array(name))
+
+
+def test_studies_are_found_by_names_and_fetched_one_at_a_time(
+    few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = part_of(few_studies, tmp_path / "data", slice(0, 2), test=True)
+    url = upload(data, "memory://found/cohort")
+    here, there = discover(data), discover(url)
+    assert [study.study_id for study in there.studies] == [study.study_id for study in here.studies]
+    assert here.labels is not None and there.labels is not None and here.labels.equals(there.labels)
+    assert [p.reason for p in there.problems] == [p.reason for p in here.problems]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    for one, other in zip(here.studies, there.studies):
+        read, fetched = read_study(one), read_study(other)
+        for series, same_series in zip(read.series, fetched.series, strict=True):
+            for image, same_image in zip(series.slices, same_series.slices, strict=True):
+                np.testing.assert_array_equal(image.pixels, same_image.pixels)
+        assert fetched.series[0].slices[0].source.startswith("cohort/")
+        assert not list((tmp_path / "temporary").iterdir())
+    only_train = discover(f"{url}/train_images")
+    assert len(only_train.studies) == 2 and only_train.labels is not None
+
+
+def test_a_tree_is_found_by_the_beginnings_of_its_files(few_studies: Path, tmp_path: Path) -> None:
+    tree = part_of(few_studies, tmp_path / "data", slice(0, 2), test=False) / "train_images"
+    tree = tree.rename(tmp_path / "tree")
+    url = upload(tree, "memory://found/tree")
+    MemoryFileSystem().pipe("/found/tree/.hidden/1.dcm", b"x")
+    here, there = discover(tree, study_id="folder"), discover(url, study_id="folder")
+    assert [study.study_id for study in here.studies] == [study.study_id for study in there.studies]
+    for one, other in zip(here.studies, there.studies):
+        assert [s.series_id for s in one.series] == [s.series_id for s in other.series]
+        assert repr(read_study(one)) == repr(read_study(other))
+
+
+def test_what_is_not_there_is_named(tmp_path: Path, s3: str) -> None:
+    with pytest.raises(
+        DiscoveryError, match="memory://nothing/here: there is no such folder, or it holds no file"
+    ):
+        discover("memory://nothing/here")
+    with pytest.raises(RemoteError, match="s3://not-there/x: there is no such file, folder or bucket"):
+        discover("s3://not-there/x")
+    with pytest.raises(
+        RemoteError, match=rf"{s3}/none/manifest.json: there is no such file, folder or bucket"
+    ):
+        FeatureStore.open(f"{s3}/none")
+
+
+def test_access_that_is_denied_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*given: object, **options: object) -> None:
+        raise PermissionError("Access Denied with a-secret")
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", denied)
+    with pytest.raises(RemoteError, match=r"memory://x/manifest\.json: access is denied") as error:
+        FeatureStore.open("memory://x")
+    assert "secret" not in str(error.value)
+
+
+def test_a_name_that_leads_out_is_a_problem(few_studies: Path, tmp_path: Path) -> None:
+    url = upload(part_of(few_studies, tmp_path / "d", slice(0, 1), test=False), "memory://odd/cohort")
+    MemoryFileSystem().pipe("/odd/cohort/train_images/a\\..\\b/1/1.dcm", b"x")
+    found = discover(url)
+    assert len(found.studies) == 1
+    assert found.problems[-1].reason == "the name of the file cannot be one of a file on this machine"
+
+
+def test_from_bucket_to_bucket(
+    few_studies: Path, s3: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(few_studies, monkeypatch)
+    data = upload(part_of(few_studies, tmp_path / "january", slice(1, 3), test=False), f"{s3}/january")
+    url = f"{s3}/stores/mine"
+    found = extract(data, url, SMALL, like="bundled")
+    assert (found.store, found.studies) == (url, 2)
+    assert not list((cache / "uploads").iterdir())
+    again = extract(data, Path(url), SMALL, like="bundled")
+    assert (again.store, again.studies, again.seconds) == (url, 2, {})
+    with pytest.raises(ArtifactError, match=r"^s3://hospital/stores/mine: begun with another"):
+        extract(data, url, Settings("mobilenetv3_small_050", "random", crop_px=48), like="bundled")
+    here = FeatureStore.open(extract(tmp_path / "january", tmp_path / "here", SMALL, like="bundled").store)
+    store = FeatureStore.open(url)
+    same(store, here)
+    assert Extractor.of(url).selector.joinpath("bundled", "manifest.json").is_file()
+    shutil.rmtree(cache)
+    more = upload(part_of(few_studies, tmp_path / "february", slice(0, 4), test=True), f"{s3}/february")
+    grown = append(more, url)
+    assert (grown.appended, grown.skipped, grown.studies) == (3, 2, 5)
+    append(tmp_path / "february", tmp_path / "here")
+    same(FeatureStore.open(url), FeatureStore.open(tmp_path / "here"))
+
+
+def test_files_come_when_they_are_used_and_damage_is_named(tmp_path: Path, cache: Path) -> None:
+    fake_store(tmp_path / "store", n_studies=6)
+    url = upload(tmp_path / "store", "memory://lazy/store")
+    opened = FeatureStore.open(url)
+    assert [path.name for path in opened.path.iterdir()] == ["manifest.json"]
+    assert opened.rows.equals(FeatureStore.open(tmp_path / "store").rows)
+    assert not (opened.path / "crops.npy").exists()
+    assert opened.crops.shape[0] == 150 and (opened.path / "crops.npy").exists()
+    assert FeatureStore.open(Path(url)).path == FeatureStore.open(opened).path == opened.path
+    assert repr(opened).startswith(f"FeatureStore('{url}', 6 studies")
+    MemoryFileSystem().pipe("/lazy/store/previews.npy", b"other")
+    with pytest.raises(
+        RemoteError, match=r"memory://lazy/store/previews\.npy: its content is not what manifest\.json"
+    ):
+        _ = opened.previews
+    (cache_folder() / "views" / opened.path.name / "crops.npy").write_bytes(b"damaged")
+    with pytest.raises(ArtifactError, match=r"memory://lazy/store: damaged store, crops\.npy has 7 bytes"):
+        FeatureStore.open(url).array("crops.npy")
+
+
+def test_stores_behind_urls_are_merged(tmp_path: Path) -> None:
+    urls = [
+        upload(random_store(tmp_path / name, studies, selector=b"1").path, f"memory://merged/{name}")
+        for name, studies in (("a", ["a", "c"]), ("b", ["b"]))
+    ]
+    assert merge(urls, "memory://merged/c").store == "memory://merged/c"
+    found, whole = FeatureStore.open("memory://merged/c"), random_store(tmp_path / "whole", ["a", "b", "c"])
+    assert found.parts.table("series.csv") is None and len(found.problems) == 2
+    same(found, whole)
+
+
+def test_an_interrupted_upload_resumes(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_store(tmp_path / "a", n_studies=6)
+    fake_store(tmp_path / "b", n_studies=6, prefix="2")
+    real, put = RemoteFolder.put, []
+
+    def stops(self: RemoteFolder, source: Path, name: str) -> None:
+        put.append(name)
+        if len(put) == 5:
+            raise RemoteError("the server cannot be reached")
+        real(self, source, name)
+
+    monkeypatch.setattr(RemoteFolder, "put", stops)
+    url = "memory://resumed/store"
+    with pytest.raises(RemoteError, match="cannot be reached"):
+        merge([tmp_path / "a", tmp_path / "b"], url)
+    with pytest.raises(RemoteError, match="there is no such file"):
+        FeatureStore.open(url)
+    first = put[:4]
+    assert merge([tmp_path / "a", tmp_path / "b"], url).studies == 12
+    assert put[-1] == "manifest.json" and not set(first) & set(put[5:])
+    assert FeatureStore.open(url).rows["study_id"].nunique() == 12
+
+
+def test_an_upload_does_not_replace_what_another_has_written(tmp_path: Path) -> None:
+    fake_store(tmp_path / "a", n_studies=6)
+    fake_store(tmp_path / "b", n_studies=6, prefix="2")
+    url = upload(tmp_path / "a", "memory://taken/store")
+    with pytest.raises(ArtifactError, match=f"{re.escape(url)}: was made by another command"):
+        merge([tmp_path / "a", tmp_path / "b"], url)
+    (tmp_path / "note").write_text("mine")
+    RemoteFolder("memory://mine").put(tmp_path / "note", "note")
+    with pytest.raises(ArtifactError, match="memory://mine: is not empty; choose another URL"):
+        merge([tmp_path / "a", tmp_path / "b"], "memory://mine")
+
+
+@pytest.mark.processes
+def test_worker_processes_fetch_too(few_studies: Path, s3: str, tmp_path: Path) -> None:
+    data = upload(part_of(few_studies, tmp_path / "data", slice(0, 1), test=True), f"{s3}/processes")
+    found = extract(data, tmp_path / "store", SMALL, like="bundled", workers=2)
+    assert found.studies == 2
+    store = FeatureStore.open(found.store)
+    assert store.studies["located"].min() > 0 and not store.problems.reason.str.contains("study failed").any()

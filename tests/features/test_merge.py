@@ -1,0 +1,126 @@
+"""Merging links what fits together, and names what does not."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.random_store import SIZES, random_store
+
+from lsdc.commands.features import main
+from lsdc.features import merging
+from lsdc.features.extractor import selector_digest
+from lsdc.features.merging import merge
+from lsdc.features.store import FeatureStore
+from lsdc.runtime.artifact import read_json, write_json
+from lsdc.runtime.errors import ArtifactError, ConfigError
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Path]:
+    stores = (
+        random_store(tmp_path / "a", ["a", "c"], selector=b"1"),
+        random_store(tmp_path / "b", ["b"], selector=b"1"),
+    )
+    return [store.path for store in stores]
+
+
+def test_files_are_linked_and_the_extractor_comes_along(two: list[Path], tmp_path: Path) -> None:
+    found = merge(two, tmp_path / "out")
+    assert (found.studies, found.rows, found.problems, found.shards) == (3, 75, 2, 2)
+    out = FeatureStore.open(tmp_path / "out")
+    assert (two[0] / "crops.npy").samefile(out.path / "shards" / "00000" / "crops.npy")
+    assert selector_digest(out) == selector_digest(FeatureStore.open(two[1]))
+    assert not (out.path / "shards" / "00000" / "selector").exists()
+    assert merge(two, tmp_path / "out") == found
+    assert out.studies.study_id.tolist() == ["a", "b", "c"]
+
+
+def test_where_links_cannot_be_files_are_copied(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*given: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    merge(two, tmp_path / "out")
+    for path in two:
+        shutil.rmtree(path)
+    assert FeatureStore.open(tmp_path / "out").rows.study_id.nunique() == 3
+
+
+def test_a_merged_store_can_be_merged(two: list[Path], tmp_path: Path) -> None:
+    merge(two, tmp_path / "out")
+    random_store(tmp_path / "c", ["aa", "d"], selector=b"1")
+    assert merge([tmp_path / "out", tmp_path / "c"], tmp_path / "more").shards == 3
+    assert FeatureStore.open(tmp_path / "more").studies.study_id.tolist() == ["a", "aa", "b", "c", "d"]
+
+
+def test_an_interrupted_merge_resumes(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "write_shards", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            merge(two, tmp_path / "out")
+    with pytest.raises(ArtifactError, match="not a finished store"):
+        FeatureStore.open(tmp_path / "out")
+    linked: list[Path] = []
+    monkeypatch.setattr(shutil, "copyfile", lambda *given: linked.append(given[1]))
+    assert merge(two, tmp_path / "out").studies == 3 and not linked
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(merge differ\)"):
+        merge(two[::-1], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"configuration": {"backbone": "other"}}, r"they differ in backbone \('other' and 'mine'\)"),
+        ({"configuration": {"backbone": "mine", "crop_mm": {"x": 1}}}, "they differ in crop_mm"),
+        ({"columns": {"meta_more": 1.0}}, "they differ in numeric_names"),
+        (
+            {"selector": b"2"},
+            r"located by different selectors, .*lsdc-features extract DATA --out STORE --like .*/a",
+        ),
+        (
+            {"sizes": replace(SIZES, volume_px=9)},
+            r"they differ in the size of volumes/sagittal_t1.npy \(\[3, 9, 9\]",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    two: list[Path], tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    random_store(tmp_path / "c", ["x"], **({"selector": b"1"} | options))
+    with pytest.raises(ArtifactError, match=rf"c: cannot be merged with .*a: .*{message}"):
+        merge([two[0], tmp_path / "c"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_stores_that_share_studies_are_refused(two: list[Path], tmp_path: Path) -> None:
+    random_store(tmp_path / "c", ["a", "b", "x"], selector=b"1")
+    with pytest.raises(
+        ArtifactError, match=r"c: 2 studies are in more than one of the stores \(a, b\); extract only"
+    ):
+        merge([*two, tmp_path / "c"], tmp_path / "out")
+    with pytest.raises(ConfigError, match="stores must be at least two, not 1"):
+        merge(two[:1], tmp_path / "out")
+
+
+def test_stores_without_digests_are_refused(two: list[Path], tmp_path: Path) -> None:
+    manifest = read_json(two[1] / "manifest.json")
+    del manifest["files"]
+    write_json(two[1] / "manifest.json", manifest | {"schema": 1})
+    with pytest.raises(
+        ArtifactError, match="made by an earlier version, which kept no digests; extract it again"
+    ):
+        merge(two, tmp_path / "out")
+
+
+def test_the_command_merges(two: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["merge", *map(str, two), "--out", str(tmp_path / "out"), "--json"]
+    assert main(words) == 0
+    assert '"studies": 3' in capsys.readouterr().out
