@@ -13,7 +13,7 @@ from lsdc.cohort.discovery.study_ids import NamedBy, hide_paths, write_ids
 from lsdc.features.extraction import data_place
 from lsdc.features.extraction_plan import ExtractionPlan, content_of, plan_extraction
 from lsdc.features.extractor import ENCODER, Extractor
-from lsdc.features.shard_extraction import Shard, Tools, deal_studies, extract_shards
+from lsdc.features.shard_extraction import Shard, Tools, check_reachable, deal_studies, extract_shards
 from lsdc.features.shard_manifest import array_tails, check_columns, entry_of, write_shards
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
@@ -151,7 +151,9 @@ def append(
         clock = StageClock()
         if new:
             fresh = replace(cohort, studies=new, problems=_unnoted(opened, cohort))
-            plan = _with_fold(plan_extraction(data, settings, Extractor.of(opened), study_id, fresh), opened)
+            _mention_copies(opened, new)
+            plan = _with_folds(plan_extraction(data, settings, Extractor.of(opened), study_id, fresh), opened)
+            check_reachable(plan.cohort, engine)
             with working_on(engine, scheduler, reads=[data], writes=place.folder):
                 _grow(opened, plan, place.folder, device, workers, clock)
             place.publish((opened.path / MANIFEST).read_bytes())
@@ -194,15 +196,31 @@ def _unnoted(store: FeatureStore, cohort: Cohort) -> tuple[Problem, ...]:
     )
 
 
-def _with_fold(plan: ExtractionPlan, store: FeatureStore) -> ExtractionPlan:
-    """Give a single labeled study, which cannot be dealt over folds, that with the fewest studies."""
-    if plan.labels is None or plan.folds:
-        return plan
+def _mention_copies(store: FeatureStore, new: Sequence[StudySource]) -> None:
+    """Say which new studies consist of the files of others: under two ids, one patient could be in two folds."""
+    if any("content" not in part.studies for part in store.parts.all):
+        return
+    there = dict(zip(store.studies["content"], store.studies["study_id"]))
+    again = [f"{one.study_id} ({there[content_of(one)]})" for one in new if content_of(one) in there]
+    if again:
+        first = ", ".join(again[:_MOST_NAMED]) + (", …" if len(again) > _MOST_NAMED else "")
+        warn(
+            f"{len(again)} new studies have files of the names and sizes of studies that the store holds under "
+            f"another id: {first}; name the studies as the store does (study_id), or one patient is in it twice"
+        )
+
+
+def _with_folds(plan: ExtractionPlan, store: FeatureStore) -> ExtractionPlan:
+    """Deal labeled studies over the folds that the store has, each to that with the fewest."""
     counts = Counter(int(fold) for fold in store.studies.get("fold", ()) if fold >= 0)
-    if not counts:
+    if plan.labels is None or not counts:
         return plan
-    fewest = min(sorted(counts), key=lambda fold: counts[fold])
-    return replace(plan, folds={str(study): fewest for study in plan.labels.index})
+    folds = {}
+    for study in sorted({source.study_id for source in plan.sources} & set(map(str, plan.labels.index))):
+        fewest = min(sorted(counts), key=lambda fold: counts[fold])
+        folds[study] = fewest
+        counts[fewest] += 1
+    return replace(plan, folds=folds)
 
 
 def _grow(

@@ -14,7 +14,7 @@ from lsdc.features.encoder import Encoder
 from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan, plan_extraction
 from lsdc.features.extractor import Extractor
 from lsdc.features.series_table import passed_over
-from lsdc.features.shard_extraction import Tools, extract_store
+from lsdc.features.shard_extraction import Tools, check_reachable, extract_store
 from lsdc.features.sight import Sight
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.store import FeatureStore
@@ -180,6 +180,7 @@ def extract(
         if (out / MANIFEST).is_file():  # and is still to be uploaded
             store = FeatureStore.open(out)
         else:
+            check_reachable(plan.cohort, engine)
             with working_on(engine, scheduler, reads=[data], writes=out):
                 store = _run_stages(plan, out, encoder, configuration, workers, clock)
         made = _summary(store, plan, place, clock.seconds)

@@ -17,7 +17,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
 from lsdc.features.extractor import Extractor
 from lsdc.features.store_settings import Settings
-from lsdc.runtime.archives import is_archive
+from lsdc.runtime.archives import is_archive, is_unpacked
 from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
@@ -94,7 +94,10 @@ class ExtractionPlan:
             16 hexadecimal digits. A file counts by name, size and time of change; one of an archive or behind a URL by
             the first two.
         """
-        packed = is_archive(self.cohort.root) or any(source.origin is not None for source in self.sources)
+        root = self.cohort.root
+        packed = (
+            is_archive(root) or is_unpacked(root) or any(source.origin is not None for source in self.sources)
+        )
         return fingerprint(self._studies() | {"files": [_state(file, packed) for file in self._files()]})
 
     def content_before(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.features.reduced_weights import reduced_weights
+from lsdc.features.wide_groups import wide_weights
 from lsdc.runtime.errors import ConfigError
 from lsdc.runtime.onnx_networks import OnnxNetwork, ShippedGraph
 
@@ -76,7 +77,7 @@ class OnnxEncoder:
     graph : ShippedGraph
         That of the backbone.
     weights : mapping of str to array
-        Named and shaped as the graph's.
+        Named and shaped as the network's; `wide_weights` lays them out for the graph.
     reduced : ShippedGraph, optional
         What computes with the weights as 8-bit integers; by default the first graph computes with them as they are.
     """
@@ -133,5 +134,9 @@ class OnnxEncoder:
     @cached_property
     def _network(self) -> OnnxNetwork:
         if self.reduced is None:
-            return OnnxNetwork(self.graph, self.weights)
+            return OnnxNetwork(self.graph, wide_weights(self.weights, self.graph))
         return OnnxNetwork(self.reduced, reduced_weights(self.weights, self.reduced))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the laid-out weights behind where this is sent to another process."""
+        return {"graph": self.graph, "weights": self.weights, "reduced": self.reduced}

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lsdc.cohort.discovery.sources import StudySource
+from lsdc.cohort.discovery.sources import Cohort, StudySource
 from lsdc.features.array_files import ArrayFiles, ArraySizes
 from lsdc.features.assembly import assemble_store
 from lsdc.features.crop_embedding import embed_crops
@@ -24,7 +24,10 @@ from lsdc.features.store_part import StorePart
 from lsdc.features.store_shards import ROOT, SHARDS
 from lsdc.features.study_failures import extract_studies
 from lsdc.features.study_selectors import StudySelectors
+from lsdc.runtime.archives import is_unpacked
 from lsdc.runtime.artifact import MANIFEST, list_files
+from lsdc.runtime.engine_choice import EngineName
+from lsdc.runtime.errors import ConfigError
 
 SHARD_BYTES = 10**9
 """A shard is at most so large."""
@@ -154,7 +157,7 @@ def extract_shards(out: Path, shards: Sequence[Shard], plan: ExtractionPlan, too
     list of StorePart
         The finished shards, in the same order.
     """
-    undone = [shard for shard in shards if not (out / shard.name / MANIFEST).is_file()]
+    undone = [shard for shard in shards if not _is_current(out / shard.name, shard, plan)]
     tasks = [_tasks(out / shard.name, shard, plan, tools.selectors) for shard in undone]
     with tools.clock.stage("extract"):
         for several in tasks:
@@ -171,6 +174,43 @@ def extract_shards(out: Path, shards: Sequence[Shard], plan: ExtractionPlan, too
         shutil.rmtree(out / shard.name / "work", ignore_errors=True)
     shutil.rmtree(out / "work", ignore_errors=True)
     return [StorePart.open(out / shard.name) for shard in shards]
+
+
+def check_reachable(cohort: Cohort, engine: EngineName) -> None:
+    """Refuse a cluster for files that this process alone can read.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The studies.
+    engine : {"local", "dask"}
+        What is to read them.
+
+    Raises
+    ------
+    ConfigError
+        When they come from an archive, which is unpacked on this machine.
+    """
+    fetched = all(source.origin is not None for source in cohort.studies)
+    if engine == "dask" and is_unpacked(cohort.root) and not fetched:
+        raise ConfigError(
+            "an archive is unpacked on this machine alone, where the workers of engine 'dask' may not see it; unpack "
+            "it into a folder that all of them see, and give that"
+        )
+
+
+def _is_current(folder: Path, shard: Shard, plan: ExtractionPlan) -> bool:
+    """Tell whether a shard is finished, with the grades and folds of today: a table may have been corrected since."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    rows = StorePart.open(folder).rows
+    for study, then in rows.groupby("study_id", sort=False):
+        now = then.copy()
+        plan.add_labels(now, str(study))
+        if not now[["grade", "fold"]].equals(then[["grade", "fold"]].astype(now[["grade", "fold"]].dtypes)):
+            (folder / MANIFEST).unlink()
+            return False
+    return True
 
 
 def _tasks(folder: Path, shard: Shard, plan: ExtractionPlan, selectors: StudySelectors) -> list[StudyTask]:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from lsdc.features.encoder import Encoder
-from lsdc.features.encoder_export import AXES, FeaturesOfCrops
+from lsdc.features.encoder_export import AXES
 from lsdc.features.onnx_encoder import GRAPHS as ENCODER_GRAPHS
 from lsdc.features.torch_encoder import TorchEncoder
 from lsdc.features.weights_source import load_network
 from lsdc.pretraining.reduced_graph import write_reduced
+from lsdc.pretraining.wide_network import WideFeaturesOfCrops
 from lsdc.runtime.console import say
 from lsdc.runtime.json_files import write_json
 from lsdc.runtime.onnx_export import to_onnx, write_weightless
@@ -91,11 +92,12 @@ def make_graphs(points: Path = POINT_GRAPHS, encoders: Path = ENCODER_GRAPHS) ->
     for backbone in BACKBONES:
         encoder = TorchEncoder.of(load_network(backbone, "random"), "cpu")
         crops = torch.randint(0, 255, (2, 3, 96, 96), dtype=torch.uint8)
-        model = to_onnx(FeaturesOfCrops(encoder), {"images": crops}, ["features"], AXES)
-        made.append(_write(model, encoder.network, encoders / f"{backbone}.onnx", encoder.about()))
+        features = WideFeaturesOfCrops(encoder)
+        about = {**encoder.about(), **features.wide.about(encoder.network)}
+        model = to_onnx(features, {"images": crops}, ["features"], AXES)
+        made.append(_write(model, encoder.network, encoders / f"{backbone}.onnx", about))
         reduced = encoders / f"{backbone}_int8.onnx"
-        about = write_reduced(Encoder.build(backbone, "bundled"), reduced)
-        write_json(reduced.with_suffix(".json"), about)
+        write_json(reduced.with_suffix(".json"), write_reduced(Encoder.build(backbone, "bundled"), reduced))
         made.append(reduced)
     return made
 

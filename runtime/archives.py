@@ -59,6 +59,22 @@ def is_archive(path: Path) -> bool:
         return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
+def is_unpacked(path: Path) -> bool:
+    """Tell whether a path lies in what this process has unpacked or fetched, which is there for it alone.
+
+    Parameters
+    ----------
+    path : Path
+        Any path.
+
+    Returns
+    -------
+    bool
+        Whether `temporary_folder` has made one of its folders.
+    """
+    return any(part.startswith(UNPACKED_PREFIX) for part in path.parts)
+
+
 def unpack(archive: Path) -> Path:
     """Unpack a ZIP archive for the life of this process, unless that has been done.
 

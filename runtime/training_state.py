@@ -69,7 +69,8 @@ class TrainingState:
             precision = "bfloat16" if device.type == "cuda" else "float32"
         self.dtype = getattr(torch, precision)
         # On a GPU it also leaves out steps whose gradient is no number, without waiting for the GPU to know.
-        scale = _FIRST_SCALE if precision == "float16" else 1.0
+        self._fixed_scale = None if precision == "float16" else 1.0
+        scale = self._fixed_scale or _FIRST_SCALE
         self.scaler = torch.amp.GradScaler(device.type, init_scale=scale, enabled=device.type == "cuda")
         self._averaged = [] if self.average is None else _pairs(self.average, network)
 
@@ -109,7 +110,8 @@ class TrainingState:
             # One gradient that is no number, as half precision can give, would leave no number in any weight.
             if self.scaler.is_enabled() or bool(torch.isfinite(norm)):
                 self.scaler.step(self.optimizer)
-                self.scaler.update()
+                # Only half precision needs another scale: elsewhere each bad step would halve it for good.
+                self.scaler.update(self._fixed_scale)
             self.optimizer.zero_grad(set_to_none=True)
             self.schedule.step()
             self._follow()

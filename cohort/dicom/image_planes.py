@@ -61,7 +61,9 @@ class Oriented:
     @cached_property
     def normal(self) -> NDArray[np.float64]:
         """Unit normal (3,), LPS, towards the patient's left (sagittal), head (axial) or back (coronal)."""
-        return anatomical_normal(self.axes)
+        normal = anatomical_normal(self.axes)
+        normal.flags.writeable = False  # it is computed once, and every caller gets the same array
+        return normal
 
 
 @dataclass(frozen=True)

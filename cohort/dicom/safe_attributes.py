@@ -27,6 +27,7 @@ _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD"})
 _TEXTS = frozenset({"AS", "CS", "DS", "IS", "LO", "SH", "UI"})
 _LONGEST_PARSED, _MOST_PARSED = 256, 4096
+_UNKNOWN = object()
 _parsed: dict[tuple[int, str, bytes, bool], Any] = {}
 """Values that were parsed, by tag, type, bytes, and whether the order of bytes is little-endian."""
 _LOGGER = logging.getLogger("pydicom")
@@ -73,8 +74,9 @@ def value(dataset: Dataset, name: str) -> Any:
         if isinstance(element, RawDataElement):
             # Most images of a series say the same, byte by byte: what pydicom made of it before is taken.
             key = _key(element)
-            if key in _parsed:
-                return _parsed[key]
+            found = _UNKNOWN if key is None else _parsed.get(key, _UNKNOWN)
+            if found is not _UNKNOWN:
+                return found
             if not _may_be_parsed(element):
                 return None
             element = dataset[tag]
@@ -83,6 +85,9 @@ def value(dataset: Dataset, name: str) -> Any:
         found = element.value
         found = None if found is None or found == "" else found
         if key is not None:
+            found = (
+                tuple(found) if isinstance(found, MultiValue) else found
+            )  # many get it, none may change it
             if len(_parsed) >= _MOST_PARSED:
                 _parsed.clear()
             _parsed[key] = found
@@ -145,7 +150,9 @@ def text(dataset: Dataset, name: str) -> str:
         return ""
     try:
         words = (
-            "\\".join(map(str, found)) if isinstance(found, MultiValue) else str(found).strip().strip("\0")
+            "\\".join(map(str, found))
+            if isinstance(found, MultiValue | tuple)
+            else str(found).strip().strip("\0")
         )
     except Exception:  # noqa: BLE001 - names in a damaged character set are decoded as late as here
         return ""
@@ -200,7 +207,9 @@ def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None
     if found is None or isinstance(found, bytes | Sequence | Dataset):
         return None
     try:
-        result = tuple(float(item) for item in (found if isinstance(found, MultiValue | list) else [found]))
+        result = tuple(
+            float(item) for item in (found if isinstance(found, MultiValue | list | tuple) else [found])
+        )
     except Exception:  # noqa: BLE001 - whatever stands there is no number
         return None
     if len(result) != count or not all(abs(item) < _ABSURD for item in result):

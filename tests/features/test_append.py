@@ -15,10 +15,11 @@ from support.store import fake_store
 
 from lsdc.cohort.discovery import studies
 from lsdc.commands.features import Extract
-from lsdc.features import extract_worker, shard_extraction
+from lsdc.features import appending, extract_worker, shard_extraction
 from lsdc.features.appending import Appended, append
 from lsdc.features.extraction import extract
-from lsdc.features.extractor import selector_digest
+from lsdc.features.extraction_plan import plan_extraction
+from lsdc.features.extractor import Extractor, selector_digest
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_check import ARRAYS
 from lsdc.features.store_settings import Settings
@@ -240,3 +241,49 @@ def test_what_cannot_grow_is_refused(few_studies: Path, store: Path, tmp_path: P
 def test_the_command_appends(few_studies: Path, store: Path) -> None:
     found = Extract(few_studies, store, append=True).run()
     assert isinstance(found, Appended) and found.appended == 3
+
+
+def test_the_same_files_under_another_id_are_named(
+    few_studies: Path, store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    again = tmp_path / "again" / "train_images"
+    again.mkdir(parents=True)
+    first = str(FeatureStore.open(store).studies["study_id"][0])
+    (again / "9999").symlink_to((few_studies / "train_images" / first).resolve())
+    assert append(again.parent, store).appended == 1
+    assert f"9999 ({first})" in caplog.text
+
+
+def test_labeled_studies_are_dealt_over_the_folds_with_the_fewest(few_studies: Path, january: Path) -> None:
+    opened = FeatureStore.open(january)
+    plan = plan_extraction(few_studies, SMALL, Extractor.of(opened), None, studies.discover(few_studies))
+    labeled = sorted(study for study in map(str, plan.labels.index))  # type: ignore[union-attr]
+    folds = appending._with_folds(plan, opened).folds
+    assert sorted(folds) == labeled
+    assert sorted(folds.values()) == sorted(k % 2 for k in range(len(labeled)))
+
+
+def test_grades_that_were_corrected_meanwhile_reach_finished_shards(
+    few_studies: Path, tmp_path: Path
+) -> None:
+    data = part_of(few_studies, tmp_path / "data", slice(0, 2), test=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(shard_extraction, "SHARD_BYTES", 1)
+
+        def stop(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(shard_extraction, "write_shards", stop)
+        with pytest.raises(KeyboardInterrupt):
+            extract(data, tmp_path / "store", SMALL, like="bundled")
+    labels = pd.read_csv(data / "train.csv")
+    column = "spinal_canal_stenosis_l1_l2"
+    labels[column] = (
+        labels[column].where(labels[column] != "Severe", "Moderate").replace("Normal/Mild", "Severe")
+    )
+    labels.to_csv(data / "train.csv", index=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(shard_extraction, "SHARD_BYTES", 1)
+        store = FeatureStore.open(extract(data, tmp_path / "store", SMALL, like="bundled").store)
+    fresh = FeatureStore.open(extract(data, tmp_path / "fresh", SMALL, like="bundled").store)
+    np.testing.assert_array_equal(store.rows["grade"], fresh.rows["grade"])

@@ -17,6 +17,7 @@ from lsdc.runtime.device import pick_device
 from lsdc.runtime.epoch_log import EpochLog
 from lsdc.runtime.recipe import SCHEDULES, History, Recipe
 from lsdc.runtime.training import train
+from lsdc.runtime.training_state import TrainingState
 
 CPU = torch.device("cpu")
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
@@ -199,3 +200,15 @@ def test_a_gradient_that_is_no_number_costs_its_step_alone() -> None:
     net = network()
     train(net, batches, sometimes, Recipe(epochs=40, learning_rate=0.02), steps_per_epoch=4, device=CPU)
     assert score(net) < 0.2 * float(Y.var())
+
+
+def test_many_bad_steps_do_not_scale_a_gpu_down() -> None:
+    net = network()
+    state = TrainingState(net, Recipe(epochs=1, learning_rate=0.02), 1000, CPU)
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=1.0)  # as on a GPU
+    bad = [torch.arange(16)] * 200
+    state.epoch(bad, lambda net, rows: loss(net, rows) * torch.nan, len(bad))
+    assert state.scaler.get_scale() == 1.0
+    before = score(net)
+    state.epoch(batches(0) * 20, loss, 80)
+    assert score(net) < 0.5 * before
