@@ -67,7 +67,7 @@ class Extract:
     studies: int = 100
     """simulated studies; a second look needs about 75"""
     timed: int = 20
-    """studies whose stages are timed"""
+    """studies whose stages are timed, evenly spread"""
     naive: int = 3
     """of these, how many are also extracted the naive way"""
     reporting: Reporting = Reporting()
@@ -109,7 +109,8 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
     sources = list(discover(data).studies)
     result |= time_commands(data, store, folder, len(sources))
     torch.set_num_threads(1)
-    result |= time_stages(sources[: options.timed], store, folder, options.naive)
+    spread = np.unique(np.linspace(0, len(sources) - 1, options.timed).round().astype(int))
+    result |= time_stages([sources[k] for k in spread], store, folder, options.naive)
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lsdc.cohort.discovery.origin import UnfetchedError
 from lsdc.cohort.study import Study
 from lsdc.features.extract_worker import ExampleTask, StudyTask, extract_study, write_example, write_study
 from lsdc.features.vanished_data import VanishedError, check_present
@@ -12,7 +13,7 @@ from lsdc.runtime.engine import Failure, attempt_each
 from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.output_faults import OutputError
-from lsdc.runtime.remote import RemoteError
+from lsdc.runtime.remote_errors import RemoteError
 
 FATAL = (OutputError, VanishedError, ArtifactError, RemoteError)
 """What ends the run: a disk that takes nothing more, a folder or a server that has gone, a selector that cannot be
@@ -22,13 +23,15 @@ _SECONDS, _SECONDS_PER_FILE = 600.0, 0.2
 _MOST_TRIES = 2
 UNREAD = "its study could not be extracted"
 """The reason of all rows of a study that failed."""
+_UNFETCHED_REMEDY = "bring the file back, or allow reading it, and extract to another directory"
 _REMEDY = "look at its files, or leave it out; please report it if they are sound"
 
 
 def extract_studies(tasks: Sequence[StudyTask], workers: int | None) -> None:
     """Extract the studies that an earlier run left undone, and those that failed there once.
 
-    A study that fails is put down with 25 rows, no image, and a problem that says why.
+    A study that fails is put down with 25 rows, no image, and a problem that says why. So is one of which a file
+    behind a URL is not there or may not be read.
 
     Parameters
     ----------
@@ -121,16 +124,22 @@ def _tries(task: StudyTask | ExampleTask) -> int:
     return int(read_json(task.failure_path)["tries"]) if task.failure_path.is_file() else 0
 
 
+def _reason(failure: Failure) -> str:
+    """Say why; of a file that cannot be fetched, which one."""
+    return str(failure.error) if isinstance(failure.error, UnfetchedError) else failure.reason
+
+
 def _note(task: StudyTask | ExampleTask, failure: Failure) -> None:
     """Count a failure; of a folder that has gone, no study is to blame."""
     check_present(task.source)
-    write_json(task.failure_path, {"tries": _tries(task) + 1, "reason": failure.reason})
+    write_json(task.failure_path, {"tries": _tries(task) + 1, "reason": _reason(failure)})
 
 
 def _put_down(task: StudyTask, failure: Failure) -> None:
     """Write what a store holds of a study that failed, as if nothing of it could be read."""
     _note(task, failure)
-    problem = Problem(task.source.study_id, f"study failed: {failure.reason}", _REMEDY)
+    remedy = _UNFETCHED_REMEDY if isinstance(failure.error, UnfetchedError) else _REMEDY
+    problem = Problem(task.source.study_id, f"study failed: {_reason(failure)}", remedy)
     task.arrays.clear(task.index)
     study = Study(task.source.study_id, (), (*task.source.problems, problem))
     write_study(task, study, UNREAD)

@@ -134,8 +134,8 @@ class FileList:
     damage : callable
         Makes the error from what is wrong.
     fetch : callable, optional
-        Takes a name, a digest and a path, and puts the file there; for an artifact behind a URL, whose files come when
-        they are first used.
+        Takes a name, a digest and a path, and puts the file there, also in place of a damaged one; for an artifact
+        behind a URL, whose files come when they are first used.
     """
 
     folder: Path
@@ -220,6 +220,8 @@ class FileList:
             raise self.damage(f"{name} is not listed in {MANIFEST}")
         self._check_size(name)
         path = self.folder / name
+        if self.fetch is not None and known_hash(path) != self.entries[name]["sha256"]:
+            self.fetch(name, self.entries[name]["sha256"], path)
         if known_hash(path) != self.entries[name]["sha256"]:
             raise self.damage(f"the content of {name} is not what was written")
         return path
@@ -282,16 +284,17 @@ class FileList:
     def _check_size(self, name: str) -> None:
         """Refuse a file that is missing or of another size."""
         assert self.entries is not None
-        if self.fetch is not None and not (self.folder / name).is_file():
-            self.fetch(name, self.entries[name]["sha256"], self.folder / name)
+        path, size = self.folder / name, self.entries[name]["bytes"]
+        if self.fetch is not None and not (path.is_file() and path.stat().st_size == size):
+            self.fetch(name, self.entries[name]["sha256"], path)
         try:
-            found = (self.folder / name).stat()
+            found = path.stat()
         except (OSError, ValueError):
             raise self.damage(f"{name} is missing") from None
         if not stat.S_ISREG(found.st_mode):
             raise self.damage(f"{name} is no file")
-        if found.st_size != self.entries[name]["bytes"]:
-            raise self.damage(f"{name} has {found.st_size} bytes instead of {self.entries[name]['bytes']}")
+        if found.st_size != size:
+            raise self.damage(f"{name} has {found.st_size} bytes instead of {size}")
 
 
 def fetch_all(wanted: Sequence[tuple[FileList, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote_errors import ObjectError, RemoteError, is_of_one_object, words_of
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -19,11 +21,10 @@ if TYPE_CHECKING:
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
 """Schemes that need a package of their own, and the extra that brings it."""
 _URL = re.compile(rf"({'|'.join(_EXTRAS)}|file|memory):/+(.*)", re.DOTALL)
-_PASSWORD = re.compile(r"[^/@]*:[^/]*@")
-
-
-class RemoteError(LsdcError):
-    """What lies behind a URL cannot be read or written: it is not there, not allowed, or cannot be reached."""
+_SECRET = re.compile(r"[^/@]*:[^@]*@|.*\?.*=", re.DOTALL)
+"""A password, which may hold slashes, or a query, which may hold a signature."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What no server says, but this machine's disk."""
 
 
 def url_of(path: PathLike) -> str | None:
@@ -42,7 +43,7 @@ def url_of(path: PathLike) -> str | None:
     Raises
     ------
     RemoteError
-        When it holds a password, which would get into messages and files.
+        When it holds a password or a query, which would get into messages and files.
 
     Examples
     --------
@@ -53,9 +54,10 @@ def url_of(path: PathLike) -> str | None:
     if found is None:
         return None
     scheme, rest = found[1], found[2].rstrip("/")
-    if _PASSWORD.match(rest):
+    if _SECRET.match(rest):
         raise RemoteError(
-            f"{scheme}://…: a URL with a password; give credentials by the environment, as the provider's tools do"
+            f"{scheme}://…: a URL with a password or a query; give credentials by the environment, as the provider's "
+            "tools do"
         )
     return f"{scheme}://{'/' if scheme == 'file' else ''}{rest}"
 
@@ -115,9 +117,12 @@ class RemoteFolder:
         RemoteError
             When that cannot be known.
         """
-        with self._opened() as (system, root):
+        with self._opened(name) as (system, root):
             system.invalidate_cache()
-            return bool(system.isfile(f"{root}/{name}" if name else root))
+            try:
+                return bool(system.info(f"{root}/{name}" if name else root)["type"] == "file")
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def sizes(self, deep: bool = True) -> dict[str, int]:
         """List the files in it.
@@ -169,7 +174,7 @@ class RemoteFolder:
         with self._opened(name) as (system, root):
             return bytes(system.cat_file(f"{root}/{name}", start=None if length is None else 0, end=length))
 
-    def heads(self, names: Sequence[str], length: int) -> list[bytes]:
+    def heads(self, names: Sequence[str], length: int) -> list[bytes | ObjectError]:
         """Read the beginnings of files, many at once.
 
         Parameters
@@ -181,21 +186,28 @@ class RemoteFolder:
 
         Returns
         -------
-        list of bytes
-            In the same order.
+        list of bytes or ObjectError
+            In the same order; an error, not raised, for each that is not there or may not be read.
 
         Raises
         ------
         RemoteError
-            When one cannot be read.
+            When the server cannot be reached, or does not know who asks.
         """
         with self._opened() as (system, root):
             paths = [f"{root}/{name}" for name in names]
-            return [
-                *map(
-                    bytes, system.cat_ranges(paths, [0] * len(paths), [length] * len(paths), on_error="raise")
-                )
-            ]
+            found = system.cat_ranges(paths, [0] * len(paths), [length] * len(paths), on_error="return")
+        return [self._head(name, head) for name, head in zip(names, found, strict=True)]
+
+    def _head(self, name: str, found: bytes | BaseException) -> bytes | ObjectError:
+        """Take the beginning of a file, or what became of it."""
+        try:
+            with self._opened(name):
+                if isinstance(found, BaseException):
+                    raise found
+                return bytes(found)
+        except ObjectError as error:
+            return error
 
     def fetch_one(self, name: str, target: Path) -> None:
         """Copy a file to this machine.
@@ -229,16 +241,22 @@ class RemoteFolder:
 
         Raises
         ------
+        ObjectError
+            When one is not there or may not be read.
         RemoteError
-            When one cannot be read.
+            When the server cannot be reached, or does not know who asks.
         OSError
             When one cannot be written.
         """
         targets = [folder / name for name in names]
         for parent in {target.parent for target in targets}:
             parent.mkdir(parents=True, exist_ok=True)
-        with self._opened(names[0] if len(names) == 1 else "") as (system, root):
-            system.get([f"{root}/{name}" for name in names], [str(target) for target in targets])
+        try:
+            with self._opened(names[0] if names else "") as (system, root):
+                system.get([f"{root}/{name}" for name in names], [str(target) for target in targets])
+        except ObjectError:  # of which of them is not said
+            for name, target in zip(names, targets):
+                self.fetch_one(name, target)
 
     def put(self, source: Path, name: str) -> None:
         """Copy a file of this machine there; it appears whole.
@@ -264,6 +282,22 @@ class RemoteFolder:
             else:
                 system.put_file(str(source), target)
 
+    def delete(self, name: str) -> None:
+        """Remove a file.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the folder, with `/`.
+
+        Raises
+        ------
+        RemoteError
+            When it cannot be removed.
+        """
+        with self._opened(name) as (system, root):
+            system.rm_file(f"{root}/{name}")
+
     @contextlib.contextmanager
     def _opened(self, name: str = "") -> Iterator[tuple[AbstractFileSystem, str]]:
         """Open the file system, and say what it does not do in one line."""
@@ -272,11 +306,19 @@ class RemoteFolder:
         except LsdcError:
             raise
         except Exception as error:  # what the providers' libraries raise has nothing in common
-            here = isinstance(error, OSError) and Path(str(error.filename or "")).is_absolute()
-            if here and not self.url.startswith("file:"):
-                raise  # a fault of this machine's disk
+            if self._is_of_disk(error):
+                raise
             place = f"{self.url}/{name}" if name else self.url
-            raise RemoteError(f"{place}: {_words(error)}") from error
+            if name and is_of_one_object(error):
+                raise ObjectError(place, words_of(error)) from error
+            raise RemoteError(f"{place}: {words_of(error)}") from error
+
+    def _is_of_disk(self, error: Exception) -> bool:
+        """Tell a fault of this machine's disk from one of the server."""
+        if not isinstance(error, OSError):
+            return False
+        named = Path(str(error.filename or "")).is_absolute() and not self.url.startswith("file:")
+        return named or error.errno in _DISK
 
 
 def _system(url: str) -> tuple[Any, str]:
@@ -292,16 +334,3 @@ def _system(url: str) -> tuple[Any, str]:
             f"{url}: {scheme}:// needs a package that is not installed; install lsdc-toolkit[{extra}]"
         ) from error
     return system, str(root).rstrip("/")
-
-
-def _words(error: Exception) -> str:
-    """Say what went wrong, without what a library may quote of a request."""
-    kind = type(error).__name__
-    if isinstance(error, FileNotFoundError) or "NoSuchBucket" in str(error):
-        return "there is no such file, folder or bucket; check the URL"
-    if isinstance(error, PermissionError) or "Credential" in kind:
-        return f"access is denied ({kind}); check the credentials of the environment"
-    reached = ("Connect", "Timeout", "Endpoint", "ClientOSError", "ServerDisconnected", "HTTPClient")
-    if any(word in kind for word in reached) or isinstance(error, ConnectionError | TimeoutError):
-        return f"the server cannot be reached ({kind}); run the same again when it can"
-    return f"cannot be read or written ({kind})"

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lsdc.runtime.file_list import MANIFEST, file_hash
-from lsdc.runtime.remote import RemoteError, RemoteFolder
+from lsdc.runtime.file_list import MANIFEST, file_hash, known_hash
+from lsdc.runtime.remote import RemoteFolder
+from lsdc.runtime.remote_errors import RemoteError
 from lsdc.runtime.whole_files import atomic, link_or_copy
 
 CACHE = "LSDC_CACHE"
@@ -61,7 +62,9 @@ def view_of(remote: RemoteFolder) -> Path:
 
 
 def fetch_file(remote: RemoteFolder, name: str, digest: str, target: Path) -> None:
-    """Put a file of an artifact where it is missing: from what was fetched before, or from the URL.
+    """Put a file of an artifact where it is missing or damaged: from what was fetched before, or from the URL.
+
+    What was fetched before and has been damaged since is dropped, and fetched again.
 
     Parameters
     ----------
@@ -82,6 +85,8 @@ def fetch_file(remote: RemoteFolder, name: str, digest: str, target: Path) -> No
         When it cannot be written.
     """
     kept = cache_folder() / "files" / digest[:2] / digest
+    if kept.is_file() and known_hash(kept) != digest:
+        kept.unlink(missing_ok=True)
     if not kept.is_file():
         with _placing(kept) as temporary:
             remote.fetch_one(name, temporary)

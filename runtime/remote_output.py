@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -15,10 +18,13 @@ from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote import RemoteFolder, url_of
 from lsdc.runtime.remote_cache import cache_folder
+from lsdc.runtime.remote_errors import RemoteError
 from lsdc.runtime.whole_files import check_output_folder
 
 _UPLOADED = ".uploaded.json"
 """Tells of a folder that is being uploaded which of its files have arrived."""
+_CLAIM = ".claim.json"
+"""Tells behind a URL that a run is making what is to be there."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class OutputFolder:
         return (self.folder / MANIFEST).is_file() if self.remote is None else self.remote.has(MANIFEST)
 
     def take(self, name: str) -> None:
-        """Bring a small file of what is finished behind the URL, to compare with what is wanted.
+        """Bring a small file of what is finished behind the URL, to compare with what is wanted; else claim the URL.
 
         Parameters
         ----------
@@ -87,22 +93,35 @@ class OutputFolder:
         Raises
         ------
         ArtifactError
-            When there is none, or there are files that no run of ours has finished.
+            When there is none, there are files that no run of ours has finished, or a run of another machine has
+            claimed the URL.
         """
         if self.remote is None:
             return
         if self.is_finished():
+            self._own_claim.unlink(missing_ok=True)
             if not self.remote.has(name):
                 raise ArtifactError(f"{self.place}: was made by another command; choose another URL")
             self.folder.mkdir(parents=True, exist_ok=True)
             self.remote.fetch_one(name, self.folder / name)
+        elif (there := self._claim(self.remote)) is not None:
+            self._check_claim(there)
         elif not (self.folder / name).is_file() and self.remote.sizes():
             raise ArtifactError(f"{self.place}: is not empty; choose another URL, or delete what is there")
+        else:
+            (self.folder / _UPLOADED).unlink(missing_ok=True)  # what had arrived may have gone with the claim
+            began = datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(self._own_claim, {"run": uuid.uuid4().hex, "began": began})
+            self.remote.put(self._own_claim, _CLAIM)
+            self._check_claim(self._claim(self.remote))
 
     def publish(self, replaced: bytes | None = None) -> None:
         """Upload what was made, its manifest last, and remove the folder; nothing where no URL was given.
 
-        What has arrived when a run is interrupted is not uploaded again.
+        What has arrived when a run is interrupted is not uploaded again. That no other run writes to the URL is looked
+        at before the first file and again before the manifest. As not every provider can put a file on a condition,
+        two runs that end within the time of one request of each other are not told apart: the later manifest stays,
+        and opening what it lists tells of files that the other has replaced.
 
         Parameters
         ----------
@@ -112,12 +131,13 @@ class OutputFolder:
         Raises
         ------
         ArtifactError
-            When another run has replaced it meanwhile.
+            When another run has replaced it, or claimed the URL, meanwhile.
         RemoteError
             When it cannot be written; the same call resumes.
         """
         if self.remote is None:
             return
+        self._check_unchanged(self.remote, replaced)
         mark = self.folder / _UPLOADED
         arrived = read_json(mark) if mark.is_file() else {}
         for name in track(self._names(), "uploading"):
@@ -127,11 +147,37 @@ class OutputFolder:
                 self.remote.put(self.folder / name, name)
                 arrived[name] = state
                 write_json(mark, arrived)
-        now = self.remote.read(MANIFEST) if self.remote.has(MANIFEST) else None
-        if now != replaced:
-            raise ArtifactError(f"{self.place}: another run has written to it meanwhile; run the same again")
+        self._check_unchanged(self.remote, replaced)
         self.remote.put(self.folder / MANIFEST, MANIFEST)
+        if self._own_claim.is_file():
+            with contextlib.suppress(RemoteError):  # beside what is finished, it is not looked at
+                self.remote.delete(_CLAIM)
+        self._own_claim.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _own_claim(self) -> Path:
+        """Where this machine keeps its claim: beside the folder, which must be empty when a run begins."""
+        return self.folder.with_name(f"{self.folder.name}{_CLAIM}")
+
+    def _claim(self, remote: RemoteFolder) -> bytes | None:
+        """Read the claim behind the URL."""
+        return remote.read(_CLAIM) if remote.has(_CLAIM) else None
+
+    def _check_claim(self, there: bytes | None) -> None:
+        """Refuse the claim of another machine, or of a run whose folder has been deleted."""
+        if there is None or not self._own_claim.is_file() or self._own_claim.read_bytes() != there:
+            raise ArtifactError(
+                f"{self.place}: a run of another machine is making it, or was interrupted; wait for it, choose "
+                "another URL, or, where no such run will go on, delete what is there"
+            )
+
+    def _check_unchanged(self, remote: RemoteFolder, replaced: bytes | None) -> None:
+        """Refuse a URL to which another run has written since this one began."""
+        if (remote.read(MANIFEST) if remote.has(MANIFEST) else None) != replaced:
+            raise ArtifactError(f"{self.place}: another run has written to it meanwhile; run the same again")
+        if self._own_claim.is_file():
+            self._check_claim(self._claim(remote))
 
     def _names(self) -> list[str]:
         """Name the files to upload before the manifest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import zlib
@@ -10,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.errors import ConfigError, LsdcError
 from lsdc.runtime.paths import PathLike
 
 _MACHINE = zlib.crc32(socket.gethostname().encode())
 """Tells machines apart that write to the same folder: containers tend to have the same process ids."""
 _LONGEST_NAME = 255
 """Bytes of a file's name."""
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+"""Of two letters at least: one is a drive."""
 
 
 @contextmanager
@@ -101,12 +104,18 @@ def check_output(path: PathLike) -> Path:
 
     Raises
     ------
+    ConfigError
+        When it is a URL, of which a folder of that name would be made here.
     LsdcError
         When it is a device, a pipe or a socket, lies below something that is no folder or takes no files, or has a
         name that cannot be.
     """
     if not str(path).strip():
         raise LsdcError("the output has no name; give one")
+    if found := _URL.match(os.fspath(path).replace(os.sep, "/")):
+        raise ConfigError(
+            f"{found[1]}://…: the output cannot be a URL here; make it in a folder of this machine, and copy it there"
+        )
     try:
         return _checked(path, Path(path))
     except (

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsdc.runtime.archives import UNPACKED_PREFIX
+from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.output_faults import writing_to
 from lsdc.runtime.remote import RemoteFolder
+from lsdc.runtime.remote_errors import ObjectError
+
+
+class UnfetchedError(LsdcError):
+    """A file of a study is not there any more, or may not be read: a fault of that study, and of no other."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,11 @@ class Origin:
 
         Raises
         ------
+        UnfetchedError
+            When one is not there, or may not be read.
         RemoteError
-            When one cannot be read.
-        OSError
+            When the server cannot be reached, or does not know who asks.
+        OutputError
             When the disk is full.
         """
         names = [file.relative_to(self.root).as_posix() for file in files]
@@ -56,5 +65,11 @@ class Origin:
         ) as place:
             folder = Path(place, self.root.name)
             if names:
-                self.folder.fetch(names, folder)
+                try:
+                    with writing_to(folder):
+                        self.folder.fetch(names, folder)
+                except ObjectError as error:  # the name comes last, where `hide_paths` finds it
+                    raise UnfetchedError(
+                        f"a file cannot be fetched, {error.words} ({error.place})"
+                    ) from error
             yield [folder / name for name in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lsdc.cohort.discovery.origin import Origin
 from lsdc.cohort.discovery.sources import SPLITS, Cohort, DiscoveryError
@@ -12,6 +12,7 @@ from lsdc.runtime import LsdcError, Problem
 from lsdc.runtime.archives import temporary_folder
 from lsdc.runtime.console import say, track
 from lsdc.runtime.remote import RemoteFolder
+from lsdc.runtime.remote_errors import ObjectError
 
 HEAD_BYTES = 2**16
 """The beginning of a file that is read to find its study; headers are shorter, but for rare private ones."""
@@ -74,9 +75,12 @@ def discover_remote(url: str, discover: Callable[[Path], Cohort]) -> Cohort:
 
 
 def _make_skeleton(base: RemoteFolder, sizes: Mapping[str, int], root: Path) -> list[Problem]:
-    """Make files of the same names and sizes, which take no space; list those whose names this machine cannot have."""
-    odd = [name for name in sizes if not _is_usable(name)]
-    names = [name for name in sizes if _is_usable(name) and not _is_hidden(name)]
+    """Make files of the same names and sizes, which take no space; list those that cannot be, or be read."""
+    usable = [name for name in sizes if _is_usable(name)]
+    folders = {str(folder) for name in usable for folder in PurePosixPath(name).parents}
+    odd = [name for name in sizes.keys() - usable if not _is_mark(name, sizes[name])]
+    both = [name for name in usable if name in folders]
+    names = [name for name in usable if name not in folders and not _is_hidden(name)]
     in_layout = any(name.startswith(tuple(f"{folder}/" for folder in _SPLIT_FOLDERS)) for name in names)
     tables = [name for name in names if in_layout and "/" not in name and name.lower().endswith(_TABLES)]
     unclear = [name for name in names if sizes[name] and (not in_layout or _is_loose(name))]
@@ -89,12 +93,35 @@ def _make_skeleton(base: RemoteFolder, sizes: Mapping[str, int], root: Path) -> 
     for name in set(names) - set(tables):
         with (root / name).open("wb") as stream:
             stream.truncate(sizes[name])
-    for several in track([*_chunks(unclear)], "reading the beginnings of files"):
+    denied = _write_heads(base, unclear, root)
+    for name in denied:
+        (root / name).unlink()
+    if denied and len(denied) == len(names):
+        raise next(iter(denied.values()))
+    no_name = "the name of the file cannot be one of a file on this machine"
+    return [
+        *(_problem(base, name, no_name, "rename it") for name in sorted(odd)),
+        *(_problem(base, name, "a file and a folder have this name", "rename one of them") for name in both),
+        *(_problem(base, name, error.words, "leave it out otherwise") for name, error in denied.items()),
+    ]
+
+
+def _write_heads(base: RemoteFolder, names: Sequence[str], root: Path) -> dict[str, ObjectError]:
+    """Write the beginnings of files into those of the same names; tell which may not be read, or are gone."""
+    denied = {}
+    for several in track([*_chunks(names)], "reading the beginnings of files"):
         for name, head in zip(several, base.heads(several, HEAD_BYTES)):
+            if isinstance(head, ObjectError):
+                denied[name] = head
+                continue
             with (root / name).open("r+b") as stream:
                 stream.write(head)
-    reason = "the name of the file cannot be one of a file on this machine"
-    return [Problem(ascii(f"{base.url}/{name}")[1:-1], reason, "rename it") for name in odd]
+    return denied
+
+
+def _problem(base: RemoteFolder, name: str, reason: str, remedy: str) -> Problem:
+    """Make the record of a file, of any name."""
+    return Problem(ascii(f"{base.url}/{name}")[1:-1], reason, remedy)
 
 
 def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
@@ -107,10 +134,15 @@ def _is_usable(name: str) -> bool:
     """Tell whether a name can be that of a file below a folder, and leads nowhere else."""
     parts = name.split("/")
     return (
-        all(part not in ("", ".", "..") and len(part.encode()) <= _LONGEST_PART for part in parts)
-        and "\\" not in name
-        and name.isprintable()
+        "\\" not in name
+        and name.isprintable()  # which what is no UTF-8 is not
+        and all(part not in ("", ".", "..") and len(part.encode()) <= _LONGEST_PART for part in parts)
     )
+
+
+def _is_mark(name: str, size: int) -> bool:
+    """Tell whether an object only stands for a folder, as consoles of providers make them."""
+    return size == 0 and (not name or name.endswith("/"))
 
 
 def _is_hidden(name: str) -> bool:

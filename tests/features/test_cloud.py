@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +28,10 @@ from lsdc.features.store import FeatureStore
 from lsdc.features.store_check import ARRAYS
 from lsdc.features.store_settings import Settings
 from lsdc.runtime.errors import ArtifactError
-from lsdc.runtime.remote import RemoteError, RemoteFolder
-from lsdc.runtime.remote_cache import CACHE, cache_folder
+from lsdc.runtime.remote import RemoteFolder
+from lsdc.runtime.remote_cache import CACHE
+from lsdc.runtime.remote_errors import RemoteError
+from lsdc.runtime.remote_output import OutputFolder
 
 SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
 
@@ -135,10 +138,19 @@ def test_access_that_is_denied_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_that_leads_out_is_a_problem(few_studies: Path, tmp_path: Path) -> None:
     url = upload(part_of(few_studies, tmp_path / "d", slice(0, 1), test=False), "memory://odd/cohort")
-    MemoryFileSystem().pipe("/odd/cohort/train_images/a\\..\\b/1/1.dcm", b"x")
+    system, name = MemoryFileSystem(), sorted(RemoteFolder(url).sizes())[-1]
+    system.store[f"/odd/cohort/{name.rpartition('/')[0]}"] = system.store[f"/odd/cohort/{name}"]
+    system.pipe("/odd/cohort/train_images/a\\..\\b/1/1.dcm", b"x")
+    system.pipe("/odd/cohort/train_images/\udcff.dcm", b"x")
     found = discover(url)
-    assert len(found.studies) == 1
-    assert found.problems[-1].reason == "the name of the file cannot be one of a file on this machine"
+    assert len(found.studies) == 1 and found.studies[0].n_files
+    no_name = "the name of the file cannot be one of a file on this machine"
+    assert [problem.reason for problem in found.problems[-3:]] == [
+        no_name,
+        no_name,
+        "a file and a folder have this name",
+    ]
+    assert found.problems[-2].path == f"{url}/train_images/\\udcff.dcm"
 
 
 def test_from_bucket_to_bucket(
@@ -181,9 +193,96 @@ def test_files_come_when_they_are_used_and_damage_is_named(tmp_path: Path, cache
         RemoteError, match=r"memory://lazy/store/previews\.npy: its content is not what manifest\.json"
     ):
         _ = opened.previews
-    (cache_folder() / "views" / opened.path.name / "crops.npy").write_bytes(b"damaged")
-    with pytest.raises(ArtifactError, match=r"memory://lazy/store: damaged store, crops\.npy has 7 bytes"):
-        FeatureStore.open(url).array("crops.npy")
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"damaged", lambda content: content[:-1] + b"x"])
+def test_a_fetched_file_that_is_damaged_is_fetched_again(
+    damage: Callable[[bytes], bytes], tmp_path: Path, cache: Path
+) -> None:
+    fake_store(tmp_path / "store", n_studies=6)
+    whole = (tmp_path / "store" / "crops.npy").read_bytes()
+    url = upload(tmp_path / "store", f"memory://healed/{tmp_path.name}")
+    view = FeatureStore.open(url).file("crops.npy")
+    (kept,) = (path for path in (cache / "files").rglob("*") if path.is_file() and path.samefile(view))
+    for damaged in (view, kept):  # where they are links, the other is damaged too
+        damaged.write_bytes(damage(whole))
+        assert FeatureStore.open(url).file("crops.npy").read_bytes() == whole
+    view.unlink()
+    kept.write_bytes(damage(whole))
+    assert FeatureStore.open(url).file("crops.npy").read_bytes() == kept.read_bytes() == whole
+
+
+def test_what_one_file_lacks_is_its_studys_problem(
+    few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(few_studies, monkeypatch)
+    url = upload(part_of(few_studies, tmp_path / "d", slice(1, 3), test=False), f"file://{tmp_path}/there")
+    cohort = discover(url)
+    lost = cohort.studies[0].series[0].files[0]
+    name = lost.relative_to(cohort.root).as_posix()
+    (tmp_path / "there" / name).unlink()
+    found = extract(url, tmp_path / "store", SMALL, like="bundled", cohort=cohort)
+    store = FeatureStore.open(found.store)
+    assert store.studies["located"].gt(0).tolist() == [False, True]
+    (reason,) = store.problems.reason[store.problems.reason.str.startswith("study failed")]
+    assert reason.startswith("study failed: a file cannot be fetched, there is no such file")
+    assert reason.endswith(f"({url}/{name})")
+
+
+def test_files_that_may_not_be_read_are_left_out_of_a_tree(
+    few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = part_of(few_studies, tmp_path / "data", slice(0, 1), test=False) / "train_images"
+    url, real = upload(tree, "memory://denied/tree"), MemoryFileSystem.cat_file
+    files = [name for name in RemoteFolder(url).sizes() if name.endswith(".dcm")]
+
+    def denies(self: MemoryFileSystem, path: str, *given: Any, **options: Any) -> bytes:
+        if path.endswith(tuple(denied)):
+            raise PermissionError("denied")
+        return bytes(real(self, path, *given, **options))
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", denies)
+    denied = files[:1]
+    found = discover(url)
+    assert sum(study.n_files for study in found.studies) == len(files) - 1
+    assert found.problems[-1].path == f"{url}/{files[0]}"
+    assert found.problems[-1].reason.startswith("access is denied")
+    denied = files
+    with pytest.raises(RemoteError, match=f"^{url}/.*: access is denied"):
+        discover(url)
+
+
+def test_two_machines_do_not_both_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "memory://claimed/store"
+
+    def machine(name: str) -> OutputFolder:
+        monkeypatch.setenv(CACHE, str(tmp_path / name))
+        return OutputFolder.of(url)
+
+    one, other = machine("one"), machine("other")
+    one.take("config.json")
+    one.take("config.json")
+    with pytest.raises(
+        ArtifactError, match=f"^{url}: a run of another machine is making it, or was interrupted"
+    ):
+        other.take("config.json")
+    for place in (one, other):
+        place.folder.mkdir(parents=True)
+        (place.folder / "rows").write_text(place.folder.parents[1].name)
+        (place.folder / "manifest.json").write_text("{}")
+    remote = RemoteFolder(url)
+    claim = remote.read(".claim.json")
+    MemoryFileSystem().pipe("/claimed/store/.claim.json", b"of another that began in the same instant")
+    with pytest.raises(ArtifactError, match="a run of another machine"):
+        one.publish()
+    assert set(remote.sizes()) == {".claim.json"}
+    MemoryFileSystem().pipe("/claimed/store/.claim.json", claim)
+    one.publish()
+    assert set(remote.sizes()) == {"rows", "manifest.json"}
+    assert not [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    with pytest.raises(ArtifactError, match="another run has written to it meanwhile"):
+        other.publish()
+    assert remote.read("rows") == b"one"
 
 
 def test_stores_behind_urls_are_merged(tmp_path: Path) -> None:

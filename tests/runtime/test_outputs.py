@@ -9,6 +9,7 @@ import pytest
 
 from lsdc.runtime import LsdcError
 from lsdc.runtime.console import configure_logging
+from lsdc.runtime.errors import ConfigError
 from lsdc.runtime.output_faults import OutputError, writing_to
 from lsdc.runtime.whole_files import check_output_file, check_output_folder, shortened
 
@@ -22,6 +23,17 @@ def test_what_is_no_folder_is_refused_as_one(tmp_path: Path) -> None:
         check_output_folder(tmp_path / "pipe")
     with pytest.raises(LsdcError, match=r"x/y: cannot be written, .*file is a file and not a folder"):
         check_output_folder(tmp_path / "file" / "x" / "y")
+    for url in (
+        "s3://bucket/model",
+        Path("s3://bucket/model"),
+        "https://me:hunter2@host/model",
+        "file:///model",
+    ):
+        with pytest.raises(
+            ConfigError, match=r"^[a-z0-9]+://…: the output cannot be a URL here; make it in a"
+        ) as error:
+            check_output_folder(url)
+        assert "hunter2" not in str(error.value)
     assert check_output_folder(tmp_path) == tmp_path
     assert check_output_folder(tmp_path / "new" / "deep") == tmp_path / "new" / "deep"
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 from support.s3_server import BUCKET, s3_server
 
-from lsdc.runtime.remote import RemoteError, RemoteFolder, url_of
+from lsdc.runtime.remote import RemoteFolder, url_of
+from lsdc.runtime.remote_errors import ObjectError, RemoteError, is_of_one_object
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +54,15 @@ def test_files_go_there_and_come_back(folder: RemoteFolder, tmp_path: Path) -> N
     assert folder.read("two") == b"other"
     with pytest.raises(RemoteError, match=rf"^{folder.url}/none: there is no such file, folder or bucket"):
         folder.read("none")
-    with pytest.raises(RemoteError, match=rf"^{folder.url}/none: there is no such file, folder or bucket"):
-        folder.fetch(["none"], tmp_path)
+    for names in (["none"], ["two", "none", "a/one"]):
+        with pytest.raises(
+            ObjectError, match=rf"^{folder.url}/none: there is no such file, folder or bucket"
+        ):
+            folder.fetch(names, tmp_path / "again")
+    some = folder.heads(["two", "none", "a/one"], 3)
+    assert some[::2] == [b"oth", b"hel"] and str(some[1]).startswith(f"{folder.url}/none: there is no such")
+    folder.delete("two")
+    assert not folder.has("two") and not folder.has("a/one/below")
 
 
 @pytest.mark.usefixtures("s3")
@@ -82,11 +93,65 @@ def test_a_missing_package_is_named() -> None:
 
 
 def test_passwords_in_urls_are_refused_unprinted() -> None:
-    with pytest.raises(
-        RemoteError, match="a URL with a password; give credentials by the environment"
-    ) as error:
-        url_of("s3://me:hunter2@bucket/store")
-    assert "hunter2" not in str(error.value)
+    for url in (
+        "s3://me:hunter2@bucket/store",
+        "s3://me:hun/ter2/@bucket/store",
+        "az://container/store?sv=1&sig=hunter2",
+        "az://container/store?sig=hun/ter2=",
+    ):
+        with pytest.raises(
+            RemoteError, match=r"^[a-z0-9]+://…: a URL with a password or a query; give"
+        ) as error:
+            url_of(url)
+        assert "ter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "fault", [PermissionError("denied"), ConnectionError("gone"), OSError(errno.EBUSY, "slow")]
+)
+def test_a_file_is_absent_only_where_the_server_says_so(
+    fault: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(MemoryFileSystem, "info", fails)
+    with pytest.raises(RemoteError, match=r"^memory://x/one: "):
+        RemoteFolder("memory://x").has("one")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_fault_of_the_server(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object, **options: object) -> None:
+        raise OSError(code, "of the disk")
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", fails)
+    for fetch in (
+        lambda: RemoteFolder("memory://x").fetch(["one"], tmp_path),
+        lambda: RemoteFolder("memory://x").fetch_one("one", tmp_path / "one"),
+    ):
+        with pytest.raises(OSError, match="of the disk") as error:
+            fetch()
+        assert error.value.errno == code
+
+
+@pytest.mark.parametrize(
+    ("code", "of_one"),
+    [("AccessDenied", True), ("404", True), ("ExpiredToken", False), ("NoSuchBucket", False)],
+)
+def test_faults_of_an_object_and_of_the_bucket_differ(code: str, of_one: bool) -> None:
+    answer = type("ClientError", (Exception,), {"response": {"Error": {"Code": code}}})
+    error = FileNotFoundError("x") if code in ("404", "NoSuchBucket") else PermissionError("x")
+    error.__cause__ = answer()
+    assert is_of_one_object(error) is of_one
+    assert not is_of_one_object(TimeoutError())
+
+
+def test_an_error_of_an_object_goes_to_other_processes() -> None:
+    error = copy.copy(ObjectError("s3://b/x", "access is denied"))  # as pickling does
+    assert (str(error), error.place) == ("s3://b/x: access is denied", "s3://b/x")
 
 
 @pytest.mark.parametrize(
