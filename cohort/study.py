@@ -14,7 +14,6 @@ from lsdc.cohort.image_stacks import Images, PerView, stack_images
 from lsdc.cohort.vocabulary import View
 from lsdc.runtime import Problem
 
-
 _WINDOW_SLICES, _WINDOW_STEP = 24, 4
 """The gray window is taken from so many slices at most, and from each so-manieth row and column of them."""
 _LEAST_RELATIVE_WIDTH = 1e-6

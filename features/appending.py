@@ -135,11 +135,14 @@ def append(
     with only_writer(place.folder):
         opened = _growing(FeatureStore.open(store))
         cohort = cohort or discover(data, study_id=study_id)
+        settings.matched_to(
+            Extractor.of(opened)
+        )  # what contradicts the store is said also where nothing is new
         known = set(opened.parts.ids)
         new = tuple(source for source in cohort.studies if source.study_id not in known)
         old = [source for source in cohort.studies if source.study_id in known]
         changed = _changed(opened, old)
-        say(f"{len(new)} of {len(cohort.studies)} studies are new to {opened.path}")
+        say(f"{len(new)} of {len(cohort.studies)} studies are new to {place.place}")
         if changed:
             first = ", ".join(changed[:_MOST_NAMED]) + (", …" if len(changed) > _MOST_NAMED else "")
             warn(

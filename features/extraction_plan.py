@@ -15,7 +15,7 @@ from lsdc.cohort.discovery.study_ids import NamedBy
 from lsdc.cohort.folds import make_folds, read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
-from lsdc.features.extractor import Extractor
+from lsdc.features.extractor import ENCODER, Extractor
 from lsdc.features.store_settings import Settings
 from lsdc.runtime.archives import is_archive, is_unpacked
 from lsdc.runtime.artifact import fingerprint
@@ -79,11 +79,10 @@ class ExtractionPlan:
             The settings, the encoder's hash, and where the selector comes from.
         """
         reference = self.like.feature_fingerprint if isinstance(self.like, Extractor) else None
-        return self.settings.content() | {
-            "encoder": encoder.digest,
-            "selector": self.selector,
-            "like": reference,
-        }
+        content = self.settings.content()
+        if reference is not None:
+            content["weights"] = ENCODER  # where they lie on this machine is nobody's business
+        return content | {"encoder": encoder.digest, "selector": self.selector, "like": reference}
 
     def content(self) -> str:
         """Hash which studies are extracted, in which folds they are, and which files they consist of.

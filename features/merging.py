@@ -19,6 +19,7 @@ from lsdc.runtime.console import say, track
 from lsdc.runtime.errors import ArtifactError, ConfigError
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote import url_of
 from lsdc.runtime.remote_output import OutputFolder
 from lsdc.runtime.whole_files import atomic, link_or_copy
 
@@ -79,7 +80,7 @@ def merge(stores: Sequence[PathLike], out: PathLike) -> Merged:
         When a store is damaged, two differ in what their features mean or in the selector that located them, a study
         is in two of them, or `out` is in use.
     ConfigError
-        When there are fewer than two stores.
+        When there are fewer than two stores, or `out` lies in one of them.
 
     Examples
     --------
@@ -89,6 +90,14 @@ def merge(stores: Sequence[PathLike], out: PathLike) -> Merged:
     if len(stores) < 2:
         raise ConfigError(f"stores must be at least two, not {len(stores)}")
     place = OutputFolder.of(out)
+    for store in stores:
+        if url_of(store) is None and Path(store).resolve() in (
+            place.folder.resolve(),
+            *place.folder.resolve().parents,
+        ):
+            raise ConfigError(
+                f"out: {place.place} is, or lies in, a store to be merged; choose another directory"
+            )
     opened = [FeatureStore.open(store) for store in stores]
     for other in opened[1:]:
         if difference := _difference(opened[0], other):

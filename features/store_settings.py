@@ -113,7 +113,7 @@ class Settings:
             mine = getattr(self, name)
             if mine not in (getattr(default, name), theirs[name]):
                 raise ConfigError(
-                    f"{name}={mine!r} contradicts like={str(extractor.path)!r}, which was made with {theirs[name]!r}; "
+                    f"{name}={mine!r} contradicts {str(extractor.path)!r}, which was made with {theirs[name]!r}; "
                     "leave it out"
                 )
         if ":" in theirs["backbone"] and self.backbone != theirs["backbone"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 EngineName = Literal["local", "dask"]
 """`local`: processes of this machine; `dask`: the workers of a Dask scheduler."""
+_ADDRESS = re.compile(
+    r"inproc://[^\s@]+|(tcp|tls|ws|wss|ucx)://(\[[0-9a-fA-F:.]+\]|[^\s/@:\[\]]+):[0-9]{1,5}"
+)
 
 
 class Engine(Protocol):
@@ -99,6 +103,11 @@ def check_engine(engine: EngineName, scheduler: str | None, workers: int | None 
         raise ConfigError(
             "the engine 'dask' needs the address of a scheduler: scheduler='tcp://host:8786' "
             "(--scheduler tcp://host:8786)"
+        )
+    if not _ADDRESS.fullmatch(scheduler):
+        raise ConfigError(
+            "scheduler must be an address such as 'tcp://host:8786' or 'tls://host:8786', with no password "
+            "in it"
         )
     if workers is not None:
         raise ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -140,10 +141,12 @@ class OutputFolder:
         self._check_unchanged(self.remote, replaced)
         mark = self.folder / _UPLOADED
         arrived = read_json(mark) if mark.is_file() else {}
-        for name in track(self._names(), "uploading"):
+        names = [name for name in self._names() if not _is_listed(name, replaced)]
+        there = self.remote.sizes() if arrived else {}  # what had arrived may have been deleted since
+        for name in track(names, "uploading"):
             found = (self.folder / name).stat()
             state = [found.st_size, found.st_mtime_ns]
-            if arrived.get(name) != state:
+            if arrived.get(name) != state or there.get(name) != found.st_size:
                 self.remote.put(self.folder / name, name)
                 arrived[name] = state
                 write_json(mark, arrived)
@@ -187,3 +190,12 @@ class OutputFolder:
             for path in paths
             if path.as_posix() != MANIFEST and not any(part.startswith(".") for part in path.parts)
         ]
+
+
+def _is_listed(name: str, manifest: bytes | None) -> bool:
+    """Tell whether a manifest lists a file or its shard, which an interrupted run of long ago may have left here."""
+    if manifest is None:
+        return False
+    content = json.loads(manifest)
+    files, shards = content.get("files") or {}, content.get("shards") or []
+    return name in files or any(name.startswith(f"{shard['name']}/") for shard in shards)

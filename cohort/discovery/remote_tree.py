@@ -102,7 +102,10 @@ def _make_skeleton(base: RemoteFolder, sizes: Mapping[str, int], root: Path) -> 
     return [
         *(_problem(base, name, no_name, "rename it") for name in sorted(odd)),
         *(_problem(base, name, "a file and a folder have this name", "rename one of them") for name in both),
-        *(_problem(base, name, error.words, "leave it out otherwise") for name, error in denied.items()),
+        *(
+            _problem(base, name, error.words, "allow reading it, or leave it out")
+            for name, error in denied.items()
+        ),
     ]
 
 

@@ -227,7 +227,7 @@ def test_what_cannot_grow_is_refused(few_studies: Path, store: Path, tmp_path: P
         append(few_studies, tmp_path / "fake")
     with pytest.raises(ArtifactError, match="no such store directory"):
         append(few_studies, tmp_path / "none")
-    with pytest.raises(ConfigError, match=r"crop_px=64 contradicts like='.*store', which was made with 32"):
+    with pytest.raises(ConfigError, match=r"crop_px=64 contradicts '.*store', which was made with 32"):
         append(few_studies, store, Settings(crop_px=64))
     with pytest.raises(ConfigError, match="--append takes selector, encoder and sizes from OUT itself"):
         Extract(few_studies, store, append=True, like=store).run()

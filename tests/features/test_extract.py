@@ -150,7 +150,7 @@ def test_like_uses_the_other_stores_selector_and_sizes(
 
 
 def test_like_refuses_what_contradicts_it(made: FeatureStore, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"crop_px=64 contradicts like='.*', .* made with 32; leave it out"):
+    with pytest.raises(ConfigError, match=r"crop_px=64 contradicts '.*', .* made with 32; leave it out"):
         extract(data, tmp_path / "new", Settings(crop_px=64), like=made.path)
 
 
@@ -170,7 +170,7 @@ def test_a_store_of_integers_has_another_fingerprint_and_hands_on_its_precision(
     again = FeatureStore.open(tmp_path / "like")
     assert again.feature_fingerprint == two.feature_fingerprint
     np.testing.assert_array_equal(again.embedding, two.embedding)
-    with pytest.raises(ConfigError, match=r"precision='int8' contradicts like='.*', .* made with 'float32'"):
+    with pytest.raises(ConfigError, match=r"precision='int8' contradicts '.*', .* made with 'float32'"):
         extract(only, tmp_path / "other", Settings(precision="int8"), like=one.path)
 
 

@@ -124,3 +124,8 @@ def test_the_command_merges(two: list[Path], tmp_path: Path, capsys: pytest.Capt
     words = ["merge", *map(str, two), "--out", str(tmp_path / "out"), "--json"]
     assert main(words) == 0
     assert '"studies": 3' in capsys.readouterr().out
+
+
+def test_a_store_is_not_merged_into_one_of_its_parts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is, or lies in, a store to be merged"):
+        merge([tmp_path / "one", tmp_path / "two"], tmp_path / "one" / "in")

@@ -314,3 +314,12 @@ def test_what_cannot_be_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'lsdc-toolkit\[cluster\]'"):
         check_engine("dask", "tcp://host:8786")
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "http://host:80", "tcp://user:wrongsecret@host:8786", "tcp://host"]
+)
+def test_an_address_that_is_none_is_refused_and_no_password_is_printed(address: str) -> None:
+    with pytest.raises(ConfigError, match="scheduler must be an address such as") as caught:
+        check_engine("dask", address)
+    assert "wrongsecret" not in str(caught.value)

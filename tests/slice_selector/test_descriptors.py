@@ -39,7 +39,9 @@ def test_textures_are_those_of_scikit_image(image: NDArray[np.float64]) -> None:
     gray = (image * 255).astype(np.uint8)
     assert_array_equal(textures.pattern_codes(gray), local_binary_pattern(gray, 8, 1, "uniform"))
     expected = hog(image, orientations=8, pixels_per_cell=(32, 32), cells_per_block=(1, 1))
-    assert_allclose(textures.gradient_histograms(image, 8, 32), expected, atol=1e-6)  # it sums in single precision
+    assert_allclose(
+        textures.gradient_histograms(image, 8, 32), expected, atol=1e-6
+    )  # it sums in single precision
     assert_allclose(textures.edge_strength(image), sobel(image), atol=1e-12)
     assert textures.entropy(gray) == pytest.approx(shannon_entropy(gray), abs=1e-9)
     assert_allclose(textures.percentiles(image, [1, 50, 99]), np.percentile(image, [1, 50, 99]), atol=1e-12)
