@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pydicom
-import torch
 from naive_extract import describe, embed_crop_by_crop, look_slice_by_slice, rank_row_by_row, read_twice
 from pipeline import run as run_command
 
@@ -43,6 +42,7 @@ from lsdc.features.weights_source import load_network
 from lsdc.phantom.writer import simulate
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import say, table
+from lsdc.runtime.worker_process import on_one_thread
 from lsdc.slice_selector.descriptors import describe as our_describe
 from lsdc.slice_selector.selector import SliceSelector
 
@@ -108,9 +108,9 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
         result["mebibytes_of_the_largest_process"] = round(stages.mebibytes)
     sources = list(discover(data).studies)
     result |= time_commands(data, store, folder, len(sources))
-    torch.set_num_threads(1)
     spread = np.unique(np.linspace(0, len(sources) - 1, options.timed).round().astype(int))
-    result |= time_stages([sources[k] for k in spread], store, folder, options.naive)
+    with on_one_thread():  # as in a worker
+        result |= time_stages([sources[k] for k in spread], store, folder, options.naive)
     return result
 
 
