@@ -93,11 +93,14 @@ class FitBenchmark:
         from lsdc.ensemble import fitting, nested
 
         clock = CpuClock()
-        fitting.StageClock = lambda: clock  # type: ignore[attr-defined, assignment]
-        fitting.fit_heads = clock.around("heads, on all cores", fitting.fit_heads)
-        nested.score_nested = clock.around("stack: nested folds", nested.score_nested)
-        nested.measure_exhaustion = clock.around("stack: exhaustion", nested.measure_exhaustion)
-        nested.DefaultStacker.fit = _first_only(clock, nested.DefaultStacker.fit)  # type: ignore[method-assign]
+        # The parts are not on the modules' faces; a benchmark may look behind them.
+        inside: Any = fitting
+        deeper: Any = nested
+        inside.StageClock = lambda: clock
+        inside.fit_heads = clock.around("heads, on all cores", inside.fit_heads)
+        deeper.score_nested = clock.around("stack: nested folds", deeper.score_nested)
+        deeper.measure_exhaustion = clock.around("stack: exhaustion", deeper.measure_exhaustion)
+        deeper.DefaultStacker.fit = _first_only(clock, deeper.DefaultStacker.fit)
         begun, spent = time.perf_counter(), cpu_seconds()
         fitted = fitting.fit(
             store, out, self.members.split(","), trials=self.trials, options=Options(effort=self.effort)

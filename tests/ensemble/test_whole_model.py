@@ -45,7 +45,9 @@ def cohort(small_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def store(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lsdc.extract(cohort, tmp_path_factory.mktemp("whole") / "store", Settings(folds=2)).store
+    out = tmp_path_factory.mktemp("whole") / "store"
+    lsdc.extract(cohort, out, Settings(folds=2))
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -127,16 +129,18 @@ def test_a_packed_model_is_one_file_that_does_the_same(
 
 
 def test_a_store_that_another_selector_located_is_refused(cohort: Path, model: Path, tmp_path: Path) -> None:
-    new = lsdc.extract(cohort / "test_images", tmp_path / "s")
+    lsdc.extract(cohort / "test_images", tmp_path / "s")
     selector = tmp_path / "s" / "selector" / "bundled" / "sagittal.safetensors"
-    assert predict(model, new.store, tmp_path / "g.csv").rows == 25  # located by the same bundled selector
-    manifest = read_json(new.store / "manifest.json")
+    assert (
+        predict(model, tmp_path / "s", tmp_path / "g.csv").rows == 25
+    )  # located by the same bundled selector
+    manifest = read_json(tmp_path / "s" / "manifest.json")
     listed = manifest["files"]["selector/bundled/sagittal.safetensors"]
     assert listed["bytes"] == selector.stat().st_size
     listed["sha256"] = "0" * 64
-    (new.store / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "s" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match=r"was located by another selector .* --for .*model"):
-        predict(model, new.store, tmp_path / "h.csv")
+        predict(model, tmp_path / "s", tmp_path / "h.csv")
 
 
 def test_a_model_of_features_made_elsewhere_cannot_be_packed(tmp_path: Path) -> None:
