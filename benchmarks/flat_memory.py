@@ -1,4 +1,6 @@
-"""Whether extraction needs more memory for more studies: the peak of each process for 40 and for 400 studies.
+"""Whether extraction needs more memory for more studies: what each process holds for 40 and for 400 studies.
+
+Files that are mapped do not count: the system takes their pages back when somebody needs them.
 
     python benchmarks/flat_memory.py cohort/train_images     # Linux; a folder of studies, which are linked to be more
 
@@ -76,8 +78,8 @@ def measure(options: FlatMemory, folder: Path, count: int) -> tuple[float, float
     process = subprocess.Popen([sys.executable, "-c", code, "extract", str(cohort), *flags])
     main_peak, worker_peak = 0.0, 0.0
     while process.poll() is None:
-        main_peak = max(main_peak, peak_of(process.pid))
-        worker_peak = max([worker_peak, *map(peak_of, children_of(process.pid))])
+        main_peak = max(main_peak, own_memory_of(process.pid))
+        worker_peak = max([worker_peak, *map(own_memory_of, children_of(process.pid))])
         time.sleep(0.2)
     if process.returncode:
         raise SystemExit(process.returncode)
@@ -93,13 +95,13 @@ def link_study(study: Path, to: Path) -> None:
             os.link(path, place)
 
 
-def peak_of(process: int) -> float:
-    """Read the highest memory that a process has had, MiB; 0 where it has ended."""
+def own_memory_of(process: int) -> float:
+    """Read the memory of its own that a process has now, MiB; 0 where it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), 0.0)
 
 
 def children_of(process: int) -> list[int]:
