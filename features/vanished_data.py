@@ -32,7 +32,7 @@ def check_present(source: StudySource) -> None:
         When one of its files has gone.
     """
     if source.origin is not None:
-        return  # what cannot be fetched has ended the run
+        return  # fetching it has told
     for series in source.series:
         for path in series.files:
             try:
