@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lsdc.ensemble.training_data import TrainingData
 from lsdc.models.crossfit import Relabel, begin_folds, fit_fold
+from lsdc.models.examples import Examples
 from lsdc.models.fold_model import Split
 from lsdc.models.member import Member
 from lsdc.runtime.engine import for_each
@@ -62,13 +63,46 @@ def fit_folds(
     ArtifactError
         When a folder holds models of other examples, of another member or of another seed.
     """
-    examples = data.examples()
-    tasks = [
+    for_each(fit_one_fold, unfitted(members, data, data.examples(), folder, relabel), "fitting folds")
+
+
+def unfitted(
+    members: Mapping[str, Callable[[], Member]],
+    data: TrainingData,
+    examples: Examples,
+    folder: Path,
+    relabel: Relabel | None,
+) -> list[FoldTask]:
+    """Claim the folders of members, and list the folds that are not fitted yet.
+
+    Parameters
+    ----------
+    members : mapping of str to callable
+        What makes each member, by its name.
+    data : TrainingData
+        Where other processes find what they learn from.
+    examples : Examples
+        The same here.
+    folder : Path
+        Folder of the members' folders.
+    relabel : Relabel or None
+        Changes the labels that they learn from.
+
+    Returns
+    -------
+    list of FoldTask
+        One member after the other.
+
+    Raises
+    ------
+    ArtifactError
+        When a folder holds models of other examples, of another member or of another seed.
+    """
+    return [
         FoldTask(make, data, split, folder / name, relabel)
         for name, make in members.items()
         for split in begin_folds(make(), examples, folder / name, relabel)
     ]
-    for_each(fit_one_fold, tasks, "fitting folds")
 
 
 def fit_one_fold(task: FoldTask) -> None:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lsdc.ensemble.fold_tasks import FoldTask, fit_one_fold
+from lsdc.ensemble.fold_tasks import FoldTask, fit_one_fold, unfitted
 from lsdc.ensemble.training_data import TrainingData
-from lsdc.models.crossfit import Relabel, begin_folds
+from lsdc.models.crossfit import Relabel
 from lsdc.models.examples import Examples
 from lsdc.models.heads.head_member import HeadMember
 from lsdc.models.member import Member
@@ -79,12 +79,8 @@ def fit_heads(
     ArtifactError
         When a folder holds models of other examples, of another member or of another seed.
     """
-    tasks = [
-        FoldTask(make, data, split, folder / name, relabel)
-        for name, make in members.items()
-        if _is_built_in_head(make())
-        for split in begin_folds(make(), examples, folder / name, relabel)
-    ]
+    heads = {name: make for name, make in members.items() if _is_built_in_head(make())}
+    tasks = unfitted(heads, data, examples, folder, relabel)
     if workers is None:
         workers = _most_workers(examples)
     seconds = {task.folder.name: 0.0 for task in tasks}

@@ -26,6 +26,7 @@ from lsdc.runtime.device import device_name
 from lsdc.runtime.engine import check_workers
 from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
 from lsdc.runtime.errors import ArtifactError, Problem
+from lsdc.runtime.first_names import first_of
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote_output import OutputFolder
@@ -135,19 +136,17 @@ def append(
     with only_writer(place.folder):
         opened = _growing(FeatureStore.open(store))
         cohort = cohort or discover(data, study_id=study_id)
-        settings.matched_to(
-            Extractor.of(opened)
-        )  # what contradicts the store is said also where nothing is new
+        extractor = Extractor.of(opened)
+        settings.matched_to(extractor)  # what contradicts the store is said also where nothing is new
         known = set(opened.parts.ids)
         new = tuple(source for source in cohort.studies if source.study_id not in known)
         old = [source for source in cohort.studies if source.study_id in known]
         changed = _changed(opened, old)
         say(f"{len(new)} of {len(cohort.studies)} studies are new to {place.place}")
         if changed:
-            first = ", ".join(changed[:_MOST_NAMED]) + (", …" if len(changed) > _MOST_NAMED else "")
             warn(
                 f"{len(changed)} studies have other files than when they were extracted, and stay in the store as "
-                f"they were: {first}; to read them again, extract to another directory"
+                f"they were: {first_of(changed, _MOST_NAMED)}; to read them again, extract to another directory"
             )
         if ids is not None:
             say(f"{write_ids(cohort, ids)}: whose each study is")
@@ -155,7 +154,7 @@ def append(
         if new:
             fresh = replace(cohort, studies=new, problems=_unnoted(opened, cohort))
             _mention_copies(opened, new)
-            plan = _with_folds(plan_extraction(data, settings, Extractor.of(opened), study_id, fresh), opened)
+            plan = _with_folds(plan_extraction(data, settings, extractor, study_id, fresh), opened)
             check_reachable(plan.cohort, engine)
             with working_on(engine, scheduler, reads=[data], writes=place.folder):
                 _grow(opened, plan, place.folder, device, workers, clock)
@@ -204,12 +203,12 @@ def _mention_copies(store: FeatureStore, new: Sequence[StudySource]) -> None:
     if any("content" not in part.studies for part in store.parts.all):
         return
     there = dict(zip(store.studies["content"], store.studies["study_id"]))
-    again = [f"{one.study_id} ({there[content_of(one)]})" for one in new if content_of(one) in there]
+    again = [f"{one.study_id} ({there[found]})" for one in new if (found := content_of(one)) in there]
     if again:
-        first = ", ".join(again[:_MOST_NAMED]) + (", …" if len(again) > _MOST_NAMED else "")
         warn(
             f"{len(again)} new studies have files of the names and sizes of studies that the store holds under "
-            f"another id: {first}; name the studies as the store does (study_id), or one patient is in it twice"
+            f"another id: {first_of(again, _MOST_NAMED)}; name the studies as the store does (study_id), or one "
+            "patient is in it twice"
         )
 
 

@@ -117,7 +117,7 @@ def _save(path: Path, embedded: NDArray[np.float32]) -> None:
 
 
 def embed_studies(encoder: Encoder, crops: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-    """Embed studies, each by itself and on one thread; on a CPU several at once.
+    """Embed studies on a CPU, each by itself and on one thread; several at once.
 
     How convolutions and products round depends on the number of threads and of images that share the work. So
     neither the machine nor the other studies of a cohort change what a study's features are.
@@ -134,7 +134,7 @@ def embed_studies(encoder: Encoder, crops: Sequence[NDArray[np.uint8]]) -> list[
     list of (25, D) float32
         In the same order.
     """
-    if encoder.device != "cpu" or encoder.takes_own_threads:
+    if encoder.takes_own_threads:
         return [encoder.embed(item) for item in crops]
     with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(encoder.embed, crops))

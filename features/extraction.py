@@ -153,6 +153,7 @@ def extract(
     data, place = data_place(data), OutputFolder.of(out)
     out = place.folder
     plan = plan_extraction(data, settings, _like(like), study_id, cohort)
+    check_reachable(plan.cohort, engine)  # before the output is claimed
     encoder = plan.settings.encoder(device_name(device))
     configuration = plan.configuration(encoder)
     place.take("config.json")
@@ -180,7 +181,6 @@ def extract(
         if (out / MANIFEST).is_file():  # and is still to be uploaded
             store = FeatureStore.open(out)
         else:
-            check_reachable(plan.cohort, engine)
             with working_on(engine, scheduler, reads=[data], writes=out):
                 store = _run_stages(plan, out, encoder, configuration, workers, clock)
         made = _summary(store, plan, place, clock.seconds)
@@ -258,14 +258,7 @@ def _run_stages(
 
 def _check_labels(store: FeatureStore, plan: ExtractionPlan) -> None:
     """Refuse a finished store whose grades are no longer those of the labels."""
-    changed, known = 0, {source.study_id for source in plan.sources}  # others were appended
-    for study, rows in store.rows.groupby("study_id", sort=False):
-        if study not in known:
-            continue
-        now = rows.copy()
-        plan.add_labels(now, str(study))
-        changed += int((now["grade"] != rows["grade"]).sum())
-    if changed:
+    if changed := int((plan.relabeled(store.rows)["grade"] != store.rows["grade"]).sum()):
         raise ArtifactError(
             f"{store.path}: {changed} grades have changed in the table of labels since it was made; "
             "extract to another directory, or delete it"

@@ -17,7 +17,7 @@ from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.encoder import Encoder
 from lsdc.features.extractor import ENCODER, Extractor
 from lsdc.features.store_settings import Settings
-from lsdc.runtime.archives import is_archive, is_unpacked
+from lsdc.runtime.archives import is_unpacked
 from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
@@ -93,10 +93,7 @@ class ExtractionPlan:
             16 hexadecimal digits. A file counts by name, size and time of change; one of an archive or behind a URL by
             the first two.
         """
-        root = self.cohort.root
-        packed = (
-            is_archive(root) or is_unpacked(root) or any(source.origin is not None for source in self.sources)
-        )
+        packed = is_unpacked(self.cohort.root) or any(source.origin is not None for source in self.sources)
         return fingerprint(self._studies() | {"files": [_state(file, packed) for file in self._files()]})
 
     def content_before(self) -> str:
@@ -116,6 +113,27 @@ class ExtractionPlan:
         for source in self.sources:
             for series in source.series:
                 yield from series.files
+
+    def relabeled(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Give rows of extracted studies the folds and grades of today: a table may have been corrected since.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            25 rows for each study; those of studies that are not in the plan stay as they are.
+
+        Returns
+        -------
+        DataFrame
+            A copy.
+        """
+        known, parts = {source.study_id for source in self.sources}, []
+        for study, then in rows.groupby("study_id", sort=False):
+            now = then.copy()
+            if study in known:
+                self.add_labels(now, str(study))
+            parts.append(now)
+        return pd.concat(parts) if parts else rows.copy()
 
     def add_labels(self, rows: pd.DataFrame, study_id: str) -> None:
         """Write the columns `fold` and `grade` into the 25 rows of a study, -1 where unknown.

@@ -17,6 +17,7 @@ from lsdc.features.store_shards import SHARDS
 from lsdc.runtime.artifact import claim, list_files, write_manifest
 from lsdc.runtime.console import say, track
 from lsdc.runtime.errors import ArtifactError, ConfigError
+from lsdc.runtime.first_names import first_of
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote import url_of
@@ -209,8 +210,7 @@ def _check_studies(stores: Sequence[FeatureStore]) -> None:
     counts = Counter(chain.from_iterable(store.parts.ids for store in stores))
     twice = sorted(study for study, count in counts.items() if count > 1)
     if twice:
-        first = ", ".join(twice[:3]) + (", …" if len(twice) > 3 else "")
         raise ArtifactError(
-            f"{stores[-1].path}: {len(twice)} studies are in more than one of the stores ({first}); extract only what "
-            "is new, as `lsdc-features extract --append` does"
+            f"{stores[-1].path}: {len(twice)} studies are in more than one of the stores ({first_of(twice)}); extract "
+            "only what is new, as `lsdc-features extract --append` does"
         )

@@ -157,7 +157,7 @@ def extract_shards(out: Path, shards: Sequence[Shard], plan: ExtractionPlan, too
     list of StorePart
         The finished shards, in the same order.
     """
-    undone = [shard for shard in shards if not _is_current(out / shard.name, shard, plan)]
+    undone = [shard for shard in shards if not _is_current(out / shard.name, plan)]
     tasks = [_tasks(out / shard.name, shard, plan, tools.selectors) for shard in undone]
     with tools.clock.stage("extract"):
         for several in tasks:
@@ -199,18 +199,16 @@ def check_reachable(cohort: Cohort, engine: EngineName) -> None:
         )
 
 
-def _is_current(folder: Path, shard: Shard, plan: ExtractionPlan) -> bool:
-    """Tell whether a shard is finished, with the grades and folds of today: a table may have been corrected since."""
+def _is_current(folder: Path, plan: ExtractionPlan) -> bool:
+    """Tell whether a shard is finished, with the grades and folds of today; else it is finished no more."""
     if not (folder / MANIFEST).is_file():
         return False
     rows = StorePart.open(folder).rows
-    for study, then in rows.groupby("study_id", sort=False):
-        now = then.copy()
-        plan.add_labels(now, str(study))
-        if not now[["grade", "fold"]].equals(then[["grade", "fold"]].astype(now[["grade", "fold"]].dtypes)):
-            (folder / MANIFEST).unlink()
-            return False
-    return True
+    now = plan.relabeled(rows)
+    if ((now["grade"] == rows["grade"]) & (now["fold"] == rows["fold"])).all():
+        return True
+    (folder / MANIFEST).unlink()
+    return False
 
 
 def _tasks(folder: Path, shard: Shard, plan: ExtractionPlan, selectors: StudySelectors) -> list[StudyTask]:

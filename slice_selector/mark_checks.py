@@ -9,9 +9,9 @@ import pandas as pd
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, View
 from lsdc.runtime import Problem
+from lsdc.runtime.first_names import first_of
 
 _MARGIN_PX = 1.0
-_NAMED = 3
 
 
 def is_outside(x: float, y: float, shape: tuple[int, ...]) -> bool:
@@ -89,6 +89,5 @@ def mark_problems(study: Study, coordinates: pd.DataFrame) -> list[Problem]:
 def _count(study: Study, names: list[str], what: str) -> list[Problem]:
     if not names:
         return []
-    first = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
     remedy = "check the table of coordinates and that of series descriptions"
-    return [Problem(study.study_id, f"{len(names)} {what} ({first})", remedy)]
+    return [Problem(study.study_id, f"{len(names)} {what} ({first_of(names)})", remedy)]

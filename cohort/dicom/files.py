@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lsdc.runtime import Problem
 from lsdc.runtime.archives import UNPACKED_PREFIX
+from lsdc.runtime.first_names import first_of
 from lsdc.runtime.safe_text import printable
 
 _VALUE_REPRESENTATIONS = frozenset(
@@ -193,5 +194,5 @@ class PassedOver:
             if len(names) == 1:
                 yield Problem(path_text(folder / names[0]), reason, remedy)
             else:
-                first = path_text(Path(", ".join(names[:3]) + (", …" if len(names) > 3 else "")))
+                first = path_text(Path(first_of(names)))
                 yield Problem(path_text(folder), f"{len(names)} files: {reason} ({first})", remedy)

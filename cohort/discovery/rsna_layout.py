@@ -20,6 +20,7 @@ from lsdc.cohort.discovery.sources import (
 )
 from lsdc.cohort.tables import read_coordinates, read_labels, read_series_descriptions
 from lsdc.runtime import Problem
+from lsdc.runtime.first_names import first_of
 
 _FOLDERS = {f"{split}_images": split for split in SPLITS}
 
@@ -212,6 +213,5 @@ def _count(path: Path, what: str, names: list[str]) -> list[Problem]:
     """Record once how many names something concerns, with the first three; nothing where there are none."""
     if not names:
         return []
-    first = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     remedy = "nothing to do, unless ids or folders were changed by mistake"
-    return [Problem(path_text(path), f"{len(names)} {what} ({first})", remedy)]
+    return [Problem(path_text(path), f"{len(names)} {what} ({first_of(names)})", remedy)]

@@ -154,7 +154,12 @@ def _run_elsewhere(
 def _drawn(search: Search, study: optuna.Study) -> tuple[optuna.Trial, Point]:
     """Begin a trial and draw its point."""
     trial = study.ask()
-    return trial, {name: _suggest(trial, name, bounds) for name, bounds in search.ranges.items()}
+    return trial, _point(trial, search)
+
+
+def _point(trial: optuna.Trial, search: Search) -> Point:
+    """Draw a value of every parameter."""
+    return {name: _suggest(trial, name, bounds) for name, bounds in search.ranges.items()}
 
 
 def _tell(search: Search, study: optuna.Study, trial: optuna.Trial, tried: Tried) -> None:
@@ -184,14 +189,12 @@ def _evaluate(trial: optuna.Trial, search: Search, objective: Objective) -> floa
     """Compute the loss at the trial's point; all losses become attributes of the trial."""
     import optuna
 
-    point = {name: _suggest(trial, name, bounds) for name, bounds in search.ranges.items()}
-
     def report_step(step: int, value: float) -> None:
         trial.report(value, step)
         if trial.number >= len(search.starts) and trial.should_prune():
             raise optuna.TrialPruned
 
-    losses = objective(point, report_step)
+    losses = objective(_point(trial, search), report_step)
     for name, value in losses.items():
         trial.set_user_attr(name, value)
     return losses[search.metric]

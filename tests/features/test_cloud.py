@@ -15,7 +15,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support.knowing import know
 from support.random_store import random_store
-from support.s3_server import BUCKET, s3_server
+from support.s3_server import s3_server
 from support.store import fake_store
 
 from lsdc.cohort.discovery.sources import DiscoveryError
@@ -39,13 +39,8 @@ SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a bucket on a server of this machine."""
-    with (
-        s3_server(tmp_path_factory.mktemp("s3") / "log") as environment,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        yield f"s3://{BUCKET}"
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from lsdc.runtime.onnx_export import check_installed, to_onnx, write_weightless,
 from lsdc.runtime.onnx_networks import OnnxNetwork, ShippedGraph, usable_threads
 from lsdc.runtime.tensor_files import read_weights, write_weights
 
-onnx = pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx", reason="the extra lsdc-toolkit[onnx] is not installed")
 
 
 def small_network(seed: int) -> nn.Module:

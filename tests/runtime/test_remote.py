@@ -18,12 +18,7 @@ from lsdc.runtime.remote_errors import ObjectError, RemoteError, is_of_one_objec
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with (
-        s3_server(tmp_path_factory.mktemp("s3") / "log") as environment,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in environment.items():
-            patch.setenv(name, value)
+    with s3_server(tmp_path_factory.mktemp("s3") / "log"):
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import boto3
+import pytest
 from s3fs import S3FileSystem
 
 BUCKET = "hospital"
@@ -19,8 +20,8 @@ _SECONDS = 60.0
 
 
 @contextmanager
-def s3_server(log: Path) -> Iterator[dict[str, str]]:
-    """Run moto's server; give the environment in which it is the S3 of this process, with the bucket `BUCKET`."""
+def s3_server(log: Path) -> Iterator[str]:
+    """Run moto's server, which is the S3 of this process meanwhile; give the URL of its bucket, `BUCKET`."""
     with log.open("wb") as stream:
         server = subprocess.Popen(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stdout=stream, stderr=stream
@@ -33,9 +34,12 @@ def s3_server(log: Path) -> Iterator[dict[str, str]]:
             "AWS_SECRET_ACCESS_KEY": "a-secret-that-nobody-prints",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        _make_bucket(environment)
-        S3FileSystem.clear_instance_cache()  # those of another server
-        yield environment
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            boto3.client("s3").create_bucket(Bucket=BUCKET)
+            S3FileSystem.clear_instance_cache()  # those of another server
+            yield f"s3://{BUCKET}"
     finally:
         server.terminate()
         server.wait()
@@ -56,15 +60,3 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
                 return address
         time.sleep(0.1)
     raise RuntimeError(f"the S3 server does not answer:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def _make_bucket(environment: dict[str, str]) -> None:
-    import boto3
-
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
