@@ -37,7 +37,7 @@ screenshots: demo $(VENV)/installed-test
 	$(BIN)/python benchmarks/screenshots.py $(DEMO)/report
 
 test: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVER),--cov --cov-report=term:skip-covered)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(COVER),--cov --cov-report=term:skip-covered)
 
 # The folders import as lsdc.FOLDER; tools that follow paths find them so below build/typing.
 typing:

@@ -70,6 +70,8 @@ class Extract:
     """studies whose stages are timed, evenly spread"""
     naive: int = 3
     """of these, how many are also extracted the naive way"""
+    commands: bool = True
+    """also extract the cohort again with one worker and with two"""
     reporting: Reporting = Reporting()
 
     def run(self) -> dict[str, Any]:
@@ -107,7 +109,8 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
         result["fit_selector_seconds_per_study"] = round(fit, 3)
         result["mebibytes_of_the_largest_process"] = round(stages.mebibytes)
     sources = list(discover(data).studies)
-    result |= time_commands(data, store, folder, len(sources))
+    if options.commands:
+        result |= time_commands(data, store, folder, len(sources))
     spread = np.unique(np.linspace(0, len(sources) - 1, options.timed).round().astype(int))
     with on_one_thread():  # as in a worker
         result |= time_stages([sources[k] for k in spread], store, folder, options.naive)

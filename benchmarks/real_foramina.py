@@ -36,6 +36,7 @@ from lsdc.runtime.artifact import MANIFEST, atomic, file_hash, read_json, write_
 from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import existing, say, table
 from lsdc.runtime.engine import fan_out
+from lsdc.runtime.errors import LsdcError
 
 CURVE = (50, 100, 200, 400)
 """Numbers of studies of the learning curve."""
@@ -97,7 +98,7 @@ class RealForamina:
         labels = cohort.labels.loc[sorted(set(store.rows["study_id"]) & set(cohort.labels.index))]
         folds = dict(zip(labels.index, read_folds(data / "folds.csv", labels.index.tolist())))
         with self._stage("fit"):
-            tables = self._fitted(store)
+            tables = self._fitted(store, labels.index.tolist())
         with self._stage("probes"):
             seen = {name: flat(at) for name, (_, _, at) in bundled.items()}
             tables["pixels at annotated points"] = probe(labels, folds, seen)
@@ -116,13 +117,14 @@ class RealForamina:
         show(result)
         return result
 
-    def _fitted(self, store: FeatureStore) -> dict[str, pd.DataFrame]:
-        """Nested predictions of the stack, and out-of-fold ones of its members."""
+    def _fitted(self, store: FeatureStore, studies: list[str]) -> dict[str, pd.DataFrame]:
+        """Nested predictions of the stack, and out-of-fold ones of its members, by the ids of the studies."""
         members, options = self.members.split(","), Options(effort=self.effort)
         fit(store.path, self.work / "model", members, options=options)
         model = Model.open(self.work / "model")
-        tables = {name: model.out_of_fold.query("member == @name") for name in model.members}
-        return {"stack": model.nested} | tables
+        rows = model.out_of_fold_of(studies)
+        tables = {name: rows[rows["member"] == name] for name in model.members}
+        return {"stack": nested_of(model, studies)} | tables
 
     def _beside(self, labels: pd.DataFrame, data: Path, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         """Add the reference's tables and stacks with and without ours; return their paired differences."""
@@ -153,7 +155,8 @@ class RealForamina:
                 out = self.work / f"model_{n}"
                 part = limited(store, set(labels.index[:n]), self.work / f"store_{n}")
                 fit(part, out, self.members.split(","), options=Options(effort=self.effort))
-                found[str(n)] = grades_summary(labels.iloc[:n], Model.open(out).nested)
+                nested = nested_of(Model.open(out), labels.index[:n].tolist())
+                found[str(n)] = grades_summary(labels.iloc[:n], nested)
         return found
 
     @contextmanager
@@ -161,6 +164,14 @@ class RealForamina:
         begun = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - begun
+
+
+def nested_of(model: Model, studies: list[str]) -> pd.DataFrame:
+    """Nested predictions by the ids of the studies, which a model names by pseudonyms."""
+    found = model.pseudonyms.restored(model.nested, studies)
+    if not len(found):
+        raise LsdcError(f"{model.path}: was not fitted on these studies; remove it")
+    return found
 
 
 def lay_out(data: Path, studies: int | None, out: Path) -> Path:

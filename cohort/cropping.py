@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lsdc.cohort.geometry import CANONICAL_AXES, SlicePlane
+from lsdc.cohort.geometry import CANONICAL_AXES, SlicePlane, Vector
 from lsdc.cohort.study import Series, Slice
 from lsdc.cohort.vocabulary import View
 
@@ -109,14 +110,24 @@ def reorientation_of(plane: SlicePlane, view: View, mirrored: bool = False) -> R
     >>> reorientation_of(upright, View.SAGITTAL_T2)
     Reorientation(transpose=False, flip_columns=False, flip_rows=False)
     """
-    across, down = (np.asarray(axis) for axis in CANONICAL_AXES[view.plane])
-    if mirrored and view is View.AXIAL_T2:
+    mirrored = mirrored and view is View.AXIAL_T2
+    return _turn(plane.row_direction, plane.column_direction, view.plane, mirrored)
+
+
+@lru_cache(maxsize=256)
+def _turn(row: Vector, column: Vector, plane: str, mirrored: bool) -> Reorientation:
+    """Turn the directions of a slice's rows and columns; all slices of a series have the same, and many crops."""
+    across, down = (np.asarray(axis) for axis in CANONICAL_AXES[plane])
+    if mirrored:
         across = -across
-    row, column = np.asarray(plane.row_direction), np.asarray(plane.column_direction)
-    transpose = bool(abs(column @ across) + abs(row @ down) > abs(row @ across) + abs(column @ down))
+    along_row, along_column = np.asarray(row), np.asarray(column)
+    transpose = bool(
+        abs(along_column @ across) + abs(along_row @ down)
+        > abs(along_row @ across) + abs(along_column @ down)
+    )
     if transpose:
-        row, column = column, row
-    return Reorientation(transpose, bool(row @ across < 0), bool(column @ down < 0))
+        along_row, along_column = along_column, along_row
+    return Reorientation(transpose, bool(along_row @ across < 0), bool(along_column @ down < 0))
 
 
 @dataclass(frozen=True)
@@ -156,10 +167,8 @@ class Cutter:
             Turned upright; 0 outside the slice.
         """
         item = self.series.slices[index]
-        patch, box = _patch(item, point, mm)
-        low, high = self.series.window
-        gray = ((patch - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
-        crop = Image.fromarray(gray).resize((px, px), Image.Resampling.BILINEAR, box=box)
+        patch, box = _patch(item, self.series.window, point, mm)
+        crop = Image.fromarray(patch).resize((px, px), Image.Resampling.BILINEAR, box=box)
         return reorientation_of(item.plane, self.view, mirrored).image(np.asarray(crop))
 
     def place(
@@ -222,9 +231,9 @@ class Cutter:
 
 
 def _patch(
-    item: Slice, point: tuple[float, float], mm: float
-) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
-    """Copy the pixels around a point, minus infinity outside; give the square's edges in them in Pillow's terms.
+    item: Slice, window: tuple[float, float], point: tuple[float, float], mm: float
+) -> tuple[Crop, tuple[float, float, float, float]]:
+    """Copy the gray values around a point, 0 outside; give the square's edges in them in Pillow's terms.
 
     Where a header claims pixels so small that there would be more than `_MOST_PX` along an edge, only each so-manieth
     is copied, so that memory stays bounded.
@@ -236,10 +245,15 @@ def _patch(
     stops = [int(np.ceil(high)) + 2 for _, high in edges]
     steps = [max(1, -(-(stop - start) // _MOST_PX)) for start, stop in zip(starts, stops)]
     sizes = [-(-(stop - start) // step) for start, stop, step in zip(starts, stops, steps)]
-    patch = np.full((sizes[1], sizes[0]), -np.inf, np.float32)
     inside = [_inside(starts[k], sizes[k], steps[k], (columns, rows)[k]) for k in range(2)]
     (to_x, from_x), (to_y, from_y) = inside
-    patch[to_y, to_x] = item.pixels[from_y, from_x]
+    gray = item.pixels[from_y, from_x] - window[0]
+    gray *= 255.0 / (window[1] - window[0])
+    patch = np.minimum(np.maximum(gray, 0, out=gray), 255, out=gray).astype(np.uint8)
+    if patch.shape != (sizes[1], sizes[0]):
+        around = np.zeros((sizes[1], sizes[0]), np.uint8)
+        around[to_y, to_x] = patch
+        patch = around
     (left, right), (top, bottom) = (
         ((low - start) / step, (high - start) / step)
         for (low, high), start, step in zip(edges, starts, steps)

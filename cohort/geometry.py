@@ -7,7 +7,7 @@ millimeters (LPS).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,10 +66,7 @@ class SlicePlane:
     @cached_property
     def normal(self) -> Floats:
         """Unit normal of the slice, row direction x column direction; shape (3,), LPS; read-only."""
-        normal = np.cross(self.row_direction, self.column_direction)
-        normal = normal / np.linalg.norm(normal)
-        normal.flags.writeable = False  # it is computed once, and every caller gets the same array
-        return normal
+        return _normals(tuple(self.row_direction), tuple(self.column_direction))[0]
 
     @cached_property
     def _origin(self) -> Floats:
@@ -191,14 +188,25 @@ def anatomical_normal(axes: Axes) -> Floats:
     Returns
     -------
     (3,) float
-        Unit normal towards the patient's left (sagittal), head (axial) or back (coronal).
+        Unit normal towards the patient's left (sagittal), head (axial) or back (coronal); read-only.
 
     Examples
     --------
     >>> anatomical_normal(((0, 1, 0), (0, 0, -1))).tolist()
     [1.0, 0.0, 0.0]
     """
-    normal = np.cross(*axes)
-    towards = normal[{"sagittal": 0, "coronal": 1, "axial": 2}[plane_of(normal)]]
-    normal = normal / np.linalg.norm(normal) * (1.0 if towards > 0 else -1.0)
-    return normal + 0.0
+    return _normals(tuple(axes[0]), tuple(axes[1]))[1]
+
+
+@lru_cache(maxsize=256)
+def _normals(row: tuple[float, ...], column: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """Compute the normal of a plane, row direction x column direction, and the same in its anatomical direction.
+
+    All slices of a series have the same directions; every caller gets the same arrays.
+    """
+    across = np.cross(row, column)
+    unit = across / np.linalg.norm(across)
+    towards = across[{"sagittal": 0, "coronal": 1, "axial": 2}[plane_of(across)]]
+    anatomical = unit * (1.0 if towards > 0 else -1.0) + 0.0
+    unit.flags.writeable = anatomical.flags.writeable = False
+    return unit, anatomical

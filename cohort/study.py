@@ -73,8 +73,8 @@ class Series:
         says, as if two series were in it; `view_guessed` where no table describes it. Empty by default.
     traits : frozenset of str
         What makes it suit its view better or worse than another series: `contrast_agent`, `fat_saturated`,
-        `inversion`, `water`, `in_phase`, `derived`, and `lumbar` or `other_region` where the header names one. Empty
-        by default.
+        `inversion`, `water`, `in_phase`, `derived`, and `lumbar` or `other_region` where the header names one; also
+        `simulated` where `lsdc.simulate` made it. Empty by default.
     passed_over : str
         Why it is no view to grade, in words, such as `localizer`; empty for what is used, and where plane or contrast
         cannot be recognized.
@@ -102,11 +102,13 @@ class Series:
         """Whether its place in the patient is known, so that points of other series can be found on it."""
         return not self.flags & {"no_position", "no_orientation", "unrelated"}
 
-    @property
+    @cached_property
     def positions(self) -> NDArray[np.float64]:
-        """Position of each slice along the first slice's normal, mm; shape (n,)."""
+        """Position of each slice along the first slice's normal, mm; shape (n,); read-only."""
         normal = self.slices[0].plane.normal
-        return np.array([normal @ np.asarray(item.plane.origin) for item in self.slices])
+        positions = np.array([normal @ np.asarray(item.plane.origin) for item in self.slices])
+        positions.flags.writeable = False  # it is computed once, and every caller gets the same array
+        return positions
 
     def nearest(self, point: ArrayLike) -> int:
         """Find the slice whose plane is nearest to a point.

@@ -12,12 +12,18 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, View
+from lsdc.features.series_table import simulated_studies
 from lsdc.features.store import FeatureStore
 from lsdc.runtime.schema import Check, list_of, mapping_of, optional, record, text, whole
 
 FIT_CARD = "fit_card.json"
 """File of a model directory that holds it."""
-INTENDED_USE = "research, and a second look by people who can read the images; it is no medical device"
+INTENDED_USE = "research and teaching, and a second look by people who can read the images"
+NOT_INTENDED = (
+    "it is no medical device: it must not decide about a patient, and no grade may reach a report unseen by a "
+    "radiologist"
+)
+"""What models of this toolkit are for, and what not; for every model the same."""
 _PACKAGES = ("lsdc-toolkit", "numpy", "scikit-learn", "lightgbm", "xgboost", "torch", "timm", "optuna")
 _ABSENT = {
     View.SAGITTAL_T1: "flag_t1_absent",
@@ -38,7 +44,8 @@ FIT_CARD_FIELDS: Check = record(
         "selector": text(),
         "seed": whole(0),
         "versions": mapping_of(text(most=100)),
-    }
+    },
+    {"simulated": whole(0)},
 )
 """What fit_card.json must hold."""
 
@@ -65,6 +72,8 @@ class FitCard:
         Seed of the fit.
     versions : dict of str to str
         Of Python and of the packages that decide the result.
+    simulated : int, default 0
+        How many of the studies are of simulated patients; 0 also where an earlier version did not ask.
     """
 
     intended_use: str
@@ -76,6 +85,7 @@ class FitCard:
     selector: str
     seed: int
     versions: dict[str, str]
+    simulated: int = 0
 
     @classmethod
     def of(cls, store: FeatureStore, rows: pd.DataFrame, seed: int) -> FitCard:
@@ -102,11 +112,21 @@ class FitCard:
         firsts = rows.iloc[:: len(TARGETS)]
         ranges = {words: _range(firsts[name]) for name, words in _RANGES.items() if name in firsts}
         configuration = store.manifest["configuration"]
+        simulated = len(simulated_studies(store.series).intersection(firsts["study_id"]))
         return cls(
-            INTENDED_USE, len(firsts), counts, {k: v for k, v in ranges.items() if v is not None},
-            tuple(_never_saw(counts, firsts)), store.backbone, str(configuration.get("selector", "unknown")), seed,
-            {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+            f"{INTENDED_USE}; {NOT_INTENDED}", len(firsts), counts, {k: v for k, v in ranges.items() if v is not None},
+            tuple(_never_saw(counts, firsts, simulated)), store.backbone,
+            str(configuration.get("selector", "unknown")), seed,
+            {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}, simulated,
         )  # fmt: skip
+
+    @property
+    def learned_from(self) -> str:
+        """How many studies it was fitted on, and how many of them are simulated, in words."""
+        if not self.simulated:
+            return f"{self.studies} studies"
+        of = "all" if self.simulated == self.studies else f"{self.simulated} of them"
+        return f"{self.studies} studies, {of} of simulated patients"
 
     def statement(self) -> tuple[str, ...]:
         """Say what is to be said wherever the model's grades are shown.
@@ -117,7 +137,7 @@ class FitCard:
             What it is for, and what it never saw.
         """
         return (
-            f"for {self.intended_use}; fitted on {self.studies} studies",
+            f"for {self.intended_use}; fitted on {self.learned_from}",
             f"it never saw {'; '.join(self.never_saw)}",
         )
 
@@ -145,7 +165,7 @@ class FitCard:
         FitCard
             Equal to what was written.
         """
-        known = {name: content[name] for name in cls.__dataclass_fields__}
+        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
         ranges = {name: tuple(pair) for name, pair in content["ranges"].items()}
         return cls(**known | {"ranges": ranges, "never_saw": tuple(content["never_saw"])})
 
@@ -167,9 +187,12 @@ def _range(values: pd.Series) -> tuple[str, str] | None:
     return (_shown(name, known.min()), _shown(name, known.max())) if len(known) else None
 
 
-def _never_saw(counts: Mapping[str, Mapping[str, int]], firsts: pd.DataFrame) -> Sequence[str]:
+def _never_saw(
+    counts: Mapping[str, Mapping[str, int]], firsts: pd.DataFrame, simulated: int
+) -> Sequence[str]:
     """Name what was absent from the studies."""
-    said = ["patients of other hospitals and scanners than those it was fitted on"]
+    elsewhere = "patients of other hospitals and scanners than those it was fitted on"
+    said = ["a real patient" if simulated == len(firsts) else elsewhere]
     blank = [name.replace("_", " ") for name, grades in counts.items() if not sum(grades.values())]
     if blank:
         said.append(f"labels of {', '.join(blank)}")

@@ -47,6 +47,7 @@ from lsdc.runtime.artifact import (
     fingerprint,
     list_files,
     read_json,
+    take_back,
     write_json,
     write_manifest,
 )
@@ -182,17 +183,14 @@ def fit(
         configuration["settings"] = {name: dict(chosen) for name, chosen in settings.items()}
     if not labels.changes_nothing:
         configuration["labels"] = labels.configuration()
-    if rank() == 0:
-        claim(
-            out,
-            configuration,
-            lambda: "finish it with the same arguments, or choose a new directory for the model",
-        )
+    redo = "finish it with the same arguments, or choose a new directory for the model"
+    begun = rank() == 0 and claim(out, configuration, lambda: redo)
     clock = StageClock()
     with only_writer(out) if rank() == 0 else nullcontext():
         relabel = None if labels.changes_nothing else labels
         if engine != "local":
-            with clock.stage("folds"), working_on(engine, scheduler, reads=[store], writes=out):
+            undo = partial(take_back, out) if begun else None
+            with clock.stage("folds"), working_on(engine, scheduler, reads=[store], writes=out, unused=undo):
                 makes = {name: partial(factory, seed, options) for name, factory in factories.items()}
                 fit_folds(makes, TrainingData.of(opened), out / "members", relabel)
         share = engine == "local" and world() == 1 and workers_for(n_studies) != 1

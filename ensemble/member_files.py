@@ -132,7 +132,7 @@ def _table_paths(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise TableError(f"{path}: no such folder of prediction tables")
-    paths = sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES and one.is_file())
+    paths = sorted(one for one in path.iterdir() if one.suffix.lower() in _SUFFIXES and one.is_file())
     if not paths:
         raise TableError(f"{path}: holds no {', '.join(_SUFFIXES)} table; one for each member is needed")
     twice = [one for one in paths if sum(other.stem == one.stem for other in paths) > 1]

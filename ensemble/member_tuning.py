@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lsdc.ensemble.training_data import TrainingData
 from lsdc.ensemble.tuning.member_search import TunedMember, search_member
+from lsdc.ensemble.tuning.storage import JOURNAL
 from lsdc.features.store import FeatureStore
 from lsdc.models.options import Options
 from lsdc.models.registry import MemberLike
@@ -85,7 +87,9 @@ def tune_member(
         )
     out, store = check_output_folder(out), Path(store)
     data = TrainingData.of(FeatureStore.open(store))
-    with working_on(engine, scheduler, reads=[store]):
+    journal = out / JOURNAL
+    undo = None if journal.exists() else partial(journal.unlink, missing_ok=True)
+    with working_on(engine, scheduler, reads=[store], unused=undo):
         return search_member(
             data,
             member,

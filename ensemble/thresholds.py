@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import Family, parse_row_id
+from lsdc.cohort.vocabulary import Family, Grade, parse_row_id
 from lsdc.ensemble.weighting import reweighted
 from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.runtime.schema import Check, number, optional, record, whole
@@ -101,7 +102,7 @@ class Thresholds:
         }
         return cls(found[1], found[2])
 
-    def worst_not_excluded(self, family: Family, probabilities: NDArray[np.float64]) -> str:
+    def worst_not_excluded(self, family: Family, probabilities: Sequence[float]) -> Grade:
         """Name the worst grade that a prediction does not exclude.
 
         Parameters
@@ -113,15 +114,15 @@ class Thresholds:
 
         Returns
         -------
-        str
-            `severe`, `moderate` or `normal_mild`. A grade without a cut-off is never excluded.
+        Grade
+            The grade; one without a cut-off is never excluded.
         """
         severe, moderate = self.severe.get(family), self.moderate.get(family)
         if severe is None or probabilities[2] >= severe.cutoff:
-            return COLUMNS[2]
-        if moderate is None or probabilities[1:].sum() >= moderate.cutoff:
-            return COLUMNS[1]
-        return COLUMNS[0]
+            return Grade.SEVERE
+        if moderate is None or sum(probabilities[1:]) >= moderate.cutoff:
+            return Grade.MODERATE
+        return Grade.NORMAL_MILD
 
     def to_dict(self) -> dict[str, Any]:
         """Give what thresholds.json holds.

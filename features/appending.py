@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsdc.cohort.discovery.sources import Cohort, StudySource
-from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.studies import data_place, discover
 from lsdc.cohort.discovery.study_ids import NamedBy, hide_paths, write_ids
-from lsdc.features.extraction import data_place
 from lsdc.features.extraction_plan import ExtractionPlan, content_of, plan_extraction
 from lsdc.features.extractor import ENCODER, Extractor
 from lsdc.features.shard_extraction import Shard, Tools, check_reachable, deal_studies, extract_shards
@@ -156,9 +155,10 @@ def append(
             _mention_copies(opened, new)
             plan = _with_folds(plan_extraction(data, settings, extractor, study_id, fresh), opened)
             check_reachable(plan.cohort, engine)
-            with working_on(engine, scheduler, reads=[data], writes=place.folder):
-                _grow(opened, plan, place.folder, device, workers, clock)
-            place.publish((opened.path / MANIFEST).read_bytes())
+            with place.held(opened.path / MANIFEST):
+                with working_on(engine, scheduler, reads=[data], writes=place.folder):
+                    _grow(opened, plan, place.folder, device, workers, clock)
+                place.publish((opened.path / MANIFEST).read_bytes())
     counts = FeatureStore.open(place.place).manifest
     say(f"{place.place}: {counts['n_studies']} studies, {len(new)} of them appended")
     return Appended(

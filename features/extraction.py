@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lsdc.cohort.discovery.sources import Cohort
+from lsdc.cohort.discovery.studies import data_place
 from lsdc.cohort.discovery.study_ids import NamedBy, hashed, write_ids
 from lsdc.features.encoder import Encoder
 from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan, plan_extraction
@@ -22,13 +23,12 @@ from lsdc.features.store_settings import DEFAULT, Settings
 from lsdc.features.study_selectors import make_selectors
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, claim, read_json
-from lsdc.runtime.console import existing, say
+from lsdc.runtime.console import say
 from lsdc.runtime.device import device_name
 from lsdc.runtime.engine import check_workers
 from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
-from lsdc.runtime.remote import url_of
 from lsdc.runtime.remote_output import OutputFolder
 
 
@@ -157,7 +157,7 @@ def extract(
     encoder = plan.settings.encoder(device_name(device))
     configuration = plan.configuration(encoder)
     place.take("config.json")
-    claim(
+    begun = claim(
         out,
         configuration | {"data": _name_of(data, out), "content": _content_of(plan, out)},
         lambda: (
@@ -181,7 +181,8 @@ def extract(
         if (out / MANIFEST).is_file():  # and is still to be uploaded
             store = FeatureStore.open(out)
         else:
-            with working_on(engine, scheduler, reads=[data], writes=out):
+            undo = place.take_back if begun else None
+            with working_on(engine, scheduler, reads=[data], writes=out, unused=undo):
                 store = _run_stages(plan, out, encoder, configuration, workers, clock)
         made = _summary(store, plan, place, clock.seconds)
         place.publish()
@@ -193,27 +194,6 @@ def _like(like: PathLike | None) -> Extractor | Literal["bundled"] | None:
     if like is None:
         return None
     return BUNDLED if str(like) == BUNDLED else Extractor.of(like)
-
-
-def data_place(data: PathLike) -> Path | str:
-    """Refuse data that are not there; what a URL names is looked at when it is opened.
-
-    Parameters
-    ----------
-    data : path
-        What the user gave.
-
-    Returns
-    -------
-    Path or str
-        A folder or an archive; or a URL.
-
-    Raises
-    ------
-    LsdcError
-        When there is no such folder.
-    """
-    return url_of(data) or existing(Path(data), "data folder or archive")
 
 
 def _name_of(data: Path | str, out: Path) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from lsdc.features.extractor import ENCODER, SELECTOR, selector_digest
+from lsdc.features.merged_folds import fold_notes
 from lsdc.features.shard_manifest import array_tails, check_columns, entry_of, write_shards
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_part import StorePart
 from lsdc.features.store_shards import SHARDS
 from lsdc.runtime.artifact import claim, list_files, write_manifest
-from lsdc.runtime.console import say, track
+from lsdc.runtime.console import say, track, warn
 from lsdc.runtime.errors import ArtifactError, ConfigError
 from lsdc.runtime.first_names import first_of
 from lsdc.runtime.folder_lock import only_writer
@@ -61,7 +62,7 @@ def merge(stores: Sequence[PathLike], out: PathLike) -> Merged:
 
     Files are linked where the disk can, else copied: merging takes no time and no space, and the stores may be removed
     afterwards. The result holds studies in the order of their ids, as if it had been extracted in one go; folds stay
-    what they were in each store. The same call resumes where it was interrupted.
+    what they were in each store, and a warning says where they differ. The same call resumes an interrupted one.
 
     Parameters
     ----------
@@ -105,6 +106,8 @@ def merge(stores: Sequence[PathLike], out: PathLike) -> Merged:
             raise ArtifactError(f"{other.path}: cannot be merged with {opened[0].path}: {difference}")
     check_columns([part for store in opened for part in store.parts.all])
     _check_studies(opened)
+    for note in fold_notes(opened):
+        warn(note)
     place.take("config.json")
     claim(
         place.folder,

@@ -80,10 +80,13 @@ def metadata_of(located: LocatedStudy) -> pd.DataFrame:
         | _flags(study, location, projections)
         for location, projections in zip(located.locations, located.projections)
     ]
-    table = pd.DataFrame(rows)
-    flags = [name for name in table.columns if name.startswith("flag_")]
-    values = [name for name in table.columns if name.startswith("meta_")]
-    return table[values + flags].astype(dict.fromkeys(values, "float32") | dict.fromkeys(flags, "bool"))
+    parts = []
+    for prefix, dtype in (("meta_", np.float32), ("flag_", np.bool_)):
+        names = [name for name in rows[0] if name.startswith(prefix)]
+        parts.append(
+            pd.DataFrame(np.array([[row[name] for name in names] for row in rows], dtype), columns=names)
+        )
+    return pd.concat(parts, axis=1)
 
 
 def _series_showing(study: Study, view: View, projections: Mapping[View, Projection]) -> Series | None:

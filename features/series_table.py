@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.coverage import extent_of
+from lsdc.cohort.dicom.kinds import SIMULATED
 from lsdc.cohort.geometry import plane_of
 from lsdc.cohort.study import Series
 from lsdc.features.located_study import LocatedStudy
@@ -112,6 +113,25 @@ def passed_over(series: pd.DataFrame | None) -> tuple[str, ...]:
     words = ", ".join(f"{count} {reason}" for reason, count in reasons.head(_MOST_SAID).items())
     more = ", …" if len(reasons) > _MOST_SAID else ""
     return (f"series passed over, {reasons.sum()} of {len(series)}: {words}{more}; see {SERIES}",)
+
+
+def simulated_studies(series: pd.DataFrame | None) -> frozenset[str]:
+    """Find the studies of simulated patients.
+
+    Parameters
+    ----------
+    series : DataFrame or None
+        The store's, `FeatureStore.series`, or some of its rows.
+
+    Returns
+    -------
+    frozenset of str
+        Ids of the studies of which a series has the trait `simulated`; empty where there is no table.
+    """
+    if series is None:
+        return frozenset()
+    made = [SIMULATED in str(traits).split() for traits in series["traits"]]
+    return frozenset(map(str, series.loc[made, "study_id"]))
 
 
 def _described(series: Series) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lsdc.cohort.discovery.origin import UnfetchedError
+from lsdc.cohort.discovery.origin import UNFETCHED_REMEDY, UnfetchedError
 from lsdc.cohort.study import Study
 from lsdc.features.extract_worker import ExampleTask, StudyTask, extract_study, write_example, write_study
 from lsdc.features.vanished_data import VanishedError, check_present
@@ -23,15 +23,14 @@ _SECONDS, _SECONDS_PER_FILE = 600.0, 0.2
 _MOST_TRIES = 2
 UNREAD = "its study could not be extracted"
 """The reason of all rows of a study that failed."""
-_UNFETCHED_REMEDY = "bring the file back, or allow reading it, and extract to another directory"
 _REMEDY = "look at its files, or leave it out; please report it if they are sound"
 
 
 def extract_studies(tasks: Sequence[StudyTask], workers: int | None) -> None:
     """Extract the studies that an earlier run left undone, and those that failed there once.
 
-    A study that fails is put down with 25 rows, no image, and a problem that says why. So is one of which a file
-    behind a URL is not there or may not be read.
+    A study that fails is put down with 25 rows, no image, and a problem that says why. So is one of which
+    no file behind a URL is there and may be read.
 
     Parameters
     ----------
@@ -138,7 +137,7 @@ def _note(task: StudyTask | ExampleTask, failure: Failure) -> None:
 def _put_down(task: StudyTask, failure: Failure) -> None:
     """Write what a store holds of a study that failed, as if nothing of it could be read."""
     _note(task, failure)
-    remedy = _UNFETCHED_REMEDY if isinstance(failure.error, UnfetchedError) else _REMEDY
+    remedy = UNFETCHED_REMEDY if isinstance(failure.error, UnfetchedError) else _REMEDY
     problem = Problem(task.source.study_id, f"study failed: {_reason(failure)}", remedy)
     task.arrays.clear(task.index)
     study = Study(task.source.study_id, (), (*task.source.problems, problem))

@@ -14,6 +14,7 @@ from lsdc.metrics.graded import GradedPredictions
 from lsdc.metrics.measures import NAMES, agreement, confusion, places, proportions
 from lsdc.metrics.official import StudyLosses, study_losses
 from lsdc.metrics.target_groups import TargetGroup
+from lsdc.metrics.wilson import wilson_interval
 
 MEASURES: tuple[str, ...] = ("official", "log_loss", *NAMES)
 """All measures: the official score; the mean of the weighted log losses of the families that there are, without
@@ -122,21 +123,13 @@ class GroupRows:
         dict of str to Interval
             By name in `MEASURES`. Of a group of targets: over resamples of the studies. Of a single target, where each
             row is a study: Wilson's, for what is a proportion of rows; others have none.
-
-        References
-        ----------
-        Wilson: Probable inference, the law of succession, and statistical inference, Journal of the American
-        Statistical Association 22, 1927.
         """
         if self.group.pooled:
             return {name: Interval.of_resamples(drawn[0, k], drawn[1:, k]) for k, name in enumerate(MEASURES)}
-        from scipy.stats import binomtest
-
         found = {name: Interval(float(drawn[0, k]), np.nan, np.nan) for k, name in enumerate(MEASURES)}
         for name, (hits, rows) in proportions(self.truth, self.probabilities).items():
             if rows:
-                limits = binomtest(hits, rows).proportion_ci(method="wilson")
-                found[name] = Interval(hits / rows, float(limits.low), float(limits.high))
+                found[name] = Interval(hits / rows, *wilson_interval(hits, rows))
         return found
 
     def confusion_counts(self) -> dict[str, int]:

@@ -19,6 +19,8 @@ from lsdc.runtime.safe_text import shown
 
 ROUNDED = 0.02
 """Probabilities that were rounded add up to 1 within it."""
+_PARQUET = b"PAR1"
+"""How a Parquet file begins."""
 
 
 def holds_predictions(header: Sequence[str]) -> bool:
@@ -51,7 +53,7 @@ def open_graded(path: PathLike) -> TextTable:
     Parameters
     ----------
     path : path
-        Parquet where the name ends in `.parquet`, else CSV or .xlsx.
+        CSV, .xlsx or Parquet; the content decides which, whatever the name.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def open_graded(path: PathLike) -> TextTable:
         When the file is absent or cannot be read.
     """
     path = Path(path)
-    if path.suffix != ".parquet":
+    if not _is_parquet(path):
         return open_table(path, lambda header: holds_predictions(header) or holds_labels(header))
     try:
         cells = pd.read_parquet(path)
@@ -77,6 +79,16 @@ def open_graded(path: PathLike) -> TextTable:
         if not pd.api.types.is_numeric_dtype(cells[name]) or find_column([str(name)], "study_id"):
             cells[name] = cells[name].astype(object).where(cells[name].notna(), "").astype(str)
     return TextTable(str(path), cells, decimal_commas=False)
+
+
+def _is_parquet(path: Path) -> bool:
+    """Tell whether a file begins as a Parquet table does; False also where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_PARQUET))
+    except OSError:
+        return False
+    return start == _PARQUET
 
 
 def prediction_rows(table: TextTable, decimal_comma: bool = False) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from .default_members import auto_members as auto_members
 from .examples import Examples as Examples
 from .heads.head_member import HeadMember as HeadMember
 from .heads.sklearn_member import SklearnMember as SklearnMember
+from .level_mixture import mixed_across_levels as mixed_across_levels
 from .member import Member as Member
 from .member import NotFittedError as NotFittedError
 from .options import Options as Options

@@ -55,8 +55,8 @@ class Examples:
     Parameters
     ----------
     rows : DataFrame
-        row_id, study_id, condition, level (slugs), grade (-1 unlabeled), fold (-1 none), split, and `LOCATION_COLUMNS`
-        where there are arrays; n rows.
+        row_id, study_id, condition, level (slugs), grade (-1 unlabeled), fold (-1 none), split, `LOCATION_COLUMNS`
+        where there are arrays, and level_doubt where the selector told it; n rows.
     embedding : (n, D) float32
         Three equal parts, one per view; NaN where the view is absent. Right-sided targets are mirrored.
     numeric : (n, M) float32
@@ -88,6 +88,9 @@ class Examples:
             25 rows for each study of the store.
         """
         names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split", *LOCATION_COLUMNS]
+        names += [
+            name for name in ("level_doubt",) if name in store.rows
+        ]  # not in stores of earlier versions
         rows = store.rows[names].reset_index(drop=True)
         files = getattr(store, "arrays", None)
         arrays = StoreArrays(store.path, np.arange(len(rows) // len(TARGETS)), files)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS
 from lsdc.models.examples import Examples
+from lsdc.models.level_mixture import doubts_of, mixed_across_levels
 from lsdc.models.member import Member
 from lsdc.models.shrinkage import Shrinkage
 from lsdc.runtime import LsdcError
@@ -91,8 +92,10 @@ def fit_shrunk(
 ) -> tuple[Member, Shrinkage]:
     """Fit a member without a fold, and find out on studies it was not fitted on how far it is to be trusted.
 
-    A member with a method `refit` is then fitted again on all studies outside the fold. One whose method `stops` says
-    that so many studies need no others to stop on learns from all of them at once, and is trusted as it is.
+    What a member predicts at the selector's points is mixed across levels as far as these are doubtful; one whose
+    `at_points` is False does not look there. A member with a method `refit` is then fitted again on all studies
+    outside the fold. One whose method `stops` says that so many studies need no others to stop on learns from all of
+    them at once, and is trusted as it is.
 
     Parameters
     ----------
@@ -122,8 +125,11 @@ def fit_shrunk(
         held_out = np.zeros(len(others), bool)
     learned, judges = training.where(others & ~held_out), training.where(held_out)
     member = member.fit(taught(learned), judges, work)
-    found = member.predict_proba(judges) if len(judges) else np.empty((0, len(GRADES)))
-    shrinkage = Shrinkage.fit(_by_study(found), _grades(judges), _grades(learned))
+    across_levels = bool(getattr(member, "at_points", True))
+    found = np.empty((0, len(TARGETS), len(GRADES)))
+    if len(judges):
+        found = _predicted(member, judges, across_levels)
+    shrinkage = Shrinkage.fit(found, _grades(judges), _grades(learned), across_levels)
     del learned, judges  # large: what a member is fitted on again need not be held beside them
     refit: Callable[[Examples], Member] | None = getattr(member, "refit", None)
     if refit is not None:
@@ -133,7 +139,7 @@ def fit_shrunk(
 
 
 def predict_shrunk(member: Member, shrinkage: Shrinkage | None, examples: Examples) -> NDArray[np.float64]:
-    """Predict with a fitted member, shrunk towards the prior.
+    """Predict with a fitted member, mixed across levels where they are doubtful, and shrunk towards the prior.
 
     Parameters
     ----------
@@ -149,8 +155,10 @@ def predict_shrunk(member: Member, shrinkage: Shrinkage | None, examples: Exampl
     (n, 3) float64
         Probabilities; rows sum to 1.
     """
-    found = member.predict_proba(examples)
-    return found if shrinkage is None else shrinkage.apply(_by_study(found)).reshape(found.shape)
+    if shrinkage is None:
+        return member.predict_proba(examples)
+    found = _predicted(member, examples, shrinkage.across_levels)
+    return shrinkage.apply(found).reshape(-1, len(GRADES))
 
 
 def predict_fold_by_fold(
@@ -182,9 +190,10 @@ def predict_fold_by_fold(
         yield rows, predict_shrunk(*fit_shrunk(make(), examples, split), examples.where(rows))
 
 
-def _by_study(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give probabilities (n, 3) a row per study."""
-    return probabilities.reshape(-1, len(TARGETS), len(GRADES))
+def _predicted(member: Member, examples: Examples, across_levels: bool) -> NDArray[np.float64]:
+    """Predict studies (n, 25, 3), mixed across levels where they are doubtful if that is asked for."""
+    found = member.predict_proba(examples).reshape(-1, len(TARGETS), len(GRADES))
+    return mixed_across_levels(found, doubts_of(examples)) if across_levels else found
 
 
 def _grades(examples: Examples) -> NDArray[np.int64]:

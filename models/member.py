@@ -37,6 +37,9 @@ class Member(Protocol):
     studies together, for as long as the last fit found best, and returns it. Cross-fitting calls it once it knows from
     the stopping studies how far the member is to be trusted.
 
+    One that finds out by itself where to look has an attribute `at_points` that is False: what it says of a level does
+    not move with the points of the store (see `mixed_across_levels`).
+
     One that trains by a fixed schedule may have a method `stops(studies)`, which says whether it wants stopping
     studies when it learns from so many; where it does not, cross-fitting gives it all studies outside the fold.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -47,6 +47,8 @@ class Shrinkage:
         The exponent t of each family, from 0 to 1.5.
     fraction : (3,) float64
         The fraction f of the prior in each family, from 0 to 1.
+    across_levels : bool
+        Whether what it shrinks is mixed across levels before (`mixed_across_levels`).
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Shrinkage:
     prior: Values
     trust: Values
     fraction: Values
+    across_levels: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shrunk with."""
@@ -70,7 +73,7 @@ class Shrinkage:
             raise ValueError("a probability of the prior is 0")
 
     @classmethod
-    def fit(cls, probabilities: Values, grades: Grades, learned: Grades) -> Self:
+    def fit(cls, probabilities: Values, grades: Grades, learned: Grades, across_levels: bool = False) -> Self:
         """Choose trust and fraction on studies that the member was not fitted on, by the weighted log loss.
 
         Each family chooses on its own rows, to which all families together add the evidence of thirty studies. Where
@@ -84,6 +87,8 @@ class Shrinkage:
             Their grades; -1 where unlabeled.
         learned : (m, 25) int64
             Grades of the studies that the member was fitted on, from which the prior is counted.
+        across_levels : bool
+            Whether `probabilities` are mixed across levels; kept for those who predict.
 
         Raises
         ------
@@ -107,7 +112,7 @@ class Shrinkage:
         if not np.isfinite(probabilities).all():
             raise LsdcError("a member predicts values that are no numbers; its training may have diverged")
         if not (grades >= 0).any():
-            return cls(prior, np.ones(len(Family)), np.zeros(len(Family)))
+            return cls(prior, np.ones(len(Family)), np.zeros(len(Family)), across_levels)
         weights = np.where(grades >= 0, GRADE_WEIGHTS[grades], 0.0)
         losses = _losses(probabilities, prior, grades) * weights
         chosen = _choose(
@@ -115,7 +120,7 @@ class Shrinkage:
             [weights[:, of_family(family)].sum(axis=-1) for family in Family],
         )
         trust, fraction = np.array(chosen).T
-        return cls(prior, trust, fraction)
+        return cls(prior, trust, fraction, across_levels)
 
     def recounted(self, learned: Grades) -> Self:
         """Count the prior anew, for a member that was fitted again on more studies.
@@ -130,7 +135,7 @@ class Shrinkage:
         Shrinkage
             With the same trust and fraction.
         """
-        return type(self)(target_fractions(learned), self.trust, self.fraction)
+        return replace(self, prior=target_fractions(learned))
 
     def apply(self, probabilities: Values) -> Values:
         """Shrink a member's predictions.
@@ -161,7 +166,8 @@ class Shrinkage:
             The member's folder.
         """
         content = {
-            "prior": self.prior.tolist(), "trust": self.trust.tolist(), "fraction": self.fraction.tolist()
+            "prior": self.prior.tolist(), "trust": self.trust.tolist(), "fraction": self.fraction.tolist(),
+            "across_levels": self.across_levels,
         }  # fmt: skip
         write_json(folder / SHRINKAGE, content)
 
@@ -189,7 +195,11 @@ class Shrinkage:
             return None
         content = read_json(path)
         try:
-            return cls(*(np.array(content[name], float) for name in ("prior", "trust", "fraction")))
+            prior, trust, fraction = (
+                np.array(content[name], float) for name in ("prior", "trust", "fraction")
+            )
+            # Models of versions that mixed nothing were stacked on what they said then.
+            return cls(prior, trust, fraction, bool(content.get("across_levels", False)))
         except (LookupError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path}: damaged ({error!r}); fit the model again") from error
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
 
+from lsdc.cohort.dicom.kinds import SIMULATOR
 from lsdc.phantom.patient import Patient
 from lsdc.phantom.series_plan import SeriesPlan, Vendor
 from lsdc.runtime.artifact import atomic
@@ -41,6 +42,7 @@ def series_dataset(
     dataset.SOPClassUID = MRImageStorage
     dataset.Modality = "MR"
     dataset.Manufacturer = vendor.name
+    dataset.ManufacturerModelName = SIMULATOR
     dataset.SeriesDescription = plan.name
     dataset.PatientID = study_id
     dataset.PatientName = f"Phantom^{study_id}"

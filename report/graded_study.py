@@ -14,6 +14,7 @@ from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import GRADES, Condition, Grade, Level, Target
 from lsdc.ensemble.weighting import Weighting
 from lsdc.features.located_study import LocatedStudy
+from lsdc.features.series_table import simulated_studies
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,16 @@ class GradedTarget:
         The reader's grade, where the study has labels.
     refused : bool
         Whether the caller refused such rows; the probabilities are then the prior, and no grade is given.
+    worst : Grade or None
+        The worst grade that the model's thresholds do not exclude; None where nobody asked, and for probabilities
+        that are made for the competition's score.
     """
 
     location: Location
     probabilities: tuple[float, float, float]
     truth: Grade | None = None
     refused: bool = False
+    worst: Grade | None = None
 
     @property
     def target(self) -> Target:
@@ -53,6 +58,13 @@ class GradedTarget:
         if not seen or not np.isfinite(self.probabilities).all():
             return None
         return Grade(GRADES[int(np.argmax(self.probabilities))])
+
+    @property
+    def not_excluded(self) -> Grade | None:
+        """The worst grade that is not excluded, never a better one than the grade; None where no grade is given."""
+        if self.grade is None or self.worst is None:
+            return None
+        return max(self.grade, self.worst, key=list(Grade).index)
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,11 @@ class GradedStudy:
     def study_id(self) -> str:
         """The study's id."""
         return self.located.study.study_id
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether its images are of a simulated patient."""
+        return bool(simulated_studies(self.series))
 
     @cached_property
     def by_target(self) -> dict[Target, GradedTarget]:

@@ -7,10 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from lsdc.ensemble.thresholds import Thresholds
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.safe_text import safe_cell
@@ -26,7 +24,7 @@ COLUMNS = (
 _PLACES = 4
 
 
-def rows_of_study(graded: GradedStudy, rows: pd.DataFrame, thresholds: Thresholds) -> list[dict[str, object]]:
+def rows_of_study(graded: GradedStudy, rows: pd.DataFrame) -> list[dict[str, object]]:
     """Describe the 25 targets of a study.
 
     Parameters
@@ -35,18 +33,16 @@ def rows_of_study(graded: GradedStudy, rows: pd.DataFrame, thresholds: Threshold
         The study; its images are not needed.
     rows : DataFrame
         Its 25 rows of the store.
-    thresholds : Thresholds
-        Decide which worst grade is not excluded.
 
     Returns
     -------
     list of dict
         With the keys of `COLUMNS`. `grade` is empty for a target that was not seen or is refused: its probabilities
-        tell what is known without looking. `not_excluded` is the worst grade that the probabilities leave possible,
-        for the weighting `none` alone.
+        tell what is known without looking. `not_excluded` is empty there too, and where the probabilities are for the
+        competition's score.
     """
     stored = rows.to_dict("records")
-    return [_row(graded, item, row, thresholds) for item, row in zip(graded.targets, stored)]
+    return [_row(graded, item, row) for item, row in zip(graded.targets, stored)]
 
 
 def write_grades(path: Path, rows: Iterable[dict[str, object]]) -> int:
@@ -70,23 +66,18 @@ def write_grades(path: Path, rows: Iterable[dict[str, object]]) -> int:
     return len(table)
 
 
-def _row(
-    graded: GradedStudy, item: GradedTarget, row: Mapping[Hashable, Any], thresholds: Thresholds
-) -> dict[str, object]:
+def _row(graded: GradedStudy, item: GradedTarget, row: Mapping[Hashable, Any]) -> dict[str, object]:
     """Describe a target."""
     location, side = item.location, item.target.condition.side
     number = int(row["instance_number"]) if row["instance_number"] >= 0 else None
-    excluded = ""
-    if item.grade is not None and graded.weighting == "none":
-        family = item.target.condition.family
-        excluded = thresholds.worst_not_excluded(family, np.array(item.probabilities))
     probabilities = tuple(round(p, _PLACES) for p in item.probabilities)
     values = (
         graded.study_id, item.target.condition.value, "" if side is None else side.value,
         item.target.level.value, "" if item.grade is None else item.grade.value, *probabilities, graded.weighting,
-        excluded, location.status.value, safe_cell(location.reason), _number(location.confidence),
-        _number(location.level_doubt), safe_cell(row["series_id"]), number, _number(row["x"], 1),
-        _number(row["y"], 1), "" if item.truth is None else item.truth.value,
+        "" if item.not_excluded is None else item.not_excluded.value, location.status.value,
+        safe_cell(location.reason), _number(location.confidence), _number(location.level_doubt),
+        safe_cell(row["series_id"]), number, _number(row["x"], 1), _number(row["y"], 1),
+        "" if item.truth is None else item.truth.value,
     )  # fmt: skip
     return dict(zip(COLUMNS, values))
 

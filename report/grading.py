@@ -12,28 +12,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.studies import data_place, discover
 from lsdc.cohort.discovery.study_ids import NamedBy
+from lsdc.cohort.vocabulary import TARGETS
 from lsdc.ensemble.about import About
 from lsdc.ensemble.bundled.place import NAME
 from lsdc.ensemble.grading import Graded, grade_store
 from lsdc.ensemble.model import Model
+from lsdc.ensemble.thresholds import Thresholds
 from lsdc.ensemble.weighting import Weighting, check_weighting, reweighted
 from lsdc.features.extraction import extract
-from lsdc.features.series_table import with_numbers
+from lsdc.features.series_table import simulated_studies, with_numbers
 from lsdc.features.sight import Refusal, Sight
 from lsdc.features.store import FeatureStore
 from lsdc.features.study_failures import UNREAD
 from lsdc.report.grades_table import GRADES_TABLE, rows_of_study, write_grades
 from lsdc.report.pages.index_page import IndexEntry, write_index_page
+from lsdc.report.pages.sentences import SIMULATED_PATIENT
 from lsdc.report.study_outputs import StudyOutputs, graded_study, unread_study, write_outputs
-from lsdc.runtime.artifact import atomic, claim, read_json
-from lsdc.runtime.console import existing, say, warn
+from lsdc.runtime.artifact import atomic, claim
+from lsdc.runtime.console import say, warn
 from lsdc.runtime.engine import Failure, attempt_each, attempt_here, check_workers
 from lsdc.runtime.errors import ConfigError, Problem
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.output_faults import OutputError
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote_errors import RemoteError
 from lsdc.runtime.whole_files import check_output_folder
 
 if TYPE_CHECKING:
@@ -46,6 +50,8 @@ OUT_OF_FOLD = (
 )
 """What is said of a study that the model knows."""
 _SECONDS, _FEW = 600.0, 2
+_FATAL = OutputError, RemoteError
+"""What ends the run: a disk that takes nothing more, a server that cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,8 @@ def grade(
     Parameters
     ----------
     data : path
-        Any tree of DICOM files, a ZIP archive of one, or a folder in the competition's layout.
+        Any tree of DICOM files, a ZIP archive of one, or a folder in the competition's layout; or a URL of one,
+        from which a study is fetched when it is read, and again when its page is written.
     out : path
         Folder of the report: new, empty, or begun by a call with the same model and choices. It also keeps the feature
         store. A later call may ask for more files.
@@ -151,7 +158,7 @@ def grade(
     check_weighting(weighting)
     if not os.fspath(data):
         raise ConfigError("data is empty; name the folder of the studies")
-    existing(Path(data), "data folder or archive")
+    data = data_place(data)
     out = check_output_folder(out)
     sr_folder = None if dicom_sr is None else check_output_folder(dicom_sr)
     if sr_folder is not None and study_id == "hash":
@@ -168,10 +175,10 @@ def grade(
         "refuse": refuse,
         "lsdc": version("lsdc-toolkit"),
     }
+    cohort = discover(data, study_id=study_id)  # before the output is claimed
     claim(out, configuration, lambda: "choose another folder for the report, or delete it")
     with only_writer(out):
         like = NAME if str(model) == NAME else opened.path
-        cohort = discover(data, study_id=study_id)
         found = extract(
             data, out / FEATURES, like=like, study_id=study_id, device=device, workers=workers, cohort=cohort
         )
@@ -179,14 +186,10 @@ def grade(
         opened.check_store(store)
         graded = grade_store(opened, store, np.ones(len(store.rows), bool), refuse=refuse, device=device)
         about = About.of(opened, weighting)
-        orders = list(_orders(cohort, store, graded, about, out, sr_folder, pdf))
+        orders = list(_orders(cohort, store, graded, opened.thresholds, about, out, sr_folder, pdf))
         dicom, problems = _write(orders, workers)
         outlines = [graded_study(order, unread_study(order)) for order in orders]
-        rows = [
-            row
-            for outline, order in zip(outlines, orders)
-            for row in rows_of_study(outline, order.rows, opened.thresholds)
-        ]
+        rows = [row for outline, order in zip(outlines, orders) for row in rows_of_study(outline, order.rows)]
         entries = [
             IndexEntry.of(outline, f"{STUDIES}/{order.page.name}") for outline, order in zip(outlines, orders)
         ]
@@ -214,6 +217,7 @@ def _orders(
     cohort: Cohort,
     store: FeatureStore,
     graded: Graded,
+    thresholds: Thresholds,
     about: About,
     out: Path,
     structured_reports: Path | None,
@@ -224,21 +228,29 @@ def _orders(
     assert store.series is not None  # the store has just been made
     series = with_numbers(store.series)
     cube = reweighted(graded.cube, about.weighting)
+    simulated = simulated_studies(series)
     for k, study in enumerate(graded.predictions.studies):
         rows = store.rows[store.rows["study_id"] == study]
         page = out / STUDIES / f"{study}.html"
+        probabilities = tuple((float(a), float(b), float(c)) for a, b, c in cube[k].reshape(-1, 3))
+        worst = (thresholds.worst_not_excluded(t.condition.family, p) for t, p in zip(TARGETS, probabilities))
         yield StudyOutputs(
             source=sources[study],
             rows=rows,
-            probabilities=tuple((float(a), float(b), float(c)) for a, b, c in cube[k].reshape(-1, 3)),
+            probabilities=probabilities,
             refused=tuple(map(bool, graded.refused[k].ravel())),
+            worst=tuple(worst) if about.weighting == "none" else (None,) * len(TARGETS),
             series=series[series["study_id"] == study],
             unread=UNREAD if (rows["reason"] == UNREAD).all() else "",
             failure="",
             names_files=cohort.named_by != "hash",
             summary=Sight.of(rows, [study]).summary(),
             model=about.model,
-            statement=(*about.statement, *((OUT_OF_FOLD,) if study in graded.known else ())),
+            statement=(
+                *([SIMULATED_PATIENT] if study in simulated else []),
+                *about.statement,
+                *([OUT_OF_FOLD] if study in graded.known else []),
+            ),
             weighting=about.weighting,
             page=page,
             index=f"../{INDEX}",
@@ -252,14 +264,15 @@ def _write(orders: list[StudyOutputs], workers: int | None) -> tuple[list[Path],
 
     A study whose images cannot be shown still gets a page, with its grades and why.
     """
-    todo = [order for order in orders if not order.is_written]
+    records = {order.page: record for order in orders if (record := order.earlier()) is not None}
+    todo = [order for order in orders if order.page not in records]
     problems: list[Problem] = []
     if len(todo) <= _FEW:
         # A process of its own would import for longer than it works; these studies were read without harm before.
-        attempts = attempt_here(write_outputs, todo, "writing pages", fatal=(OutputError,))
+        attempts = attempt_here(write_outputs, todo, "writing pages", fatal=_FATAL)
     else:
         attempts = attempt_each(
-            write_outputs, todo, "writing pages", workers, seconds=lambda _: _SECONDS, fatal=(OutputError,)
+            write_outputs, todo, "writing pages", workers, seconds=lambda _: _SECONDS, fatal=_FATAL
         )
     for order, outcome in attempts:
         if isinstance(outcome, Failure):
@@ -267,9 +280,10 @@ def _write(orders: list[StudyOutputs], workers: int | None) -> tuple[list[Path],
             problems.append(
                 Problem(order.source.study_id, said, "run the same again; please report it if it stays")
             )
-            write_outputs(replace(order, failure=said, structured_reports=None, pdfs=None))
-    problems += [Problem(**one) for order in orders for one in read_json(order.record)["problems"]]
-    return [path for order in orders for path in order.dicom], problems
+            outcome = write_outputs(replace(order, failure=said, structured_reports=None, pdfs=None))
+        records[order.page] = outcome
+    problems += [one for order in orders for one in records[order.page].problems]
+    return [path for order in orders for path in order.dicom(records[order.page])], problems
 
 
 def _write_problems(out: Path, store: FeatureStore, problems: list[Problem]) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,8 @@ from lsdc.features.located_study import LocatedStudy
 from lsdc.features.rows_located import locations_of
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.report.pages.study_page import write_study_page
-from lsdc.runtime.artifact import fingerprint, read_json, write_json
+from lsdc.report.study_record import StudyRecord
+from lsdc.runtime.artifact import fingerprint
 from lsdc.runtime.errors import LsdcError, Problem
 from lsdc.runtime.output_faults import writing_to
 
@@ -36,6 +37,8 @@ class StudyOutputs:
         Of the 25 targets, in their order and in the weighting of the report.
     refused : tuple of bool
         Which of them the caller refused.
+    worst : tuple of Grade or None
+        The worst grade of each that is not excluded; None for probabilities that are for the competition's score.
     series : DataFrame
         Its rows of the store's table of series.
     unread : str
@@ -64,6 +67,7 @@ class StudyOutputs:
     rows: pd.DataFrame
     probabilities: tuple[tuple[float, float, float], ...]
     refused: tuple[bool, ...]
+    worst: tuple[Grade | None, ...]
     series: pd.DataFrame
     unread: str
     failure: str
@@ -87,17 +91,22 @@ class StudyOutputs:
         """The file that says what was written; the last one."""
         return self.page.with_name(f".{self.page.stem}.json")
 
-    @property
-    def is_written(self) -> bool:
-        """Whether all that is asked for is there, and was written without fault."""
+    def earlier(self) -> StudyRecord | None:
+        """Look for what an earlier call wrote.
+
+        Returns
+        -------
+        StudyRecord or None
+            None unless all that is asked for is there, says the same, and was written without fault.
+        """
         if not self.record.is_file() or not self.page.is_file() or (self.pdf and not self.pdf.is_file()):
-            return False
-        record = read_json(self.record)
-        if record["failed"] or record.get("content") != self.content:
-            return False
-        if record["dicom"] is None and self.structured_reports:
-            return False
-        return all(path.is_file() for path in self.dicom)
+            return None
+        record = StudyRecord.read(self.record)
+        if record.failed or record.content != self.content:
+            return None
+        if record.dicom is None and self.structured_reports:
+            return None
+        return record if all(path.is_file() for path in self.dicom(record)) else None
 
     @property
     def content(self) -> str:
@@ -105,6 +114,7 @@ class StudyOutputs:
         said = (
             self.probabilities,
             self.refused,
+            self.worst,
             self.unread,
             self.summary,
             self.model,
@@ -113,15 +123,25 @@ class StudyOutputs:
         )
         return fingerprint({"rows": self.rows.to_csv(), "series": self.series.to_csv(), "said": said})
 
-    @property
-    def dicom(self) -> list[Path]:
-        """The DICOM objects that were written, of those asked for."""
+    def dicom(self, record: StudyRecord) -> list[Path]:
+        """List the DICOM objects that were written, of those asked for.
+
+        Parameters
+        ----------
+        record : StudyRecord
+            What was written.
+
+        Returns
+        -------
+        list of Path
+            Empty where none are asked for.
+        """
         if self.structured_reports is None:
             return []
-        return [self.structured_reports / name for name in read_json(self.record)["dicom"] or ()]
+        return [self.structured_reports / name for name in record.dicom or ()]
 
 
-def write_outputs(order: StudyOutputs) -> None:
+def write_outputs(order: StudyOutputs) -> StudyRecord:
     """Read a study again and write what a report says of it.
 
     Parameters
@@ -129,18 +149,30 @@ def write_outputs(order: StudyOutputs) -> None:
     order : StudyOutputs
         The study, its grades, and where the files go.
 
+    Returns
+    -------
+    StudyRecord
+        What was written.
+
     Raises
     ------
     OutputError
         When the files cannot be written.
     """
-    study = unread_study(order) if order.unread or order.failure else read_study(order.source)
+    if order.unread or order.failure:
+        return _written(order, unread_study(order))
+    with order.source.present() as source:
+        return _written(replace(order, source=source), read_study(source))
+
+
+def _written(order: StudyOutputs, study: Study) -> StudyRecord:
+    """Write what is said of a study that was read."""
     graded = graded_study(order, study)
     with writing_to(order.page):
-        _write(order, graded)
+        return _write(order, graded)
 
 
-def _write(order: StudyOutputs, graded: GradedStudy) -> None:
+def _write(order: StudyOutputs, graded: GradedStudy) -> StudyRecord:
     """Write the files that are asked for, and at last the record."""
     write_study_page(graded, order.page, home=order.index)
     dicom: list[str] | None = None
@@ -163,15 +195,10 @@ def _write(order: StudyOutputs, graded: GradedStudy) -> None:
         from lsdc.report.study_pdf import write_study_pdf
 
         write_study_pdf(graded, order.pdf)
-    write_json(
-        order.record,
-        {
-            "dicom": dicom,
-            "problems": [asdict(one) for one in problems],
-            "failed": bool(order.failure),
-            "content": order.content,
-        },
-    )
+    names = None if dicom is None else tuple(dicom)
+    record = StudyRecord(names, tuple(problems), bool(order.failure), order.content)
+    record.write(order.record)
+    return record
 
 
 def unread_study(order: StudyOutputs) -> Study:
@@ -210,9 +237,9 @@ def graded_study(order: StudyOutputs, study: Study) -> GradedStudy:
     """
     locations = locations_of(study, order.rows)
     targets = tuple(
-        GradedTarget(location, probabilities, None if grade < 0 else Grade(GRADES[grade]), refused)
-        for location, probabilities, grade, refused in zip(
-            locations, order.probabilities, order.rows["grade"], order.refused
+        GradedTarget(location, probabilities, None if grade < 0 else Grade(GRADES[grade]), refused, worst)
+        for location, probabilities, grade, refused, worst in zip(
+            locations, order.probabilities, order.rows["grade"], order.refused, order.worst
         )
     )
     return GradedStudy(

@@ -20,7 +20,6 @@ from lsdc.report.pages.sentences import (
     statement_lines,
     summary_lines,
     what_numbers_are,
-    without_confidence,
 )
 from lsdc.report.pdf_bars import draw_bar, draw_grade
 from lsdc.report.pdf_canvas import (
@@ -36,6 +35,7 @@ from lsdc.report.pdf_canvas import (
 )
 from lsdc.report.pdf_images import draw_images
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.safe_text import printable
 from lsdc.runtime.whole_files import atomic, check_output_file
 
 _WIDTH, _HEIGHT = A4
@@ -167,7 +167,7 @@ def _unseen(canvas: Canvas, graded: GradedStudy, top: float) -> None:
     reasons: dict[str, list[str]] = {}
     for item in graded.targets:
         if item.location.status is not Status.SEEN:
-            why = without_confidence(item.location.reason) or "no reason is known"
+            why = printable(item.location.reason) or "no reason is known"
             name = f"{item.target.condition.title} {item.target.level.title}"
             reasons.setdefault(f"{item.location.status.value}: {why}", []).append(name)
     lines = [f"<b>{escape(why)}</b> ({escape(', '.join(names))})" for why, names in reasons.items()]

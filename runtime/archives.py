@@ -34,6 +34,8 @@ _DAMAGE = (
 )  # fmt: skip
 """What zipfile and its decompressors raise on damaged archives."""
 _unpacked: dict[tuple[str, int, int], Path] = {}
+_given: dict[Path, Path] = {}
+"""The archives as they were named, by the folders they were unpacked to."""
 
 
 class ArchiveError(LsdcError):
@@ -73,6 +75,23 @@ def is_unpacked(path: Path) -> bool:
         Whether `temporary_folder` has made one of its folders.
     """
     return any(part.startswith(UNPACKED_PREFIX) for part in path.parts)
+
+
+def as_given(path: Path) -> Path:
+    """Name a file as its user knows it, for errors.
+
+    Parameters
+    ----------
+    path : Path
+        Any path.
+
+    Returns
+    -------
+    Path
+        Of what `unpack` has written in this process, the archive as it was named and the place in it; else the same.
+    """
+    folder = next((one for one in (path, *path.parents) if one in _given), None)
+    return path if folder is None else _given[folder] / path.relative_to(folder)
 
 
 def unpack(archive: Path) -> Path:
@@ -121,7 +140,7 @@ def unpack(archive: Path) -> Path:
         raise ArchiveError(f"{name}: a damaged ZIP archive ({error}); copy it again") from error  # of bzip2
     except RuntimeError as error:  # what zipfile raises for passwords, and decompressors for damage
         raise ArchiveError(f"{name}: a ZIP archive that cannot be unpacked; unpack it yourself") from error
-    _unpacked[key] = folder
+    _unpacked[key], _given[folder] = folder, archive
     return folder
 
 

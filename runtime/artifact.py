@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from lsdc.runtime.archives import as_given
+from lsdc.runtime.claims import claim as claim
+from lsdc.runtime.claims import take_back as take_back
 from lsdc.runtime.console import say
 from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.file_list import MANIFEST as MANIFEST
@@ -80,24 +83,25 @@ def read_manifest(folder: Path, kind: str, schema: int, made_by: str) -> dict[st
     ArtifactError
         When the directory is absent, of another kind, damaged, or was written by a newer version.
     """
+    named = as_given(folder)
     if folder.is_file():
-        raise ArtifactError(f"{folder}: is a file that is no {kind}; make one with `{made_by}`")
+        raise ArtifactError(f"{named}: is a file that is no {kind}; make one with `{made_by}`")
     if not folder.is_dir():
-        raise ArtifactError(f"{folder}: no such {kind} directory; make one with `{made_by}`")
+        raise ArtifactError(f"{named}: no such {kind} directory; make one with `{made_by}`")
     if not (folder / MANIFEST).is_file():
         raise ArtifactError(
-            f"{folder}: not a finished {kind} directory (it has no {MANIFEST}); run `{made_by}` to its end"
+            f"{named}: not a finished {kind} directory (it has no {MANIFEST}); run `{made_by}` to its end"
         )
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
         shown = repr(found) if isinstance(found, str) and found.isidentifier() else ascii(found)[:40]
-        raise ArtifactError(f"{folder}: holds a {shown}, not a {kind!r}; make one with `{made_by}`")
+        raise ArtifactError(f"{named}: holds a {shown}, not a {kind!r}; make one with `{made_by}`")
     found = manifest.get("schema")
     if not isinstance(found, int) or isinstance(found, bool) or found > schema:
         words = [ascii(str(manifest.get(name)))[1:-1][:40] for name in ("lsdc", "schema")]
         raise ArtifactError(
-            f"{folder}: written by lsdc {words[0]} with layout {words[1]}, newer than "
+            f"{named}: written by lsdc {words[0]} with layout {words[1]}, newer than "
             f"what this version reads ({schema}); upgrade lsdc, or make it again with `{made_by}`"
         )
     check_schema(manifest, _HEADER, folder / MANIFEST, f"make it again with `{made_by}`")
@@ -183,8 +187,8 @@ class Artifact:
 
     @property
     def place(self) -> Path | str:
-        """The directory, or the URL behind which it lies; `open` takes either."""
-        return self.path if self.remote is None else self.remote.url
+        """The directory, the file that it was packed in, or the URL behind which it lies."""
+        return as_given(self.path) if self.remote is None else self.remote.url
 
     @cached_property
     def listed(self) -> FileList:
@@ -292,49 +296,3 @@ def fingerprint(value: Mapping[str, Any]) -> str:
     True
     """
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def claim(
-    folder: Path, config: Mapping[str, Any], redo: Callable[[], str], place: PathLike | None = None
-) -> None:
-    """Mark a folder as being written with a configuration, or refuse when it was begun with another one.
-
-    A run that was killed leaves its claim; the same command finds it and resumes.
-
-    Parameters
-    ----------
-    folder : Path
-        The directory; it is made where it is absent.
-    config : mapping
-        What decides the result; written to config.json.
-    redo : callable
-        Gives the last words of an error: what the user can do instead.
-    place : path, optional
-        How errors name the directory; for one that is to be uploaded, its URL.
-
-    Raises
-    ------
-    ArtifactError
-        When the folder holds work of another configuration, or files that are not ours.
-    """
-    mark, shown = folder / "config.json", place or folder
-    wanted = json.loads(json.dumps(dict(config), default=str))
-    if mark.is_file():
-        found = read_json(mark)
-        if not isinstance(found, dict):
-            raise ArtifactError(f"{mark}: damaged, it holds no configuration; {redo()}")
-        if found != wanted:
-            different = sorted(
-                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
-            )
-            raise ArtifactError(
-                f"{shown}: begun with another configuration ({', '.join(different)} differ); {redo()}"
-            )
-        return
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{shown}: is not a folder; {redo()}")
-    # A claim that was killed has left no more than its temporary file.
-    if folder.exists() and any(not item.name.startswith(f".{mark.stem}.") for item in folder.iterdir()):
-        raise ArtifactError(f"{shown}: exists and is not empty; {redo()}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(mark, wanted)

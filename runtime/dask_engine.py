@@ -47,6 +47,12 @@ class DaskEngine:
         self._token = None if writes is None else writes.absolute() / name
         self._vetting = Vetting([path.absolute() for path in reads], self._token, self._run)
         self._connection = Connection(scheduler, self._vetting)
+        self._used = False
+
+    @property
+    def used(self) -> bool:
+        """Whether a worker was given anything to do."""
+        return self._used
 
     def __enter__(self) -> Self:
         """Connect to the scheduler, and write what workers must be able to read.
@@ -119,6 +125,7 @@ class DaskEngine:
                     future = self._connection.submit(work_on, self._order(content, items[todo[0]], seconds))
                     if future is None:
                         break
+                    self._used = True
                     flying[future] = todo.popleft(), frozenset(fit)
                 for future in _finished(flying):
                     index, _ = flying.pop(future)

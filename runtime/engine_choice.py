@@ -127,6 +127,7 @@ def working_on(
     *,
     reads: Sequence[PathLike] = (),
     writes: Path | None = None,
+    unused: Callable[[], object] | None = None,
 ) -> Iterator[None]:
     """Let an engine run all that is fanned out in the block.
 
@@ -140,6 +141,9 @@ def working_on(
         Files and folders that the work reads: workers that do not see them get none. Of URLs nothing is asked.
     writes : Path, optional
         The folder that the work writes to, which must be there: workers that do not see it get no work.
+    unused : callable, optional
+        Called where the block ends with an error before a worker was given anything to do, as when the scheduler
+        cannot be reached or no worker comes: undoes what was begun for the work. By default nothing is.
 
     Yields
     ------
@@ -158,9 +162,16 @@ def working_on(
     from lsdc.runtime.dask_engine import DaskEngine
 
     assert scheduler is not None
-    with DaskEngine(scheduler, [Path(one) for one in reads if url_of(one) is None], writes) as chosen:
-        token = _CHOSEN.set(chosen)
-        try:
-            yield
-        finally:
-            _CHOSEN.reset(token)
+    chosen = DaskEngine(scheduler, [Path(one) for one in reads if url_of(one) is None], writes)
+    try:
+        with chosen:
+            token = _CHOSEN.set(chosen)
+            try:
+                yield
+            finally:
+                _CHOSEN.reset(token)
+    except BaseException:
+        if unused is not None and not chosen.used:
+            with contextlib.suppress(OSError):  # what ended the block is what counts
+                unused()
+        raise

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lsdc.runtime.archives import as_given
 from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.whole_files import atomic
 
@@ -54,9 +55,9 @@ def read_json(path: Path) -> Any:
             raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
         return json.loads(content.decode("utf-8"), parse_int=_whole)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file") from None
+        raise ArtifactError(f"{as_given(path)}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error}); write it again") from error
+        raise ArtifactError(f"{as_given(path)}: cannot be read as JSON ({error}); write it again") from error
 
 
 def _whole(digits: str) -> int:

@@ -6,14 +6,21 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.paths import PathLike
-from lsdc.runtime.remote_errors import ObjectError, RemoteError, is_of_one_object, words_of
+from lsdc.runtime.remote_errors import (
+    ObjectError,
+    RemoteError,
+    UnreachableError,
+    is_of_connection,
+    is_of_one_object,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -117,7 +124,7 @@ class RemoteFolder:
         RemoteError
             When that cannot be known.
         """
-        with self._opened(name) as (system, root):
+        with self.opened(name) as (system, root):
             system.invalidate_cache()
             try:
                 return bool(system.info(f"{root}/{name}" if name else root)["type"] == "file")
@@ -142,7 +149,7 @@ class RemoteFolder:
         RemoteError
             When it cannot be listed.
         """
-        with self._opened() as (system, root):
+        with self.opened() as (system, root):
             system.invalidate_cache()
             found = system.find(root, detail=True, maxdepth=None if deep else 1)
             return {
@@ -171,43 +178,8 @@ class RemoteFolder:
         RemoteError
             When it cannot be read.
         """
-        with self._opened(name) as (system, root):
+        with self.opened(name) as (system, root):
             return bytes(system.cat_file(f"{root}/{name}", start=None if length is None else 0, end=length))
-
-    def heads(self, names: Sequence[str], length: int) -> list[bytes | ObjectError]:
-        """Read the beginnings of files, many at once.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Their paths in the folder, with `/`.
-        length : int
-            At most so many bytes of each.
-
-        Returns
-        -------
-        list of bytes or ObjectError
-            In the same order; an error, not raised, for each that is not there or may not be read.
-
-        Raises
-        ------
-        RemoteError
-            When the server cannot be reached, or does not know who asks.
-        """
-        with self._opened() as (system, root):
-            paths = [f"{root}/{name}" for name in names]
-            found = system.cat_ranges(paths, [0] * len(paths), [length] * len(paths), on_error="return")
-        return [self._head(name, head) for name, head in zip(names, found, strict=True)]
-
-    def _head(self, name: str, found: bytes | BaseException) -> bytes | ObjectError:
-        """Take the beginning of a file, or what became of it."""
-        try:
-            with self._opened(name):
-                if isinstance(found, BaseException):
-                    raise found
-                return bytes(found)
-        except ObjectError as error:
-            return error
 
     def fetch_one(self, name: str, target: Path) -> None:
         """Copy a file to this machine.
@@ -226,37 +198,8 @@ class RemoteFolder:
         OSError
             When it cannot be written.
         """
-        with self._opened(name) as (system, root):
+        with self.opened(name) as (system, root):
             system.get_file(f"{root}/{name}" if name else root, str(target))
-
-    def fetch(self, names: Sequence[str], folder: Path) -> None:
-        """Copy files to this machine, many at once.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Their paths in the folder, with `/`.
-        folder : Path
-            Where they go, under the same paths.
-
-        Raises
-        ------
-        ObjectError
-            When one is not there or may not be read.
-        RemoteError
-            When the server cannot be reached, or does not know who asks.
-        OSError
-            When one cannot be written.
-        """
-        targets = [folder / name for name in names]
-        for parent in {target.parent for target in targets}:
-            parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with self._opened(names[0] if names else "") as (system, root):
-                system.get([f"{root}/{name}" for name in names], [str(target) for target in targets])
-        except ObjectError:  # of which of them is not said
-            for name, target in zip(names, targets):
-                self.fetch_one(name, target)
 
     def put(self, source: Path, name: str) -> None:
         """Copy a file of this machine there; it appears whole.
@@ -273,7 +216,7 @@ class RemoteFolder:
         RemoteError
             When it cannot be written.
         """
-        with self._opened(name) as (system, root):
+        with self.opened(name) as (system, root):
             target = f"{root}/{name}"
             if self.url.startswith("file:"):  # where folders are made, and a file can be seen half-written
                 system.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -281,6 +224,43 @@ class RemoteFolder:
                 Path(f"{target}.part").replace(target)
             else:
                 system.put_file(str(source), target)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a small file where there is none; of two who do so at once, one alone succeeds.
+
+        A provider that cannot put a file on a condition is asked before and after; two within a moment of each other
+        may then both believe that they have succeeded.
+
+        Parameters
+        ----------
+        name : str
+            Its path in the folder, with `/`.
+        content : bytes
+            What no other writes.
+
+        Returns
+        -------
+        bool
+            Whether the file is this one.
+
+        Raises
+        ------
+        RemoteError
+            When it cannot be written.
+        """
+        with self.opened(name) as (system, root):
+            target = f"{root}/{name}"
+            if self.url.startswith("file:"):
+                system.makedirs(target.rpartition("/")[0], exist_ok=True)
+                with contextlib.suppress(FileExistsError), Path(target).open("xb") as stream:
+                    stream.write(content)
+            else:
+                with contextlib.suppress(Exception):  # there is one, or there is no such condition
+                    system.pipe_file(target, content, mode="create")
+            system.invalidate_cache()
+            if not system.exists(target):
+                system.pipe_file(target, content)
+            return bytes(system.cat_file(target)) == content
 
     def delete(self, name: str) -> None:
         """Remove a file.
@@ -295,12 +275,34 @@ class RemoteFolder:
         RemoteError
             When it cannot be removed.
         """
-        with self._opened(name) as (system, root):
+        with self.opened(name) as (system, root):
             system.rm_file(f"{root}/{name}")
 
     @contextlib.contextmanager
-    def _opened(self, name: str = "") -> Iterator[tuple[AbstractFileSystem, str]]:
-        """Open the file system, and say what it does not do in one line."""
+    def opened(self, name: str = "") -> Iterator[tuple[AbstractFileSystem, str]]:
+        """Open the file system, and say what it does not do in one line.
+
+        Parameters
+        ----------
+        name : str
+            The file that the block is about, by its path in the folder; empty where it is about the folder.
+
+        Yields
+        ------
+        (AbstractFileSystem, str)
+            The file system, and the folder's path in it.
+
+        Raises
+        ------
+        ObjectError
+            When the file is not there or may not be read.
+        UnreachableError
+            When the server cannot be reached.
+        RemoteError
+            When anything else goes wrong in the block behind the URL.
+        OSError
+            When this machine's disk is the cause.
+        """
         try:
             yield _system(self.url)
         except LsdcError:
@@ -311,6 +313,8 @@ class RemoteFolder:
             place = f"{self.url}/{name}" if name else self.url
             if name and is_of_one_object(error):
                 raise ObjectError(place, words_of(error)) from error
+            if is_of_connection(error):
+                raise UnreachableError(place, words_of(error)) from error
             raise RemoteError(f"{place}: {words_of(error)}") from error
 
     def _is_of_disk(self, error: Exception) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lsdc.runtime.cache_room import FILES, VIEWS, note_fetched, use
 from lsdc.runtime.file_list import MANIFEST, file_hash, known_hash
 from lsdc.runtime.remote import RemoteFolder
 from lsdc.runtime.remote_errors import RemoteError
@@ -25,7 +28,7 @@ def cache_folder() -> Path:
     Returns
     -------
     Path
-        The folder, which may not be there yet; it may be deleted when nothing runs.
+        The folder, which may not be there yet; it may be deleted when nothing runs. `LSDC_CACHE_GB` bounds it.
     """
     if named := os.environ.get(CACHE):
         return Path(named)
@@ -54,7 +57,8 @@ def view_of(remote: RemoteFolder) -> Path:
     """
     manifest = remote.read(MANIFEST)
     known = hashlib.sha256(remote.url.encode() + b"\n" + manifest).hexdigest()[:32]
-    folder = cache_folder() / "views" / f"{remote.name}-{known}"
+    folder = cache_folder() / VIEWS / f"{remote.name}-{known}"
+    use(folder)
     if not (folder / MANIFEST).is_file():
         with atomic(folder / MANIFEST) as temporary:
             temporary.write_bytes(manifest)
@@ -84,18 +88,23 @@ def fetch_file(remote: RemoteFolder, name: str, digest: str, target: Path) -> No
     OSError
         When it cannot be written.
     """
-    kept = cache_folder() / "files" / digest[:2] / digest
+    kept = cache_folder() / FILES / digest[:2] / digest
     if kept.is_file() and known_hash(kept) != digest:
         kept.unlink(missing_ok=True)
-    if not kept.is_file():
+    fresh = not kept.is_file()
+    if fresh:
         with _placing(kept) as temporary:
             remote.fetch_one(name, temporary)
             if file_hash(temporary) != digest:
                 raise RemoteError(
                     f"{remote.url}/{name}: its content is not what {MANIFEST} says; upload it again, or make it again"
                 )
+    with contextlib.suppress(OSError):  # used now; the time of change stays, by which digests are known
+        os.utime(kept, ns=(time.time_ns(), kept.stat().st_mtime_ns))
     with _placing(target) as temporary:
         link_or_copy(kept, temporary)
+    if fresh:
+        note_fetched(cache_folder(), target.stat().st_size)
 
 
 @contextmanager

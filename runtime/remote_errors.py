@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+
 from lsdc.runtime.errors import LsdcError
 
 _ONE_OBJECT = ("AccessDenied", "InvalidObjectState", "NoSuchKey", "NoSuchVersion", "403", "404")
 """What S3 says of one object; of a bucket, a key or a token it says other things."""
+
+_REACHED = (
+    "Connect", "Timeout", "Endpoint", "ClientOSError", "ServerDisconnected", "HTTPClient", "ClientPayload",
+    "IncompleteRead", "ResponseParser",
+)  # fmt: skip
+"""Parts of the names of errors that tell of a connection."""
+_INTERNAL = getattr(errno, "EREMOTEIO", errno.EIO)
+"""What s3fs makes of status 500."""
 
 
 class RemoteError(LsdcError):
     """What lies behind a URL cannot be read or written: it is not there, not allowed, or cannot be reached."""
 
 
-class ObjectError(RemoteError):
-    """One file behind a URL is not there, or may not be read; others of its folder may be sound.
+class PlacedError(RemoteError):
+    """What is wrong, and where.
 
     Parameters
     ----------
@@ -30,6 +40,30 @@ class ObjectError(RemoteError):
     def __str__(self) -> str:
         """Say which file, and what is wrong."""
         return f"{self.place}: {self.words}"
+
+
+class UnreachableError(PlacedError):
+    """The server cannot be reached, or breaks off: all files behind the URL may be sound.
+
+    Parameters
+    ----------
+    place : str
+        The URL of the file or the folder.
+    words : str
+        What is wrong with it.
+    """
+
+
+class ObjectError(PlacedError):
+    """One file behind a URL is not there, may not be read, or breaks off; others of its folder may be sound.
+
+    Parameters
+    ----------
+    place : str
+        The URL of the file or the folder.
+    words : str
+        What is wrong with it.
+    """
 
 
 def is_of_one_object(error: Exception) -> bool:
@@ -52,6 +86,26 @@ def is_of_one_object(error: Exception) -> bool:
     return code is None or str(code) in _ONE_OBJECT
 
 
+def is_of_connection(error: Exception) -> bool:
+    """Tell whether a server cannot be reached, breaks off, or fails within: another time, it may not.
+
+    Parameters
+    ----------
+    error : Exception
+        What a file system of fsspec raised.
+
+    Returns
+    -------
+    bool
+        False for what a server that works has refused.
+    """
+    kind = type(error).__name__
+    fails = isinstance(error, OSError) and error.errno == _INTERNAL
+    return (
+        fails or any(word in kind for word in _REACHED) or isinstance(error, ConnectionError | TimeoutError)
+    )
+
+
 def words_of(error: Exception) -> str:
     """Say what went wrong, without what a library may quote of a request.
 
@@ -70,7 +124,6 @@ def words_of(error: Exception) -> str:
         return "there is no such file, folder or bucket; check the URL"
     if isinstance(error, PermissionError) or "Credential" in kind:
         return f"access is denied ({kind}); check the credentials of the environment"
-    reached = ("Connect", "Timeout", "Endpoint", "ClientOSError", "ServerDisconnected", "HTTPClient")
-    if any(word in kind for word in reached) or isinstance(error, ConnectionError | TimeoutError):
+    if is_of_connection(error):
         return f"the server cannot be reached ({kind}); run the same again when it can"
     return f"cannot be read or written ({kind})"

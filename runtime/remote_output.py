@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import json
 import shutil
-import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from lsdc.runtime.claims import take_back
 from lsdc.runtime.console import track
 from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.file_list import MANIFEST
@@ -19,13 +19,13 @@ from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote import RemoteFolder, url_of
 from lsdc.runtime.remote_cache import cache_folder
-from lsdc.runtime.remote_errors import RemoteError
+from lsdc.runtime.remote_claim import CLAIM, RemoteClaim
 from lsdc.runtime.whole_files import check_output_folder
 
 _UPLOADED = ".uploaded.json"
 """Tells of a folder that is being uploaded which of its files have arrived."""
-_CLAIM = ".claim.json"
-"""Tells behind a URL that a run is making what is to be there."""
+_NEW = "choose another URL, or, where no such run goes on, delete what is there"
+"""What to do about a claim of what is not finished."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +100,59 @@ class OutputFolder:
         if self.remote is None:
             return
         if self.is_finished():
-            self._own_claim.unlink(missing_ok=True)
             if not self.remote.has(name):
                 raise ArtifactError(f"{self.place}: was made by another command; choose another URL")
             self.folder.mkdir(parents=True, exist_ok=True)
             self.remote.fetch_one(name, self.folder / name)
-        elif (there := self._claim(self.remote)) is not None:
-            self._check_claim(there)
-        elif not (self.folder / name).is_file() and self.remote.sizes():
-            raise ArtifactError(f"{self.place}: is not empty; choose another URL, or delete what is there")
-        else:
+            return
+        if not self._claim.is_there():
+            if not (self.folder / name).is_file() and self.remote.sizes():
+                raise ArtifactError(
+                    f"{self.place}: is not empty; choose another URL, or delete what is there"
+                )
             (self.folder / _UPLOADED).unlink(missing_ok=True)  # what had arrived may have gone with the claim
-            began = datetime.now(UTC).isoformat(timespec="seconds")
-            write_json(self._own_claim, {"run": uuid.uuid4().hex, "began": began})
-            self.remote.put(self._own_claim, _CLAIM)
-            self._check_claim(self._claim(self.remote))
+        self._claim.take(_NEW)
+
+    @contextlib.contextmanager
+    def held(self, replaced: Path) -> Iterator[None]:
+        """Be the only run, of those of all machines, that replaces what is finished behind the URL.
+
+        Parameters
+        ----------
+        replaced : Path
+            The manifest that was read here and is to be replaced.
+
+        Yields
+        ------
+        None
+            While the URL is claimed; where none was given, at once.
+
+        Raises
+        ------
+        ArtifactError
+            When another machine has claimed the URL, with its age, or has replaced the manifest meanwhile.
+        """
+        if self.remote is None:
+            yield
+            return
+        self._claim.take(self._grown)
+        try:
+            self._check_unchanged(self.remote, replaced.read_bytes())
+            yield
+        finally:
+            self._claim.release()
+
+    def take_back(self) -> None:
+        """Remove the claims of a run that has made nothing, here and behind the URL, so that any other may begin.
+
+        Raises
+        ------
+        OSError
+            When what is here cannot be removed.
+        """
+        take_back(self.folder)
+        if self.remote is not None:
+            self._claim.release()
 
     def publish(self, replaced: bytes | None = None) -> None:
         """Upload what was made, its manifest last, and remove the folder; nothing where no URL was given.
@@ -152,35 +190,25 @@ class OutputFolder:
                 write_json(mark, arrived)
         self._check_unchanged(self.remote, replaced)
         self.remote.put(self.folder / MANIFEST, MANIFEST)
-        if self._own_claim.is_file():
-            with contextlib.suppress(RemoteError):  # beside what is finished, it is not looked at
-                self.remote.delete(_CLAIM)
-        self._own_claim.unlink(missing_ok=True)
+        self._claim.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
-    def _own_claim(self) -> Path:
-        """Where this machine keeps its claim: beside the folder, which must be empty when a run begins."""
-        return self.folder.with_name(f"{self.folder.name}{_CLAIM}")
+    def _claim(self) -> RemoteClaim:
+        """The claim of the URL; this machine's is kept beside the folder, which must be empty when a run begins."""
+        assert self.remote is not None
+        return RemoteClaim(self.remote, self.folder.with_name(f"{self.folder.name}{CLAIM}"))
 
-    def _claim(self, remote: RemoteFolder) -> bytes | None:
-        """Read the claim behind the URL."""
-        return remote.read(_CLAIM) if remote.has(_CLAIM) else None
-
-    def _check_claim(self, there: bytes | None) -> None:
-        """Refuse the claim of another machine, or of a run whose folder has been deleted."""
-        if there is None or not self._own_claim.is_file() or self._own_claim.read_bytes() != there:
-            raise ArtifactError(
-                f"{self.place}: a run of another machine is making it, or was interrupted; wait for it, choose "
-                "another URL, or, where no such run will go on, delete what is there"
-            )
+    @property
+    def _grown(self) -> str:
+        """What to do about a claim of what is finished."""
+        return f"or, where no such run goes on, delete {self.place}/{CLAIM}"
 
     def _check_unchanged(self, remote: RemoteFolder, replaced: bytes | None) -> None:
         """Refuse a URL to which another run has written since this one began."""
         if (remote.read(MANIFEST) if remote.has(MANIFEST) else None) != replaced:
             raise ArtifactError(f"{self.place}: another run has written to it meanwhile; run the same again")
-        if self._own_claim.is_file():
-            self._check_claim(self._claim(remote))
+        self._claim.check(_NEW if replaced is None else self._grown)
 
     def _names(self) -> list[str]:
         """Name the files to upload before the manifest."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lsdc.runtime.archives import as_given
 from lsdc.runtime.errors import ArtifactError
 
 Check = Callable[[Any, str], None]
@@ -45,7 +46,7 @@ def check_schema(value: Any, wanted: Check, path: Path, remedy: str) -> None:
     try:
         wanted(value, "")
     except ValueError as error:
-        raise ArtifactError(f"{path}: damaged, {error}; {remedy}") from None
+        raise ArtifactError(f"{as_given(path)}: damaged, {error}; {remedy}") from None
 
 
 def whole(low: int = -(2**53), high: int = 2**53) -> Check:

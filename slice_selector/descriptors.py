@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.measure import moments_central, moments_hu, moments_normalized
+from skimage.measure import moments_hu
 
 from lsdc.cohort.geometry import SlicePlane
 from lsdc.slice_selector.textures import (
@@ -15,6 +15,7 @@ from lsdc.slice_selector.textures import (
     entropy,
     gradient_histograms,
     neighbor_statistics,
+    normalized_moments,
     pattern_codes,
     percentiles,
 )
@@ -136,7 +137,7 @@ def shape_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if not image.any():  # an empty slice has no shape
         return np.zeros(7)
-    values = moments_hu(moments_normalized(moments_central(image)))
+    values = moments_hu(normalized_moments(image))
     return np.sign(values) * np.log1p(np.abs(values) * 1e6)
 
 

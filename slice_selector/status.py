@@ -102,7 +102,7 @@ def _against(location: Location, series: Series, study: Study) -> list[str]:
     """Say what speaks against one place."""
     reasons = []
     if location.confidence < SURE[location.view.plane]:
-        reasons.append(f"its place is uncertain (confidence {location.confidence:.2f})")
+        reasons.append("its place is uncertain")
     if series.flags & {"no_position", "no_orientation"}:
         reasons.append("the header does not say where the images lie; sides follow the order of the slices")
     if "no_pixel_spacing" in series.flags:

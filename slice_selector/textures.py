@@ -6,6 +6,8 @@ scikit-image that it stands for.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ _DIAGONAL = round(float(np.sqrt(0.5)), 5)
 """Where on a circle of 1 px the diagonal neighbors lie, rounded as in scikit-image."""
 _TAU = 1e-5
 _CLIPPED = 0.2
+_POWERS = np.arange(4)[:, None]
 _LEAST_VARIANCE = 1e-30
 """Where there is but one gray level, it is said to go together with itself."""
 
@@ -42,19 +45,30 @@ def gradient_histograms(image: NDArray[np.float64], directions: int, cell: int) 
     [1.0, 0.0, 0.0, 0.0]
     """
     down, across = np.zeros_like(image), np.zeros_like(image)
-    down[1:-1] = image[2:] - image[:-2]
-    across[:, 1:-1] = image[:, 2:] - image[:, :-2]
-    angle = np.degrees(np.arctan2(down, across))
-    np.add(angle, 180.0, out=angle, where=angle < 0)
-    direction = (angle * (directions / 180.0)).astype(np.intp) % directions  # 180 degrees are 0
-    rows, columns = (side // cell for side in image.shape)
-    cells = np.arange(rows).repeat(cell)[:, None] * columns + np.arange(columns).repeat(cell)
-    place = cells * directions + direction
-    size = rows * columns * directions
-    strength = np.sqrt(down * down + across * across)
+    np.subtract(image[2:], image[:-2], out=down[1:-1])
+    np.subtract(image[:, 2:], image[:, :-2], out=across[:, 1:-1])
+    angle = np.arctan2(down, across)
+    angle *= 180 / np.pi
+    angle += 180.0 * (angle < 0)  # not to all: near 45 degrees the last bit decides
+    angle *= directions / 180.0
+    place = angle.astype(np.intp)
+    place -= directions * (place == directions)  # 180 degrees are 0
+    place += _cells(image.shape, cell) * directions
+    down *= down
+    across *= across
+    down += across
+    strength = np.sqrt(down, out=down)
+    size = image.size // cell**2 * directions
     sums = np.bincount(place.ravel(), strength.ravel(), size).reshape(-1, directions) / cell**2
     clipped = np.minimum(_unit(sums), _CLIPPED)
     return _unit(clipped).ravel()
+
+
+@lru_cache(maxsize=16)
+def _cells(shape: tuple[int, ...], cell: int) -> NDArray[np.intp]:
+    """Find the number of the cell that each pixel is in."""
+    down, across = (np.arange(side) // cell for side in shape)
+    return down[:, None] * (shape[1] // cell) + across
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,34 +95,41 @@ def pattern_codes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     >>> pattern_codes(np.array([[0, 0, 0], [0, 9, 0], [0, 0, 0]], np.uint8)).tolist()
     [[8, 8, 8], [8, 0, 8], [8, 8, 8]]
     """
-    padded = np.pad(image.astype(np.float64), 1)
-    center = padded[1:-1, 1:-1]
-    rows, columns = (np.arange(side, dtype=float) for side in image.shape)
-    right, left = _between(padded, columns + _DIAGONAL, 1), _between(padded, columns - _DIAGONAL, 1)
-    above, below = rows - _DIAGONAL, rows + _DIAGONAL
+    (rows, columns), center = image.shape, image.astype(np.float64)
+    padded = np.zeros((rows + 2, columns + 2))
+    padded[1:-1, 1:-1] = image
+    right, left = (_between(padded.T, columns, by).T for by in (_DIAGONAL, -_DIAGONAL))
     # Counterclockwise from the right, as scikit-image goes around.
     around = (
-        padded[1:-1, 2:], _between(right, above, 0), padded[:-2, 1:-1], _between(left, above, 0),
-        padded[1:-1, :-2], _between(left, below, 0), padded[2:, 1:-1], _between(right, below, 0),
+        padded[1:-1, 2:], _between(right, rows, -_DIAGONAL), padded[:-2, 1:-1], _between(left, rows, -_DIAGONAL),
+        padded[1:-1, :-2], _between(left, rows, _DIAGONAL), padded[2:, 1:-1], _between(right, rows, _DIAGONAL),
     )  # fmt: skip
     bits = np.zeros(image.shape, np.uint8)
     for k, neighbor in enumerate(around):
-        bits |= (neighbor >= center).view(np.uint8) << np.uint8(k)
-    return _UNIFORM[bits]
+        bit = np.greater_equal(neighbor, center, out=np.empty(image.shape, bool)).view(np.uint8)
+        bit <<= np.uint8(k)
+        bits |= bit
+    return _UNIFORM.take(bits)
 
 
-def _between(padded: NDArray[np.float64], places: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Interpolate along an axis between the two pixels around each place; `padded` has one pixel more at each end.
+def _between(padded: NDArray[np.float64], count: int, by: float) -> NDArray[np.float64]:
+    """Interpolate between the rows around each of the rows within the padding, moved by a part of a row.
 
     The operations and their order are scikit-image's: where pixels are equal, rounding decides.
     """
+    first, before, after = _weights(count, by)
+    result = padded[first : first + count] * before
+    result += padded[first + 1 : first + 1 + count] * after
+    return result
+
+
+@lru_cache(maxsize=64)
+def _weights(count: int, by: float) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """Find the padded row before the first of some moved rows, and the weights (count, 1) of the rows around each."""
+    places = np.arange(count, dtype=float) + by
     low = np.floor(places)
-    part = (places - low).reshape((-1, 1) if axis == 0 else (1, -1))
-    first = int(low[0]) + 1
-    before, after = slice(first, first + len(places)), slice(first + 1, first + 1 + len(places))
-    if axis == 0:
-        return (1 - part) * padded[before] + part * padded[after]
-    return (1 - part) * padded[:, before] + part * padded[:, after]
+    after = (places - low)[:, None]
+    return int(low[0]) + 1, 1 - after, after
 
 
 def _uniform_codes() -> NDArray[np.uint8]:
@@ -140,11 +161,23 @@ def edge_strength(image: NDArray[np.float64]) -> NDArray[np.float64]:
     [0.0, 0.707, 0.707, 0.0]
     """
     padded = np.pad(image, 1, mode="symmetric")
-    smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-    smooth_across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    across = smooth_down[:, 2:] - smooth_down[:, :-2]
-    down = smooth_across[2:] - smooth_across[:-2]
-    return np.sqrt((across * across + down * down) / 32)
+    across = _smoothed(padded)
+    across = across[:, 2:] - across[:, :-2]
+    down = _smoothed(padded.T).T
+    down = down[2:] - down[:-2]
+    across *= across
+    down *= down
+    across += down
+    across /= 32
+    return np.sqrt(across, out=across)
+
+
+def _smoothed(padded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add to each row its neighbors, and itself once more; the first and the last row are left out."""
+    result = padded[1:-1] * 2
+    result += padded[:-2]
+    result += padded[2:]
+    return result
 
 
 def neighbor_statistics(
@@ -171,7 +204,7 @@ def neighbor_statistics(
     >>> neighbor_statistics(stripes[:, :1], stripes[:, 1:], 2).round(3).tolist()
     [1.0, 0.5, 0.707, -1.0]
     """
-    pairs = levels.astype(np.intp) * count + neighbors
+    pairs = levels * np.array(count, np.uint8 if count <= 16 else np.intp) + neighbors
     found = np.bincount(pairs.ravel(), minlength=count**2).reshape(count, count).astype(float)
     found = (found + found.T) / (2 * pairs.size)
     level = np.arange(count)
@@ -207,7 +240,7 @@ def entropy(image: NDArray[np.uint8]) -> float:
 
 
 def percentiles(values: NDArray[np.floating], percents: list[float]) -> NDArray[np.float64]:
-    """Compute percentiles by one sort.
+    """Compute percentiles without sorting all values.
 
     Parameters
     ----------
@@ -219,13 +252,44 @@ def percentiles(values: NDArray[np.floating], percents: list[float]) -> NDArray[
     Returns
     -------
     (len(percents),) float64
-        As `numpy.percentile` gives them, whose search takes several times as long for several of them.
+        As `numpy.percentile` gives them, in a fraction of its time.
 
     Examples
     --------
     >>> percentiles(np.array([0.0, 1.0, 3.0]), [0, 25, 50, 100]).tolist()
     [0.0, 0.5, 1.0, 3.0]
     """
-    ordered = np.sort(values, axis=None)
-    places = np.array(percents) / 100 * (len(ordered) - 1)
-    return np.interp(places, np.arange(len(ordered)), ordered)
+    places = np.array(percents) / 100 * (values.size - 1)
+    low = places.astype(np.intp)
+    high = np.minimum(low + 1, values.size - 1)
+    ordered = np.partition(values, (*low.tolist(), *high.tolist()), axis=None)
+    below, above = ordered[low].astype(np.float64), ordered[high].astype(np.float64)
+    return (above - below) * (places - low) + below
+
+
+def normalized_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the moments of an image around its center of mass, up to the third, in units of its mass.
+
+    Parameters
+    ----------
+    image : (rows, columns) float64
+        With a mass, which is the sum of its values.
+
+    Returns
+    -------
+    (4, 4) float64
+        By power of rows, then of columns: from the second order on, as `skimage.measure.moments_normalized` gives them
+        of `moments_central`.
+
+    Examples
+    --------
+    >>> normalized_moments(np.array([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]]))[[2, 0], [0, 2]].tolist()
+    [0.125, 0.125]
+    """
+    mass = image.sum()
+    rows, columns = (
+        np.arange(len(sums)) - sums @ np.arange(len(sums)) / mass
+        for sums in (image.sum(axis=1), image.sum(axis=0))
+    )
+    central = (rows**_POWERS) @ image @ (columns**_POWERS).T
+    return central / mass ** (1 + (_POWERS + _POWERS.T) / 2)

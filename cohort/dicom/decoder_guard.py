@@ -6,7 +6,11 @@ _JPEG, _JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
 _JP2_BOX, _ONE_COMPONENT = b"jP  ", b"\x00\x01"
 _FRAME_STARTS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xDA))
-_MOST_SEGMENTS = 15
+_MOST_SEGMENTS, _RLE_HEADER = 15, 64
+_RUN_BYTES = (*range(2, 130), 1, *(2,) * 127)
+"""Bytes from the head of a run to the next head, by the head."""
+_RUN_GIVES = (*range(1, 129), 0, *range(128, 1, -1))
+"""Bytes that a run gives, by its head."""
 
 
 def size_of(frame: bytes) -> tuple[int, int] | None:
@@ -77,8 +81,8 @@ def _size_in_jpeg(frame: bytes) -> tuple[int, int] | None:
     return None
 
 
-def check_runs(frame: bytes, pixels: int) -> None:
-    """Refuse an RLE frame whose runs give far more than its image needs, before they are written out.
+def check_runs(frame: bytes, pixels: int) -> bool:
+    """Walk over the runs of an RLE frame, and refuse it where they give far more than its image needs.
 
     Parameters
     ----------
@@ -86,6 +90,12 @@ def check_runs(frame: bytes, pixels: int) -> None:
         RLE data with its header.
     pixels : int
         Rows times columns.
+
+    Returns
+    -------
+    bool
+        Whether every segment gives just what the image needs, one byte of padding aside, so that any decoder can be
+        trusted with it.
 
     Raises
     ------
@@ -99,20 +109,22 @@ def check_runs(frame: bytes, pixels: int) -> None:
     Examples
     --------
     >>> check_runs(bytes(64) + bytes([129, 0]) * 10, 1280)
+    False
+    >>> check_runs(bytes([1, 0, 0, 0, 64]) + bytes(59) + bytes([129, 0]) * 10, 1280)
+    True
     """
     count = min(int.from_bytes(frame[:4], "little"), _MOST_SEGMENTS)
     starts = [int.from_bytes(frame[4 * k : 4 * k + 4], "little") for k in range(1, count + 1)]
+    sound = count > 0 and starts[0] == _RLE_HEADER and starts == sorted(starts)
+    sound = sound and not any(frame[4 * count + 4 : _RLE_HEADER])
     for start, stop in zip(starts, [*starts[1:], len(frame)]):
-        left, offset, end = 2 * pixels, start, min(stop, len(frame))
+        offset, end, most, given, head = start, min(stop, len(frame)), 2 * pixels, 0, 0
         while offset < end:  # for each of many thousand runs, so it is kept short
             head = frame[offset]
-            if head > 128:
-                left -= 257 - head
-                offset += 2
-            elif head < 128:
-                left -= head + 1
-                offset += head + 2
-            else:
-                offset += 1
-            if left < 0:
+            offset += _RUN_BYTES[head]
+            given += _RUN_GIVES[head]
+            if given > most:
                 raise ValueError("runs give more than the image holds")
+        # A zero of padding looks like the head of one byte, which is missing.
+        sound = sound and (given - pixels, offset - end) in ((0, 0), (1, 1) if head == 0 else (0, 0))
+    return sound

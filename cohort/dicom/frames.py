@@ -14,7 +14,7 @@ from lsdc.cohort.dicom.functional_groups import frame_datasets
 from lsdc.cohort.dicom.headers import Header, other_modality, read_file_header, read_header
 from lsdc.cohort.dicom.opening import UnreadableError, open_dataset, opening_failed
 from lsdc.cohort.dicom.pixel_budget import PixelBudget
-from lsdc.cohort.dicom.pixels import check_size, decode, rescale
+from lsdc.cohort.dicom.pixels import check_size, decode, measured
 from lsdc.cohort.dicom.safe_attributes import tolerant
 
 _LARGEST_NUMBER = 2**31
@@ -83,7 +83,7 @@ def _read(path: Path, budget: PixelBudget | None) -> list[Frame]:
         budget.take(int(header.rows * header.columns * header.frames))
     stored = decode(dataset, header)
     images = [read_header(item) for item in frame_datasets(dataset, len(stored))]
-    pixels = rescale(stored, [image.rescale for image in images])
+    pixels = measured(stored, header, [image.rescale for image in images])
     if len(pixels) == 1:
         number = _instance_number(header.instance_number, path)
         return [Frame(pixels[0], images[0], number, path_text(path))]

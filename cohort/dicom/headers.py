@@ -112,6 +112,8 @@ class Header:
         FrameOfReferenceUID; positions compare where it is the same.
     series_number : str
         SeriesNumber; it tells series apart that have one UID.
+    scanner_model : str
+        ManufacturerModelName; used to recognize simulated patients, and kept nowhere.
     inversion_ms : float
         InversionTime.
     b_value : float
@@ -142,6 +144,7 @@ class Header:
     burned_in: str
     frame_of_reference: str
     series_number: str
+    scanner_model: str
     inversion_ms: float
     b_value: float
     rescale: tuple[float, float]
@@ -221,6 +224,7 @@ def read_header(dataset: Dataset) -> Header:
         burned_in=text(dataset, "BurnedInAnnotation"),
         frame_of_reference=text(dataset, "FrameOfReferenceUID"),
         series_number=text(dataset, "SeriesNumber"),
+        scanner_model=text(dataset, "ManufacturerModelName"),
         inversion_ms=_positive(lenient_number(dataset, "InversionTime")),
         b_value=number(dataset, "DiffusionBValue"),
         rescale=_rescale(dataset),

@@ -15,7 +15,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +57,10 @@ class Oriented:
     position: Vector | None
     flags: frozenset[str] = frozenset()
 
-    @cached_property
+    @property
     def normal(self) -> NDArray[np.float64]:
-        """Unit normal (3,), LPS, towards the patient's left (sagittal), head (axial) or back (coronal)."""
-        normal = anatomical_normal(self.axes)
-        normal.flags.writeable = False  # it is computed once, and every caller gets the same array
-        return normal
+        """Unit normal (3,), LPS, towards the patient's left (sagittal), head (axial) or back (coronal); read-only."""
+        return anatomical_normal(self.axes)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ OTHER_PART = "another region"
 FAT_ONLY, OPPOSED = "fat image", "opposed-phase image"
 """Kinds of Dixon images in which no grade can be read."""
 
+SIMULATED = "simulated"
+"""The trait of a series of a simulated patient."""
+SIMULATOR = "lsdc phantom"
+"""The ManufacturerModelName of simulated patients' files, which tells them from a scanner's."""
+
 _SPREADING = frozenset({"localizer", "diffusion", "perfusion", "map", "mosaic", "angiogram", "calibration"})
 """Kinds of a whole acquisition: its other images, such as those without diffusion weighting, are of it as well."""
 
@@ -152,7 +157,8 @@ def traits_of(header: Header) -> frozenset[str]:
     -------
     frozenset of str
         Of `contrast_agent`, `fat_saturated`, `inversion`, `water` and `in_phase` (of Dixon images), `derived`
-        (made from other images), `lumbar` and `other_region` (what the header names, however sure that is).
+        (made from other images), `lumbar` and `other_region` (what the header names, however sure that is), and
+        `simulated` (made by `lsdc.simulate`: no patient).
     """
     words, part = _words(header), dixon_part(header.description, header.image_type, header.protocol)
     agent = plain_words(header.contrast_agent) not in _NO_AGENT
@@ -168,6 +174,7 @@ def traits_of(header: Header) -> frozenset[str]:
         "derived": header.image_type.upper().startswith("DERIVED") and not part,
         "lumbar": bool(regions) and regions[0] == LUMBAR,
         "other_region": bool(regions) and regions[0] == OTHER_REGION,
+        SIMULATED: header.scanner_model == SIMULATOR,
     }
     return frozenset(name for name, present in found.items() if present)
 

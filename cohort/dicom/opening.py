@@ -16,6 +16,7 @@ from pydicom.tag import BaseTag, Tag
 
 from lsdc.cohort.dicom.containers import container_of
 from lsdc.cohort.dicom.files import looks_like_dicom, path_text
+from lsdc.cohort.dicom.plain_files import read_plain
 from lsdc.cohort.dicom.structure import StructureError, Walk, allowed_elements
 from lsdc.cohort.dicom.transfer_syntaxes import is_deflated, is_little_endian, transfer_syntax
 from lsdc.runtime import Problem
@@ -157,9 +158,11 @@ def _open(path: Path, tags: list[BaseTag] | None) -> Dataset:
 
 
 def _parse(stream: BinaryIO, size: int, tags: list[BaseTag] | None) -> Dataset:
-    """Walk over the structure of a file, and let pydicom read it where it is sound."""
+    """Read a usual file at once; walk over the structure of others, and let pydicom read them where it is sound."""
     allowed = allowed_elements(size)
     syntax, start = transfer_syntax(stream)
+    if tags is None and (plain := read_plain(stream, size, start, syntax, allowed)) is not None:
+        return plain
     stream.seek(start)
     deflated = is_deflated(syntax)
     body: BinaryIO = io.BytesIO(_inflated(stream.read(), size)) if deflated else stream

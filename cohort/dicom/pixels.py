@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from lsdc.cohort.dicom.frame_decoding import OWN_SYNTAXES, decode_frames
 from lsdc.cohort.dicom.headers import FileHeader
 from lsdc.cohort.dicom.opening import COPY_AGAIN, UnreadableError
 
+Stored = NDArray[Any]
+"""Values as a file holds them, of the type that it says."""
 MAX_SIDE = 8192
 """Images whose header claims more rows or columns than this are refused."""
 MAX_PIXELS = 2**27
@@ -28,11 +31,8 @@ _MOST_COMPRESSED = 4096
 _COLOR = "a color image", "nothing to do; only grayscale MR can be graded"
 
 
-def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
+def decode(dataset: Dataset, header: FileHeader) -> Stored:
     """Decode the stored values of all frames of a file.
-
-    MONOCHROME1 is inverted over the range of the stored values, so that slices of a series stay comparable. Windows
-    (VOI) are left alone.
 
     Parameters
     ----------
@@ -43,8 +43,9 @@ def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
 
     Returns
     -------
-    (frames, rows, columns) float32
-        Stored values, not rescaled; larger is brighter. There may be more frames than the header claims.
+    (frames, rows, columns) array
+        Stored values of the type that the file says; perhaps read-only. There may be more frames than the header
+        claims.
 
     Raises
     ------
@@ -64,22 +65,25 @@ def decode(dataset: Dataset, header: FileHeader) -> NDArray[np.float32]:
         raise UnreadableError(reason, COPY_AGAIN) from error
     if not 2 <= stored.ndim <= 3:
         raise UnreadableError(*_COLOR)
-    with np.errstate(over="ignore"):
-        frames = stored.astype(np.float32)
-    if header.photometric_interpretation == "MONOCHROME1":
-        frames = _inverted(frames, header.bits_stored, stored.dtype)
-    return frames[None] if frames.ndim == 2 else frames
+    return stored[None] if stored.ndim == 2 else stored
 
 
-def rescale(
-    frames: NDArray[np.float32], slopes_and_intercepts: Sequence[tuple[float, float]]
+def measured(
+    stored: Stored,
+    header: FileHeader,
+    slopes_and_intercepts: Sequence[tuple[float, float]],
 ) -> NDArray[np.float32]:
-    """Turn stored values into those that the scanner measured.
+    """Turn stored values into those that the scanner measured, larger always brighter.
+
+    MONOCHROME1 is inverted over the range of the stored values, so that slices of a series stay comparable. Windows
+    (VOI) are left alone.
 
     Parameters
     ----------
-    frames : (frames, rows, columns) float32
-        Stored values.
+    stored : (frames, rows, columns) array
+        Stored values of any type.
+    header : FileHeader
+        What `read_file_header` parsed of the file.
     slopes_and_intercepts : sequence of (float, float)
         `Header.rescale` of each frame.
 
@@ -89,12 +93,18 @@ def rescale(
         Stored values times slope plus intercept, within `LARGEST_VALUE`; values that are no number or infinite become
         the smallest of the others.
     """
+    with np.errstate(over="ignore"):
+        frames = stored.astype(np.float32)
+    if header.photometric_interpretation == "MONOCHROME1":
+        frames = _inverted(frames, header.bits_stored, stored.dtype)
     pairs = np.array(slopes_and_intercepts, np.float32)
     slopes, intercepts = pairs[:, 0], pairs[:, 1]
-    if (slopes != 1).any() or (intercepts != 0).any():
+    scaled = (slopes != 1).any() or (intercepts != 0).any()
+    if scaled:
         with np.errstate(over="ignore", invalid="ignore"):
-            frames = frames * slopes[:, None, None] + intercepts[:, None, None]
-    return _finite(frames)
+            frames *= slopes[:, None, None]
+            frames += intercepts[:, None, None]
+    return _finite(frames) if scaled or stored.dtype.kind not in "iu" or stored.itemsize > 4 else frames
 
 
 def check_size(header: FileHeader) -> None:

@@ -52,6 +52,27 @@ def allowed_elements(size: int) -> int:
     return min(MAX_ELEMENTS, _FREE_ELEMENTS + size // _BYTES_PER_ELEMENT)
 
 
+def names_type(head: bytes) -> bool:
+    """Judge by the first bytes of an element whether it names its type.
+
+    Parameters
+    ----------
+    head : bytes
+        Six of them or more.
+
+    Returns
+    -------
+    bool
+        True where two capital letters follow the tag.
+
+    Examples
+    --------
+    >>> names_type(bytes.fromhex("08000500") + b"CS"), names_type(bytes.fromhex("080005000a00"))
+    (True, False)
+    """
+    return 0x40 < head[4] < 0x5B and 0x40 < head[5] < 0x5B
+
+
 class Walk:
     """Walks over a data set from where a stream stands.
 
@@ -181,7 +202,7 @@ class Walk:
         """Judge by the first element whether types are left out; the stream stays where it is."""
         head = self._stream.read(6)
         self._stream.seek(-len(head), os.SEEK_CUR)
-        return len(head) == 6 and not (0x40 < head[4] < 0x5B and 0x40 < head[5] < 0x5B)
+        return len(head) == 6 and not names_type(head)
 
     def _is_sequence(self, group: int, number: int, kind: bytes) -> bool:
         """Tell whether an element of undefined length is a sequence."""

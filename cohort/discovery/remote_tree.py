@@ -13,6 +13,7 @@ from lsdc.runtime.archives import temporary_folder
 from lsdc.runtime.console import say, track
 from lsdc.runtime.remote import RemoteFolder
 from lsdc.runtime.remote_errors import ObjectError
+from lsdc.runtime.remote_many import fetch_many, heads
 
 HEAD_BYTES = 2**16
 """The beginning of a file that is read to find its study; headers are shorter, but for rare private ones."""
@@ -89,7 +90,8 @@ def _make_skeleton(base: RemoteFolder, sizes: Mapping[str, int], root: Path) -> 
     for folder in {(root / name).parent for name in names}:
         folder.mkdir(parents=True, exist_ok=True)
     if tables:
-        base.fetch(tables, root)
+        for error in fetch_many(base, tables, root).values():
+            raise error
     for name in set(names) - set(tables):
         with (root / name).open("wb") as stream:
             stream.truncate(sizes[name])
@@ -113,7 +115,7 @@ def _write_heads(base: RemoteFolder, names: Sequence[str], root: Path) -> dict[s
     """Write the beginnings of files into those of the same names; tell which may not be read, or are gone."""
     denied = {}
     for several in track([*_chunks(names)], "reading the beginnings of files"):
-        for name, head in zip(several, base.heads(several, HEAD_BYTES)):
+        for name, head in zip(several, heads(base, several, HEAD_BYTES)):
             if isinstance(head, ObjectError):
                 denied[name] = head
                 continue

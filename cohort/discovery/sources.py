@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsdc.cohort.discovery.origin import Origin
+from lsdc.cohort.discovery.origin import Origin, unfetched
 from lsdc.runtime import LsdcError, Problem
 
 if TYPE_CHECKING:
@@ -80,21 +80,26 @@ class StudySource:
         Yields
         ------
         StudySource
-            The study with files that can be read: itself, where they are there already.
+            The study with files that can be read: itself, where they are there already. Files that cannot be fetched
+            are among its problems.
 
         Raises
         ------
+        UnfetchedError
+            When not one can be fetched.
         RemoteError
-            When one cannot be fetched.
+            When the server cannot be reached.
         """
         if self.origin is None:
             yield self
             return
         with self.origin.fetched([path for item in self.series for path in item.files]) as found:
-            rest, series = iter(found), []
+            rest, series, problems = iter(found), [], [*self.problems]
             for item in self.series:
-                series.append(replace(item, files=tuple(islice(rest, len(item.files)))))
-            yield replace(self, series=tuple(series), origin=None)
+                came = [*islice(rest, len(item.files))]
+                series.append(replace(item, files=tuple(one for one in came if isinstance(one, Path))))
+                problems += unfetched(item.files, came)
+            yield replace(self, series=tuple(series), problems=tuple(problems), origin=None)
 
 
 @dataclass(frozen=True, repr=False)

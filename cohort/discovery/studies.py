@@ -17,6 +17,7 @@ from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
 from lsdc.runtime import ConfigError, Problem
 from lsdc.runtime.archives import ArchiveError, is_archive, unpack
+from lsdc.runtime.console import existing
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote import url_of
 
@@ -82,6 +83,27 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
             f"study_id={study_id!r} is for other folders"
         )
     return discover_layout(root, *layout)
+
+
+def data_place(data: PathLike) -> Path | str:
+    """Refuse data that are not there; what a URL names is looked at when it is opened.
+
+    Parameters
+    ----------
+    data : path
+        What the user gave.
+
+    Returns
+    -------
+    Path or str
+        A folder or an archive; or a URL.
+
+    Raises
+    ------
+    LsdcError
+        When there is no such folder.
+    """
+    return url_of(data) or existing(Path(data), "data folder or archive")
 
 
 def _inside(unpacked: Path) -> Path:

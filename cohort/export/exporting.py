@@ -9,18 +9,19 @@ from pathlib import Path
 import pandas as pd
 
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError
-from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.studies import data_place, discover
 from lsdc.cohort.discovery.study_ids import NamedBy, hashed, hide_paths
 from lsdc.cohort.export.export_settings import Bits, ExportTask, Format, check_format
 from lsdc.cohort.export.image_rows import COLUMNS, IMAGES
 from lsdc.cohort.export.study_export import RECORD, export_study
 from lsdc.runtime.artifact import claim, read_json
-from lsdc.runtime.console import existing, say, warn
+from lsdc.runtime.console import say, warn
 from lsdc.runtime.engine import Failure, attempt_each, check_workers
 from lsdc.runtime.errors import Problem
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.output_faults import OutputError
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.remote_errors import RemoteError
 from lsdc.runtime.safe_text import safe_cell
 from lsdc.runtime.whole_files import atomic, check_output_folder
 
@@ -92,7 +93,8 @@ def export_images(
     Parameters
     ----------
     data : path
-        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either.
+        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive of either; or a URL of one, as
+        `extract` takes it.
     out : path
         The export's folder: new, empty, or begun by a call with the same arguments, which is then resumed.
     format : `png`, `jpg` or `nifti`, default `png`
@@ -129,12 +131,12 @@ def export_images(
     """
     wanted, depth = check_format(format, bits)
     check_workers(workers)
-    data, out = existing(Path(data), "data folder or archive"), check_output_folder(out)
+    data, out = data_place(data), check_output_folder(out)
     cohort = discover(data, study_id=study_id)
     settings = {
         "format": wanted,
         "bits": depth,
-        "data": hashed(str(data.resolve())),
+        "data": hashed(data if isinstance(data, str) else str(data.resolve())),
         "study_id": cohort.named_by,
     }
     claim(out, {"kind": "export"} | settings, lambda: "choose another folder, or delete it")
@@ -154,7 +156,7 @@ def export_images(
 def _run(todo: list[ExportTask], workers: int | None) -> list[Problem]:
     """Export studies; one that fails becomes a problem."""
     problems = []
-    fatal = (OutputError, DiscoveryError)
+    fatal = (OutputError, DiscoveryError, RemoteError)
     for task, outcome in attempt_each(export_study, todo, "exporting", workers, seconds=_time, fatal=fatal):
         if isinstance(outcome, Failure):
             problems.append(Problem(task.source.study_id, f"study failed: {outcome.reason}", _REMEDY))

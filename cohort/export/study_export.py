@@ -47,14 +47,15 @@ def export_study(task: ExportTask) -> None:
     OutputError
         When the pictures cannot be written.
     """
-    study = read_study(task.source)
+    with task.source.present() as source:
+        study = read_study(source)
+        of_philips = _of_philips(source) if task.format == "nifti" else frozenset()
     _check_present(task.source)
     with writing_to(task.folder), atomic(task.folder) as temporary:
         temporary.mkdir()
         rows: list[dict[str, Any]] = []
         problems = list(study.problems)
         names = series_names(study)
-        of_philips = _of_philips(task.source) if task.format == "nifti" else frozenset()
         for series, (name, part) in zip(study.series, names):
             if task.format == "nifti":
                 by_place = series.series_id in of_philips
@@ -116,7 +117,7 @@ def _of_philips(source: StudySource) -> frozenset[str]:
     """Find the series of Philips by a header of each; one that cannot be read is of nobody."""
     found = set()
     for series in source.series:
-        with contextlib.suppress(UnreadableError), tolerant():
+        with contextlib.suppress(UnreadableError, IndexError), tolerant():
             if (
                 text(open_header(series.files[0], ["Manufacturer"]), "Manufacturer")
                 .casefold()

@@ -30,7 +30,7 @@ class Export:
     """
 
     data: Positional[Path]
-    """folder or ZIP archive of studies"""
+    """folder or ZIP archive of studies, or a URL of one"""
     out: Path
     """folder to write: new, or begun by the same command"""
     format: Literal["png", "jpg", "nifti"] = "png"

@@ -28,7 +28,7 @@ class Overview:
     """
 
     data: Positional[Path]
-    """folder or ZIP archive of studies, with or without labels"""
+    """folder or ZIP archive of studies, or a URL of one, with or without labels"""
     out: Path
     """HTML file to write"""
     store: Path | None = None

@@ -32,7 +32,7 @@ class Grade:
     """
 
     folder: Positional[str]
-    """folder or ZIP archive of studies, or dicomweb://host:port/path (dicomwebs:// for TLS)"""
+    """folder or ZIP archive of studies, a URL of one, or dicomweb://host:port/path (dicomwebs:// for TLS)"""
     out: Path
     """folder of the report: index.html, grades.csv, a page for each study, and the feature store"""
     model: Path = Path("bundled")

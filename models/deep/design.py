@@ -48,6 +48,8 @@ class NetworkDesign(ABC, Generic[B]):
     """Sizes by preset: `tiny`, `gpu24`, `gpu140`, and `cpu` where a CPU can do more than `tiny` in bounded time."""
     loss: ClassVar[str] = "cross_entropy"
     """Name in `LOSSES`, where the user chose none."""
+    at_points: ClassVar[bool] = False
+    """Whether it looks where the selector's points are, and nowhere else."""
     convolutional: ClassVar[bool] = False
     """Whether the network is a plain CNN, which trains in bfloat16 on CPUs that compute in it, half again as fast."""
     schedule: ClassVar[str] = "cosine"

@@ -13,13 +13,12 @@ from lsdc.cohort.dicom.frames import Frame
 from lsdc.cohort.dicom.opening import UnreadableError
 from lsdc.cohort.dicom.series import series_of
 from lsdc.cohort.discovery.sources import SeriesSource, StudySource
-from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.studies import data_place, discover
 from lsdc.cohort.joined_series import join_series
 from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
 from lsdc.report.cohort_page.header_frames import read_frames
 from lsdc.runtime import Problem
-from lsdc.runtime.console import existing
 from lsdc.runtime.engine import fan_out
 from lsdc.runtime.paths import PathLike
 
@@ -77,7 +76,8 @@ class CohortHeaders:
         Parameters
         ----------
         data : path
-            A folder in the competition's layout, any tree of DICOM files, or a ZIP archive.
+            A folder in the competition's layout, any tree of DICOM files, a ZIP archive, or a URL of one, whose files
+            are then fetched whole.
         workers : int, optional
             Processes. Default: one per core.
 
@@ -95,7 +95,7 @@ class CohortHeaders:
         ConfigError
             When `workers` is below 1.
         """
-        cohort = discover(existing(Path(data), "data folder or archive"))
+        cohort = discover(data_place(data))
         found = {
             one.study_id: read
             for one, read in fan_out(read_study_headers, cohort.studies, "headers", workers)
@@ -119,6 +119,12 @@ def read_study_headers(source: StudySource) -> StudyHeaders:
         Series are split, ordered and chosen as `read_study` does; images that are stored twice are told by their
         places alone.
     """
+    with source.present() as here:
+        return _headers_of(here)
+
+
+def _headers_of(source: StudySource) -> StudyHeaders:
+    """Read the headers of a study whose files are there."""
     series: list[Series] = []
     problems = list(source.problems)
     vendors: dict[str, str] = {}

@@ -23,7 +23,8 @@ TAGS: list[str] = [
     "ContrastBolusAgent", "ContrastBolusAgentSequence", "BurnedInAnnotation", "FrameOfReferenceUID", "SeriesNumber",
     "InversionTime", "DiffusionBValue", "RescaleSlope", "RescaleIntercept", "PatientAge", "PatientSex",
     "EffectiveEchoTime", "InversionTimes", "EchoPulseSequence", "PerFrameFunctionalGroupsSequence",
-    "SharedFunctionalGroupsSequence", "Manufacturer", *ACQUISITION_ATTRIBUTES.values(),
+    "SharedFunctionalGroupsSequence", "Manufacturer", "ManufacturerModelName",
+    *ACQUISITION_ATTRIBUTES.values(),
 ]  # fmt: skip
 """What is read of each file."""
 _VENDORS = (

@@ -7,12 +7,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsdc.cohort.dicom.kinds import SIMULATED
 from lsdc.features.store import FeatureStore
 from lsdc.report.cohort_page.annotation_sections import annotation_section
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders, without_root
 from lsdc.report.cohort_page.label_sections import correlation_section, grade_section
 from lsdc.report.cohort_page.series_facts import choices_of, series_facts
 from lsdc.report.cohort_page.series_sections import acquisition_section, choice_section, view_section
+from lsdc.report.pages.sentences import how_many_simulated, sentence
 from lsdc.report.plots import save_plots
 from lsdc.report.section_pages import titled, write_sections
 from lsdc.report.sections import Section, Table, figures_of
@@ -67,7 +69,8 @@ def overview(
     Parameters
     ----------
     data : path
-        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive; with or without labels.
+        A folder in the competition's layout, any tree of DICOM files, or a ZIP archive, with or without labels; or
+        a URL of one, whose files are then fetched whole.
     out : path
         HTML file to write.
     store : path, optional
@@ -125,7 +128,13 @@ def overview(
         "annotated points": "none" if cohort.coordinates is None else f"{len(cohort.coordinates)}",
         "problems": f"{len(cohort.problems)}",
     }
-    page = write_sections(out, sections, title=titled("Cohort", Path(data).resolve().name), summary=summary)
+    page = write_sections(
+        out,
+        sections,
+        title=titled("Cohort", Path(data).resolve().name),
+        summary=summary,
+        notices=_notices(cohort),
+    )
     drawn = () if folder is None else save_plots(figures_of(sections), folder)
     labeled = 0 if cohort.labels is None else len(cohort.labels)
     seconds = time.monotonic() - begun
@@ -140,6 +149,13 @@ def overview(
         drawn,
         seconds,
     )
+
+
+def _notices(cohort: CohortHeaders) -> list[tuple[str, str]]:
+    """Say how many studies are of simulated patients, where some are."""
+    made = sum(any(SIMULATED in item.traits for item in one.study.series) for one in cohort.studies)
+    said = how_many_simulated(made, len(cohort.studies))
+    return [("Simulated patients", sentence(said))] if said else []
 
 
 def _problem_section(cohort: CohortHeaders) -> Section:

@@ -8,8 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-_Z = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution."""
+from lsdc.metrics.wilson import wilson_interval
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,6 @@ class Proportion:
         Proportion
             With the interval of Wilson.
 
-        References
-        ----------
-        Wilson: Probable inference, the law of succession, and statistical inference, JASA 22, 1927.
-        Kish: Survey Sampling, 1965.
-
         Examples
         --------
         >>> found = Proportion.of(np.array([True] * 8 + [False] * 2))
@@ -64,10 +58,8 @@ class Proportion:
         total, hit = float(weight.sum()), float(weight[hits].sum())
         if total <= 0:
             return cls(0.0, 0.0, np.nan, 0.0, 1.0)
-        n, p = total**2 / float((weight**2).sum()), hit / total
-        middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-        return cls(hit, total, p, float(max(0.0, middle - half)), float(min(1.0, middle + half)))
+        fraction, effective = hit / total, total**2 / float((weight**2).sum())
+        return cls(hit, total, fraction, *wilson_interval(fraction * effective, effective))
 
     @property
     def words(self) -> str:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from lsdc.cohort.vocabulary import Grade
+from lsdc.ensemble.fit_card import INTENDED_USE, NOT_INTENDED
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.stack_artifact import DURATIONS, StackArtifact
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.scored_model import ScoredModel
 from lsdc.report.model_page.tuning_history import TuningHistory, trials_of
+from lsdc.report.pages.sentences import sentence
 from lsdc.report.sections import Section, Table
 from lsdc.runtime.artifact import MANIFEST, read_json
 
-INTENDED = (
-    "Research and teaching: to compare graders, to find studies worth a second look, to learn what models get wrong.",
-    "Not a medical device. It must not decide about a patient; no grade may reach a report unseen by a radiologist.",
-)
-"""What models of this toolkit are for, and what not."""
 UNKNOWN_GROUND = (
     "scanners, protocols and populations other than those of the studies it was fitted on, until it is measured there",
     "findings other than its 25 targets: fractures, tumors, infections, implants, spines with more or fewer vertebrae",
@@ -43,14 +40,14 @@ def card_section(model: ScoredModel) -> Section:
     never_saw: tuple[str, ...] = () if card is None else card.never_saw
     if card is None and fitted is not None:
         never_saw = fitted.never_saw
-    rows: list[tuple[str, str]] = [("Intended use", INTENDED[0]), ("Not intended", INTENDED[1])]
+    rows = [("Intended use", sentence(INTENDED_USE)), ("Not intended", sentence(NOT_INTENDED))]
     if card is not None:
         repeated = f"it never saw {'; '.join(card.never_saw)}"
         measured = [line for line in card.statement()[1:] if line != repeated]
         rows += [("What it is", card.what), *(("Measured", line) for line in measured)]
         rows += [("Made again with", f"{card.command}")]
     elif fitted is not None:
-        rows += [("Learned from", f"{fitted.studies} studies")]
+        rows += [("Learned from", fitted.learned_from)]
         rows += [("Range of " + name, f"{low} to {high}") for name, (low, high) in fitted.ranges.items()]
     else:
         unseen = [grade.title.lower() for k, grade in enumerate(Grade) if not (model.grades == k).any()]
@@ -68,6 +65,28 @@ def card_section(model: ScoredModel) -> Section:
     )  # fmt: skip
     table = Table("Model card", ("Subject", "Statement"), tuple(rows))
     return Section("card", "Model card", (table,), absent=absent)
+
+
+def model_notices(model: ScoredModel) -> list[tuple[str, str]]:
+    """Say what nobody who looks at the model's page should miss.
+
+    Parameters
+    ----------
+    model : ScoredModel
+        The model.
+
+    Returns
+    -------
+    list of (str, str)
+        A heading and a sentence each: what it must not be used for, whether it learned from simulated patients, and
+        what its fit warned of.
+    """
+    notices = [("For research", sentence(NOT_INTENDED))]
+    fitted = model.opened.fit_card if isinstance(model.opened, Model) else None
+    if fitted is not None and fitted.simulated:
+        little = ": its scores say little of real ones" if fitted.simulated == fitted.studies else ""
+        notices.append(("Simulated patients", f"It was fitted on {fitted.learned_from}{little}."))
+    return notices + [("A warning of the fit", words) for words in model.opened.outcome.report.warnings]
 
 
 def provenance_section(model: ScoredModel, own: OwnStore | None, history: TuningHistory | None) -> Section:

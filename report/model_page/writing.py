@@ -17,7 +17,7 @@ from lsdc.report.model_page.locating import locating_section
 from lsdc.report.model_page.loss_table import spelled
 from lsdc.report.model_page.member_costs import member_section
 from lsdc.report.model_page.own_store import OwnStore
-from lsdc.report.model_page.provenance import INTENDED, card_section, provenance_section
+from lsdc.report.model_page.provenance import card_section, model_notices, provenance_section
 from lsdc.report.model_page.scored_model import ScoredModel
 from lsdc.report.model_page.scores import score_section
 from lsdc.report.model_page.target_sight import statuses_of
@@ -124,14 +124,13 @@ def write_model_page(
         "studies": f"{len(scored.studies)}",
         "members": f"{len(scored.opened.members)}",
     }
-    warnings = [("A warning of the fit", words) for words in scored.opened.outcome.report.warnings]
     name = NAME if scored.opened.path == BUNDLED else scored.opened.path.name
     page = write_sections(
         out,
         sections,
         title=titled("Model", name),
         summary=summary,
-        notices=[("For research", INTENDED[1]), *warnings],
+        notices=model_notices(scored),
     )
     drawn = () if folder is None else save_plots(figures_of(sections), folder)
     missing = tuple(section.title for section in sections if section.absent)

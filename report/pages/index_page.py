@@ -15,7 +15,7 @@ from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Level
 from lsdc.report.graded_study import GradedStudy
 from lsdc.report.pages.render import write_page
-from lsdc.report.pages.sentences import statement_lines, summary_lines
+from lsdc.report.pages.sentences import how_many_simulated, statement_lines, summary_lines
 from lsdc.report.pages.short_ids import short_ids, shown_id
 from lsdc.report.pages.target_views import SHORT
 from lsdc.runtime.paths import PathLike
@@ -43,6 +43,8 @@ class IndexEntry:
         Whether each of the 25 targets was seen.
     level_doubt : float
         The largest doubt about the levels of a condition, 0 to 1; NaN where nothing tells.
+    is_simulated : bool, default False
+        Whether its images are of a simulated patient.
     """
 
     study_id: str
@@ -51,6 +53,7 @@ class IndexEntry:
     probabilities: NDArray[np.float64]
     status: tuple[Status, ...]
     level_doubt: float
+    is_simulated: bool = False
 
     @classmethod
     def of(cls, graded: GradedStudy, href: str) -> Self:
@@ -82,6 +85,7 @@ class IndexEntry:
             probabilities,
             tuple(item.location.status for item in graded.targets),
             max(doubts, default=float("nan")),
+            graded.is_simulated,
         )
 
     def count(self, status: Status) -> int:
@@ -141,11 +145,12 @@ def write_index_page(
     PosixPath('report/index.html')
     """
     shorts = short_ids([entry.study_id for entry in studies])
+    simulated = how_many_simulated(sum(entry.is_simulated for entry in studies), len(studies))
     return write_page(
         out,
         "index.html.j2",
         title=printable(title, 120),
-        statement=statement_lines(statement),
+        statement=statement_lines([*([simulated] if simulated else []), *statement]),
         summary=summary_lines(summary),
         columns=[(condition.title, *SHORT[condition]) for condition in Condition],
         rows=[_row(entry, short) for entry, short in zip(studies, shorts)],

@@ -10,7 +10,6 @@ from lsdc.ensemble.weighting import MEANING, Weighting
 from lsdc.runtime.safe_text import printable
 
 _FILES = re.compile(r" \(.*\)$|(?<![\w/])/[^\s:,;]+", re.DOTALL)
-_NUMBER = re.compile(r" \(confidence [\d.]+\)")
 _ROWS = re.compile(r"^([a-z ]+, \d+) row(s?):")
 _LISTED = tuple(f"{status.value}{end}" for status in Status for end in (",", ":"))
 
@@ -19,27 +18,8 @@ MEANING_IN_SHORT: dict[Weighting, str] = {
     "none": "how probable each grade is, if grades are as frequent as where the model learned",
 }
 """What the numbers are, for readers of a study; how they are made, the model's page says."""
-
-
-def without_confidence(text: str) -> str:
-    """Take the number of a place's confidence out of a sentence: beside probabilities it reads like one.
-
-    Parameters
-    ----------
-    text : str
-        A reason or a summary.
-
-    Returns
-    -------
-    str
-        The same without it, safe to show.
-
-    Examples
-    --------
-    >>> without_confidence("its place is uncertain (confidence 0.23)")
-    'its place is uncertain'
-    """
-    return printable(_NUMBER.sub("", text))
+SIMULATED_PATIENT = "the patient is simulated: nobody was imaged"
+"""What is said of a study that `lsdc.simulate` made."""
 
 
 def without_files(reason: str) -> str:
@@ -140,7 +120,7 @@ def summary_lines(summary: Iterable[str], *, listed: bool = False) -> list[str]:
     Returns
     -------
     list of str
-        One sentence per line, without the places' confidence.
+        One sentence per line.
 
     Examples
     --------
@@ -150,7 +130,33 @@ def summary_lines(summary: Iterable[str], *, listed: bool = False) -> list[str]:
     []
     """
     kept = [line for line in summary if not (listed and line.startswith(_LISTED))]
-    return [sentence(without_confidence(_ROWS.sub(r"\1 place\2:", line))) for line in kept]
+    return [sentence(printable(_ROWS.sub(r"\1 place\2:", line))) for line in kept]
+
+
+def how_many_simulated(simulated: int, studies: int) -> str:
+    """Say how many studies are of simulated patients.
+
+    Parameters
+    ----------
+    simulated, studies : int
+        How many of how many.
+
+    Returns
+    -------
+    str
+        A sentence without full stop; empty where none is.
+
+    Examples
+    --------
+    >>> how_many_simulated(16, 16), how_many_simulated(3, 16), how_many_simulated(0, 16)
+    ('all 16 studies are of simulated patients', '3 of 16 studies are of simulated patients', '')
+    """
+    if not simulated:
+        return ""
+    if studies == 1:
+        return "the study is of a simulated patient"
+    verb = "is of a simulated patient" if simulated == 1 else "are of simulated patients"
+    return f"{'all' if simulated == studies else f'{simulated} of'} {studies} studies {verb}"
 
 
 def model_in_words(name: str) -> str:

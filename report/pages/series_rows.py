@@ -20,6 +20,7 @@ _PLAIN = {
     "derived": "computed from other images",
     "lumbar": "named lumbar",
     "other_region": "named after another region",
+    "simulated": "simulated",
     "no_orientation": "direction of its slices not known",
     "no_pixel_spacing": "size of its pixels not known",
     "no_thickness": "thickness not given",

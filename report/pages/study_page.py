@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from lsdc.cohort.location import Status
-from lsdc.cohort.vocabulary import GRADES, Condition, Level, View
+from lsdc.cohort.vocabulary import GRADES, Condition, Grade, Level, View
 from lsdc.ensemble.weighting import MEANING
 from lsdc.report.graded_study import GradedStudy
 from lsdc.report.pages.crop_views import shown_in
@@ -21,7 +21,6 @@ from lsdc.report.pages.sentences import (
     model_in_words,
     statement_lines,
     summary_lines,
-    without_confidence,
     without_files,
 )
 from lsdc.report.pages.series_rows import COLUMNS, series_rows
@@ -84,6 +83,7 @@ def write_study_page(graded: GradedStudy, out: PathLike, *, home: str | None = N
         targets=views,
         start=_worst(views),
         agreement=_agreement(views),
+        worse=_where_worse(views),
         doubt=_level_doubt(graded),
         not_seen=_by_reason(graded, Status.NOT_SEEN),
         unsure=_by_reason(graded, Status.UNSURE),
@@ -108,7 +108,7 @@ def _pane(graded: GradedStudy, shown: list[ShownSeries], view: View) -> dict[str
         if item.view is view
     ]
     reasons = {item.location.reason for item in graded.targets if item.location.view is view} - {""}
-    absent = without_confidence("; ".join(sorted(reasons))) or "no series of this view"
+    absent = printable("; ".join(sorted(reasons))) or "no series of this view"
     short = {View.SAGITTAL_T1: "T1", View.SAGITTAL_T2: "T2", View.AXIAL_T2: "Axial"}[view]
     return {"title": view.value, "short": short, "options": options, "absent": absent}
 
@@ -136,6 +136,18 @@ def _agreement(views: list[TargetView]) -> tuple[int, int] | None:
     return (sum(compared), len(compared)) if judged else None
 
 
+def _where_worse(views: list[TargetView]) -> str:
+    """Tell whether worse grades are not excluded: nowhere (empty), `here` and there, or severe `everywhere`.
+
+    What all cells of a table would say is said once; so it is where the model has no cut-offs.
+    """
+    if not any(view.worse for view in views):
+        return ""
+    severe = GRADES.index(Grade.SEVERE)
+    graded = [view for view in views if view.grade is not None]
+    return "everywhere" if all(severe in (view.grade, view.worse) for view in graded) else "here"
+
+
 def _level_doubt(graded: GradedStudy) -> list[str]:
     """List the conditions whose levels may all be one too high or too low."""
     doubted = {
@@ -149,7 +161,7 @@ def _by_reason(graded: GradedStudy, status: Status) -> list[tuple[str, str]]:
     groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for item in graded.targets:
         if item.location.status is status:
-            levels = groups[without_confidence(item.location.reason)][item.target.condition.title]
+            levels = groups[printable(item.location.reason)][item.target.condition.title]
             levels.append(item.target.level.title)
     return [
         (reason, "; ".join(f"{condition} {_listed(levels)}" for condition, levels in conditions.items()))

@@ -11,7 +11,7 @@ from lsdc.cohort.location import Location, Status
 from lsdc.cohort.vocabulary import GRADES, Condition
 from lsdc.report.graded_study import GradedStudy, GradedTarget
 from lsdc.report.pages.crop_views import CropView, cut_views
-from lsdc.report.pages.sentences import without_confidence
+from lsdc.runtime.safe_text import printable
 from lsdc.slice_selector.status import SURE
 
 SHORT = {
@@ -45,9 +45,11 @@ class TargetView:
     ungraded : str
         Why no grade is given; empty where one is.
     status, reason : str
-        As the location has them; without the confidence, which could be read as that of the grade.
+        As the location has them.
     place : str
         How sure the place is, in a word: `sure`, `fair`, `doubtful`, or `not seen`.
+    worse : int or None
+        A worse grade than the most probable one that is not excluded, 1 or 2; None where there is none.
     truth : int or None
         The reader's grade.
     crops : tuple of CropView
@@ -64,6 +66,7 @@ class TargetView:
     status: str
     reason: str
     place: str
+    worse: int | None
     truth: int | None
     crops: tuple[CropView, ...]
 
@@ -102,8 +105,9 @@ def view_target(graded: GradedStudy, row: int, names: Sequence[str]) -> TargetVi
         known=item.probabilities if _is_known_unseen(item) else None,
         ungraded=ungraded,
         status=location.status.value,
-        reason=without_confidence(location.reason),
+        reason=printable(location.reason),
         place=place_in_words(location),
+        worse=None if item.not_excluded in (None, item.grade) else GRADES.index(item.not_excluded),
         truth=None if item.truth is None else GRADES.index(item.truth),
         crops=cut_views(graded, row, names),
     )

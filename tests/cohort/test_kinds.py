@@ -65,6 +65,8 @@ def test_traits() -> None:
     assert traits_of(header(SeriesDescription="T1 SAG", ProtocolName="LUMBAR WITH CONTRAST")) == {"lumbar"}
     assert traits_of(header(ImageType=["DERIVED", "SECONDARY", "MPR"])) == {"derived"}
     assert traits_of(header(InversionTime=160)) == {"inversion"}
+    assert traits_of(header(ManufacturerModelName="lsdc phantom")) == {"simulated"}
+    assert traits_of(header(ManufacturerModelName="Ingenia")) == frozenset()
     assert traits_of(header(ImageType=["DERIVED", "PRIMARY", "DIXON", "WATER"])) == {"water"}
 
 

@@ -7,10 +7,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from pydicom import config
-from pydicom.pixels import get_decoder
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import (
     MPEG2MPML,
     UID,
@@ -18,9 +22,11 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLSLossless,
+    RLELossless,
 )
 from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture, save
 
+from lsdc.cohort.dicom.decoder_guard import check_runs
 from lsdc.cohort.dicom.frames import read_file
 from lsdc.cohort.dicom.opening import UnreadableError
 from lsdc.runtime import Problem
@@ -53,6 +59,39 @@ def test_every_encoding_gives_the_same_values(tmp_path: Path, syntax: UID, dtype
 def test_files_without_preamble(tmp_path: Path, syntax: UID) -> None:
     values = picture(3)
     assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values), syntax, bare=True)), values)
+
+
+def damaged_runs(frame: bytes, damage: str) -> bytes:
+    """An RLE frame with a byte of padding, with what its header leaves unused set, or with a run that is no run."""
+    if damage == "header":
+        return frame[:20] + b"\1" + frame[21:]
+    last = int.from_bytes(frame[8:12], "little")
+    return frame + b"\0" if damage == "padding" else frame[:last] + b"\x80" + frame[last:]
+
+
+@given(
+    seed=st.integers(0, 2**16), shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    most=st.sampled_from([1, 300, 4095]), damage=st.sampled_from(["none", "padding", "header", "no run"]),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_run_lengths_give_the_same_by_either_decoder(
+    seed: int, shape: tuple[int, int], most: int, damage: str
+) -> None:
+    values = picture(seed, shape, high=most) if np.prod(shape) > 1 else np.full(shape, most, np.uint16)
+    dataset = make_slice(values)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    frame = frame if damage == "none" else damaged_runs(frame.rstrip(b"\0") or frame, damage)
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].is_undefined_length = True
+    if check_runs(next(iter(generate_frames(dataset.PixelData, number_of_frames=1))), values.size):
+        assert damage != "header"
+        assert_array_equal(pixel_array(dataset, decoding_plugin="pylibjpeg"), values)
+        assert_array_equal(pixel_array(dataset, decoding_plugin="pydicom"), values)
+    else:
+        assert damage != "none"
 
 
 def test_bits_beyond_those_stored_are_no_values(tmp_path: Path) -> None:

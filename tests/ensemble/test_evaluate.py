@@ -300,6 +300,14 @@ def test_partial_tables_are_measured_on_their_rows_and_marked(tmp_path: Path) ->
     assert set(found.lacking) == {"canal"}
 
 
+def test_plots_that_cannot_be_a_folder_are_refused_before_all_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plots").write_text("a file", encoding="utf-8")
+    assert main(["evaluate", "absent.csv", "absent.csv", "--plots", str(tmp_path / "plots")]) == 2
+    assert "plots: is a file; give the name of a folder" in capsys.readouterr().err
+
+
 def test_plots_go_where_they_are_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, {"good": 0.7})
     files = [str(tmp_path / name) for name in ("train.csv", "good.csv", "train.csv")]

@@ -20,7 +20,7 @@ from lsdc.ensemble.training_data import TrainingData
 from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.features.store import FeatureStore
 from lsdc.models.heads.members import Logistic
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ConfigError, LsdcError, dask_connection
 from lsdc.runtime.engine_choice import working_on
 
 pytestmark = pytest.mark.processes
@@ -75,6 +75,26 @@ def test_folds_of_all_members_are_fitted_elsewhere(
             {"logistic": Logistic}, TrainingData.of(FeatureStore.open(store.path)), tmp_path / "drop", labels
         )
     assert len(list(tmp_path.glob("drop/logistic/fold_*/manifest.json"))) == 2
+
+
+def test_where_no_worker_works_nothing_is_claimed(
+    store: FakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_connection, "_CONNECT", 1.0)
+    monkeypatch.setattr(dask_connection, "_PATIENCE", 1.0)
+    (tmp_path / "cluster").mkdir()
+    with LoopbackCluster(tmp_path / "cluster") as empty:
+        for address, message in (
+            ("tcp://127.0.0.1:9", "no Dask scheduler answers"),
+            (empty.address, "no Dask worker is there"),
+        ):
+            with pytest.raises(LsdcError, match=message):
+                tune_member(store.path, "logistic", tmp_path / "tuned", engine="dask", scheduler=address)
+            assert not list((tmp_path / "tuned").glob("*"))
+            with pytest.raises(LsdcError, match=message):
+                fit(store.path, tmp_path / "out", ["logistic"], engine="dask", scheduler=address)
+            assert list((tmp_path / "out").iterdir()) == []
+    fit(store.path, tmp_path / "out", ["logistic"], trials=2, seed=1)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -21,6 +21,8 @@ from lsdc.metrics.prediction_tables import read_predictions
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime import TableError
 
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
 NAMES = ["linear", "timid"]
 
 
@@ -34,7 +36,7 @@ def tiny_members(monkeypatch: pytest.MonkeyPatch) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeStore, Path, Path]:
     """A store, labels of its training studies, and a model fitted on it."""
     folder = tmp_path_factory.mktemp("made")
-    store = fake_store(folder / "store", 30, n_test=5)
+    store = fake_store(folder / "store", 30, n_test=5, folds=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MEMBERS, "linear", Linear)
         patch.setitem(MEMBERS, "timid", Timid)

@@ -18,6 +18,8 @@ from lsdc.features.writer import write_store
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime.remote_cache import CACHE
 
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def the_grade_itself(grades: NDArray[np.int8], studies: NDArray[np.int_]) -> NDA
 
 
 def test_memorizing_studies_helps_only_on_those_memorized(tmp_path: Path) -> None:
-    store = fake_store(tmp_path / "store", 40, embedding=who_and_where)
+    store = fake_store(tmp_path / "store", 40, embedding=who_and_where, folds=3)
     examples = Examples.from_store(FeatureStore.open(store.path))
     studies, grades = store.train.index.tolist(), grades_of(store.train)
     memory = Memory().fit(examples, examples)
@@ -54,7 +54,7 @@ def test_a_stack_of_memorizers_does_not_beat_the_prior(tmp_path: Path) -> None:
 
 
 def test_a_planted_leak_is_caught(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    store = fake_store(tmp_path / "store", 30, embedding=the_grade_itself)
+    store = fake_store(tmp_path / "store", 30, embedding=the_grade_itself, folds=3)
     found = fit(store.path, tmp_path / "model", ["linear"], trials=2).report
     assert len(found.warnings) == 3
     assert any("member linear: spinal loss" in record.message for record in caplog.records)

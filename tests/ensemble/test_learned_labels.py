@@ -23,6 +23,8 @@ from lsdc.models.crossfit import cross_fit
 from lsdc.models.examples import Examples
 from lsdc.runtime import ArtifactError, ConfigError, TableError
 
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
 Edit = Callable[[pd.DataFrame], None]
 
 

@@ -25,6 +25,8 @@ from lsdc.models.registry import MEMBERS
 from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
 
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
 
 class Ridge(SklearnMember):
     """A member of a user's own that says what can be searched."""

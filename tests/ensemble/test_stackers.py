@@ -72,6 +72,7 @@ class TestConvexMix(StackerContract):
         return ConvexMix({part.name: part for part in (PlainMean, LogLinearPool, Boosted)})
 
 
+@pytest.mark.usefixtures("brief_learners")
 class TestDefaultStacker(StackerContract):
     @staticmethod
     def make() -> DefaultStacker:

@@ -30,6 +30,8 @@ from lsdc.runtime.tensor_files import read_arrays, write_tensors
 from lsdc.testing.damage import relist
 from lsdc.testing.planted_predictions import make_predictions
 
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
 Made = tuple[Path, Path]
 
 

@@ -30,6 +30,8 @@ from lsdc.metrics.official import GRADE_WEIGHTS
 from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.runtime import ArtifactError, ConfigError, TableError
 
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
 Rows = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]
 Made = tuple[FakeStore, Path, Suspects]
 
@@ -140,7 +142,7 @@ def test_too_few_labels_are_refused() -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A store, a model fitted on it, and its suspects; not to be changed."""
     folder = tmp_path_factory.mktemp("suspects")
-    store = fake_store(folder / "store", 30, signal=3.0)
+    store = fake_store(folder / "store", 30, signal=3.0, folds=3)
     fit(store.path, folder / "model", [Linear], trials=1)
     return store, folder / "model", find_suspects(folder / "model", store.path, folder / "out", first=40)
 
@@ -170,7 +172,7 @@ def test_a_list_is_not_replaced(made: Made) -> None:
 
 def test_another_store_is_refused(made: Made, tmp_path: Path) -> None:
     _, model, _ = made
-    smaller = fake_store(tmp_path / "smaller", 20, signal=3.0)
+    smaller = fake_store(tmp_path / "smaller", 20, signal=3.0, folds=3)
     with pytest.raises(ArtifactError, match="of its studies are not in the store"):
         find_suspects(model, smaller.path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

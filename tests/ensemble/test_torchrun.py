@@ -11,7 +11,7 @@ from lsdc.commands.ensemble import main
 
 
 def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
-    store = fake_store(tmp_path / "store", 24, folds=3)
+    store = fake_store(tmp_path / "store", 24, folds=2)
     options = ["--members", "lightgbm,xgboost", "--trials", "2"]
     assert main(["fit", str(store.path), "--out", str(tmp_path / "alone"), *options]) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

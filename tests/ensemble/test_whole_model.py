@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support.made_model import make_model
 from support.member import Linear
 from support.store import fake_store
 
 import lsdc
 from lsdc.commands.ensemble import main as ensemble
 from lsdc.commands.features import main as features
+from lsdc.ensemble.fit_card import FitCard
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.packing import pack
@@ -26,6 +28,8 @@ from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.archives import ArchiveError
 from lsdc.runtime.artifact import read_json
+
+pytestmark = pytest.mark.usefixtures("brief_learners")
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,30 @@ def test_a_packed_model_is_one_file_that_does_the_same(
         predict(tmp_path / "broken.lsdc", store, tmp_path / "3.csv")
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("report.json", "m.lsdc: damaged model, the content of report.json"),
+        ("manifest.json", "m.lsdc/manifest.json: cannot be read as JSON"),
+        ("", "m.lsdc: not a finished model directory"),
+    ],
+)
+def test_a_damaged_packed_model_is_named_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, said: str
+) -> None:
+    make_model(tmp_path / "made", 10)
+    if changed:
+        path = tmp_path / "made" / changed
+        path.write_bytes(b"x" * path.stat().st_size)
+    else:
+        (tmp_path / "made" / "manifest.json").unlink()
+    shutil.make_archive(str(tmp_path / "m"), "zip", tmp_path / "made")
+    (tmp_path / "m.zip").rename(tmp_path / "m.lsdc")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match=f"^{said}"):
+        Model.open("m.lsdc").outcome  # noqa: B018 - it reads the report
+
+
 def test_a_store_that_another_selector_located_is_refused(cohort: Path, model: Path, tmp_path: Path) -> None:
     lsdc.extract(cohort / "test_images", tmp_path / "s")
     selector = tmp_path / "s" / "selector" / "bundled" / "sagittal.safetensors"
@@ -144,7 +172,7 @@ def test_a_store_that_another_selector_located_is_refused(cohort: Path, model: P
 
 
 def test_a_model_of_features_made_elsewhere_cannot_be_packed(tmp_path: Path) -> None:
-    made = fake_store(tmp_path / "store", 20)
+    made = fake_store(tmp_path / "store", 20, folds=2)
     fitted = fit(made.path, tmp_path / "model", ["linear"], trials=1)
     assert not Model.open(fitted.model).is_whole
     with pytest.raises(ArtifactError, match="holds no extractor"):
@@ -152,7 +180,7 @@ def test_a_model_of_features_made_elsewhere_cannot_be_packed(tmp_path: Path) -> 
 
 
 def test_out_of_fold_tables_are_written_by_id_where_asked(tmp_path: Path) -> None:
-    made = fake_store(tmp_path / "store", 20)
+    made = fake_store(tmp_path / "store", 20, folds=2)
     fitted = fit(made.path, tmp_path / "model", ["linear"], trials=1, oof=tmp_path / "oof")
     table = pd.read_csv(tmp_path / "oof" / "linear.csv", dtype={"row_id": str})
     mine = Model.open(fitted.model).out_of_fold_of(made.train.index.tolist())
@@ -178,3 +206,15 @@ def test_the_card_of_a_fit_says_what_it_never_saw(model: Path) -> None:
     assert sum(card.grades["spinal_canal_stenosis"].values()) == 60
     assert any("medical device" in sentence for sentence in card.statement())
     assert "numpy" in card.versions
+    assert card.simulated == 12 and card.never_saw[0] == "a real patient"
+    assert card.statement()[0].endswith("fitted on 12 studies, all of simulated patients")
+
+
+def test_a_card_of_an_earlier_version_says_nothing_of_simulated_patients(model: Path) -> None:
+    content = read_json(model / "fit_card.json")
+    earlier = {name: value for name, value in content.items() if name != "simulated"}
+    assert FitCard.from_dict(earlier).learned_from == "12 studies"
+    assert (
+        FitCard.from_dict(content | {"simulated": 5}).learned_from
+        == "12 studies, 5 of them of simulated patients"
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,10 @@ from support.random_store import random_store
 from support.s3_server import s3_server
 from support.store import fake_store
 
+from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.discovery.sources import DiscoveryError
 from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.features import appending
 from lsdc.features.appending import append
 from lsdc.features.extraction import extract
 from lsdc.features.extractor import Extractor
@@ -30,6 +35,7 @@ from lsdc.features.store_settings import Settings
 from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.remote import RemoteFolder
 from lsdc.runtime.remote_cache import CACHE
+from lsdc.runtime.remote_claim import CLAIM, RemoteClaim
 from lsdc.runtime.remote_errors import RemoteError
 from lsdc.runtime.remote_output import OutputFolder
 
@@ -207,21 +213,34 @@ def test_a_fetched_file_that_is_damaged_is_fetched_again(
     assert FeatureStore.open(url).file("crops.npy").read_bytes() == kept.read_bytes() == whole
 
 
-def test_what_one_file_lacks_is_its_studys_problem(
+def test_files_that_cannot_be_fetched_are_problems_as_unreadable_ones_are(
     few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     know(few_studies, monkeypatch)
     url = upload(part_of(few_studies, tmp_path / "d", slice(1, 3), test=False), f"file://{tmp_path}/there")
     cohort = discover(url)
-    lost = cohort.studies[0].series[0].files[0]
-    name = lost.relative_to(cohort.root).as_posix()
-    (tmp_path / "there" / name).unlink()
+    one, other = cohort.studies
+    gone = [one.series[0].files[3], *one.series[1].files, *(file for s in other.series for file in s.files)]
+    names = [file.relative_to(cohort.root).as_posix() for file in gone]
+    for name in names:
+        (tmp_path / "there" / name).unlink()
+    read = read_study(one)
+    whole = read_study(discover(tmp_path / "d").studies[0])
+    assert sum(len(series.slices) for series in read.series) == sum(
+        len(series.slices) for series in whole.series
+    ) - 1 - len(one.series[1].files)
     found = extract(url, tmp_path / "store", SMALL, like="bundled", cohort=cohort)
     store = FeatureStore.open(found.store)
-    assert store.studies["located"].gt(0).tolist() == [False, True]
+    assert store.studies["located"].gt(0).tolist() == [True, False]
+    problems = dict(zip(store.problems.path, store.problems.reason))
+    absent = "there is no such file, folder or bucket; check the URL"
+    root = path_text(cohort.root)
+    assert problems[f"{root}/{names[0]}"] == f"cannot be fetched, {absent}"
+    series = problems[f"{root}/{names[1].rpartition('/')[0]}"]
+    assert series == f"none of the {len(one.series[1].files)} files of the series can be fetched, {absent}"
     (reason,) = store.problems.reason[store.problems.reason.str.startswith("study failed")]
-    assert reason.startswith("study failed: a file cannot be fetched, there is no such file")
-    assert reason.endswith(f"({url}/{name})")
+    assert reason.startswith(f"study failed: none of its {other.n_files} files can be fetched, {absent}")
+    assert reason.endswith(f"({url}/{names[1 + len(one.series[1].files)]})")
 
 
 def test_files_that_may_not_be_read_are_left_out_of_a_tree(
@@ -258,7 +277,8 @@ def test_two_machines_do_not_both_upload(tmp_path: Path, monkeypatch: pytest.Mon
     one.take("config.json")
     one.take("config.json")
     with pytest.raises(
-        ArtifactError, match=f"^{url}: a run of another machine is making it, or was interrupted"
+        ArtifactError,
+        match=rf"^{url}: process \d+ on \S+ has been writing to it for \d+ seconds, or was inter",
     ):
         other.take("config.json")
     for place in (one, other):
@@ -278,6 +298,80 @@ def test_two_machines_do_not_both_upload(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ArtifactError, match="another run has written to it meanwhile"):
         other.publish()
     assert remote.read("rows") == b"one"
+
+
+@pytest.mark.parametrize("server", ["s3", "memory", "file"])
+def test_of_two_appends_the_second_is_refused_and_writes_nothing(
+    server: str,
+    few_studies: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    know(few_studies, monkeypatch)
+    base = {"memory": "memory://grown", "file": f"file://{tmp_path}/there"}.get(server)
+    url = f"{base or request.getfixturevalue('s3')}/store"
+    extract(part_of(few_studies, tmp_path / "old", slice(0, 1), test=False), url, SMALL, like="bundled")
+    new = part_of(few_studies, tmp_path / "new", slice(1, 2), test=False)
+    remote, real, refused = RemoteFolder(url), appending._grow, []
+    before = {name: remote.read(name) for name in remote.sizes()}
+
+    def grow_while_another_tries(*given: Any) -> None:
+        monkeypatch.setattr(appending, "_grow", real)
+        with monkeypatch.context() as patch, pytest.raises(ArtifactError) as error:
+            patch.setenv(CACHE, str(tmp_path / "another machine"))
+            append(new, url)
+        refused.append(str(error.value))
+        there = {name: remote.read(name) for name in remote.sizes()}
+        assert there.pop(CLAIM) and there == before
+        real(*given)
+
+    monkeypatch.setattr(appending, "_grow", grow_while_another_tries)
+    assert append(new, url).appended == 1
+    assert len(refused) == 1 and re.fullmatch(
+        rf"{url}: process {os.getpid()} on \S+ has been writing to it for \d+ seconds, or was interrupted; wait for "
+        rf"it, or, where no such run goes on, delete {url}/\.claim\.json",
+        refused[0],
+    )
+    assert CLAIM not in remote.sizes()
+    monkeypatch.setenv(CACHE, str(tmp_path / "another machine"))
+    assert append(new, url).skipped == 1
+
+
+def test_a_claim_ends_with_its_run_and_says_how_old_it_is(
+    few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(few_studies, monkeypatch)
+    url = "memory://claims/store"
+    extract(part_of(few_studies, tmp_path / "old", slice(0, 1), test=False), url, SMALL, like="bundled")
+    new = part_of(few_studies, tmp_path / "new", slice(1, 2), test=False)
+    remote = RemoteFolder(url)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(appending, "_grow", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        append(new, url)
+    assert CLAIM not in remote.sizes()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # a kill leaves it
+        patch.setattr(RemoteClaim, "release", lambda claim: None)
+        patch.setattr(appending, "_grow", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        append(new, url)
+    left = json.loads(remote.read(CLAIM))
+    hours = datetime.now(UTC) - timedelta(hours=5)
+    for claim, said in (
+        (left | {"began": hours.isoformat()}, rf"{left['by']} has been writing to it for 5 hours, or was"),
+        (
+            left | {"by": "x\n<script>"},
+            "a run of another machine is writing to it, or was interrupted; wait for it, or",
+        ),
+        ("nothing", "a run of another machine is writing to it"),
+    ):
+        MemoryFileSystem().pipe("/claims/store/.claim.json", json.dumps(claim).encode())
+        with pytest.raises(ArtifactError, match=f"^{url}: {said}"):
+            append(new, url)
+    MemoryFileSystem().pipe("/claims/store/.claim.json", json.dumps(left, indent=1).encode())
+    own = next((tmp_path / "cache" / "uploads").glob("*.claim.json"))
+    own.write_bytes(remote.read(CLAIM))  # as it was: the machine takes its own claim up again
+    assert append(new, url).appended == 1
+    assert CLAIM not in remote.sizes() and not own.exists()
 
 
 def test_stores_behind_urls_are_merged(tmp_path: Path) -> None:

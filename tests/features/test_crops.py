@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from support.made_study import GrayOf, axial, locate, make_slice, sagittal, study_of, tissue, whole_study
 
 from lsdc.cohort.cropping import Cutter, reorientation_of
@@ -45,6 +46,27 @@ def test_a_target_is_found_in_all_views() -> None:
         assert np.linalg.norm(plane.to_patient(projection.point)[0] - (1, 3, 6)) == pytest.approx(
             0 if projection.distance_mm == 0 else projection.distance_mm, abs=1.01
         ), view
+
+
+@pytest.mark.parametrize("point", [(20.0, 31.3), (-4.6, 12.0), (47.5, 63.5), (90.0, -70.0)])
+@pytest.mark.parametrize(("mm", "px"), [(10.0, 24), (90.0, 48)])
+def test_a_crop_is_that_of_an_image_with_nothing_around(
+    point: tuple[float, float], mm: float, px: int
+) -> None:
+    gray = np.random.default_rng(0).normal(300, 200, (64, 48)).astype(np.float32)
+    cutter = cutter_of(Slice(gray, SlicePlane((0, 0, 0), (0, 1, 0), (0, 0, -1), (0.7, 0.9)), 1, "x"))
+    low, high = cutter.series.window
+    around = np.pad(gray, 300, constant_values=-np.inf)
+    windowed = ((around - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
+    half = mm / 0.9 / 2, mm / 0.7 / 2
+    edges = [point[k] + 300.5 + sign * half[k] for sign in (-1, 1) for k in range(2)]
+    starts = [int(edges[k]) - 2 for k in range(2)]
+    stops = [int(np.ceil(edges[k + 2])) + 2 for k in range(2)]
+    part = Image.fromarray(windowed[starts[1] : stops[1], starts[0] : stops[0]])
+    left, top, right, bottom = (edge - starts[k % 2] for k, edge in enumerate(edges))
+    expected = np.asarray(part.resize((px, px), Image.Resampling.BILINEAR, (left, top, right, bottom)))
+    found = cutter.cut(0, point, mm, px).astype(int)
+    assert np.abs(found - expected).max() <= 1  # of the last digits of the box
 
 
 def test_a_view_out_of_reach_is_absent() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,11 @@ import pytest
 from support.cluster import LoopbackCluster
 
 from lsdc.commands.features import main
+from lsdc.features import extraction
 from lsdc.features.extraction import extract
 from lsdc.features.store_settings import Settings
+from lsdc.runtime import ConfigError, LsdcError, dask_connection
+from lsdc.runtime.remote_cache import CACHE
 
 TINY = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
 pytestmark = pytest.mark.processes
@@ -56,6 +60,36 @@ def test_the_store_is_the_same_although_a_worker_dies(
     assert left.keys() == right.keys()
     assert {name for name in left if left[name] != right[name]} == set()
     assert pd.read_csv(out / "problems.csv").empty or left["problems.csv"] == right["problems.csv"]
+
+
+def test_where_no_worker_works_nothing_is_claimed(
+    few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_connection, "_CONNECT", 1.0)
+    monkeypatch.setattr(dask_connection, "_PATIENCE", 1.0)
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    out = tmp_path / "store"
+    away = {"like": "bundled", "engine": "dask", "scheduler": "tcp://127.0.0.1:9"}
+    for place in (out, f"file://{tmp_path}/there"):
+        with pytest.raises(ConfigError, match="no Dask scheduler answers"):
+            extract(few_studies, place, TINY, **away)  # type: ignore[arg-type]
+    assert list(out.iterdir()) == [] and not list((tmp_path / "there").iterdir())
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    (tmp_path / "empty").mkdir()
+    with (
+        LoopbackCluster(tmp_path / "empty") as empty,  # a scheduler without workers
+        pytest.raises(LsdcError, match="no Dask worker is there"),
+    ):
+        extract(few_studies, out, TINY, **away | {"scheduler": empty.address})  # type: ignore[arg-type]
+    assert list(out.iterdir()) == []
+    other = replace(TINY, crop_px=48)
+    with monkeypatch.context() as patch:
+        patch.setattr(extraction, "_run_stages", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):  # begun here, with other settings
+            extract(few_studies, out, other, like="bundled")
+    with pytest.raises(ConfigError, match="no Dask scheduler answers"):
+        extract(few_studies, out, other, **away)  # type: ignore[arg-type]
+    assert (out / "config.json").is_file()  # which another run has written
 
 
 def test_the_command_says_what_is_missing(

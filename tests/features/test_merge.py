@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from support.random_store import SIZES, random_store
+from support.store import fake_store
 
 from lsdc.commands.features import main
 from lsdc.features import merging
 from lsdc.features.extractor import selector_digest
 from lsdc.features.merging import merge
 from lsdc.features.store import FeatureStore
+from lsdc.features.writer import write_store
 from lsdc.runtime.artifact import read_json, write_json
+from lsdc.runtime.console import logger
 from lsdc.runtime.errors import ArtifactError, ConfigError
 
 
@@ -118,6 +123,55 @@ def test_stores_without_digests_are_refused(two: list[Path], tmp_path: Path) -> 
         ArtifactError, match="made by an earlier version, which kept no digests; extract it again"
     ):
         merge(two, tmp_path / "out")
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the toolkit warns of."""
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level("WARNING", logger.name)
+    return caplog
+
+
+def test_folds_that_do_not_match_are_said(tmp_path: Path, warnings: pytest.LogCaptureFixture) -> None:
+    stores = {
+        name: fake_store(tmp_path / name, 10, folds=folds, prefix=name).path
+        for name, folds in (("a", 5), ("b", 5), ("c", 2))
+    }
+    a, b, c = stores.values()
+    merge([a, b], tmp_path / "same")
+    assert not warnings.messages
+    merge([a, b, c], tmp_path / "out")
+    assert warnings.messages == [
+        f"the stores have different folds ({a} has 5, {b} has 5, {c} has 2), and studies keep theirs: models are "
+        "fitted over 5 folds, and 2, 3, 4 hold studies of some of the stores alone; for folds of one size, add the "
+        "studies with `lsdc-features extract --append` instead"
+    ]
+    rows = FeatureStore.open(tmp_path / "out").rows
+    assert rows.groupby("fold")["study_id"].nunique().tolist() == [9, 9, 4, 4, 4]
+
+
+def test_labeled_studies_without_a_fold_are_said(tmp_path: Path, warnings: pytest.LogCaptureFixture) -> None:
+    one, other = (fake_store(tmp_path / name, 4, folds=2, n_test=1, prefix=name).path for name in "ab")
+    other = rewritten(
+        other, lambda rows: rows.assign(fold=rows["fold"].where(rows["study_id"] != "b000", -1))
+    )
+    merge([one, other], tmp_path / "out")
+    assert [text.partition(",")[0] for text in warnings.messages] == [
+        f"{other}: 1 studies with labels have no fold (b000)"
+    ]
+
+
+def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+    """Write a store again with other rows."""
+    store = FeatureStore.open(path)
+    write_store(
+        path.with_name(f"{path.name}2"),
+        change(store.rows),
+        store.embedding,
+        configuration={"backbone": "fake"},
+    )
+    return path.with_name(f"{path.name}2")
 
 
 def test_the_command_merges(two: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

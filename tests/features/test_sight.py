@@ -15,7 +15,7 @@ def rows() -> pd.DataFrame:
     """Study a is seen, but for L5/S1 that is unsure; b has no axial series."""
     table = pd.DataFrame({"row_id": row_ids(["a", "b"]), "status": "seen", "reason": ""})
     low = [k for k, target in enumerate(TARGETS) if target.level == "l5_s1"]
-    table.loc[low, ["status", "reason"]] = "unsure", "its place is uncertain (confidence 0.31)"
+    table.loc[low, ["status", "reason"]] = "unsure", "its place is uncertain"
     recesses = [25 + k for k, target in enumerate(TARGETS) if "subarticular" in target.condition.value]
     table.loc[recesses, ["status", "reason"]] = "not seen", "no axial T2 series (passed over: 1 localizer)"
     return table.sample(frac=1, random_state=0)

@@ -116,8 +116,20 @@ def test_parquet_rows_count_from_one(tmp_path: Path, table: pd.DataFrame) -> Non
         read_predictions(saved(tmp_path, table, "parquet"))
 
 
+@pytest.mark.parametrize(("kind", "name"), [("csv", "p.parquet"), ("parquet", "p.csv"), ("xlsx", "p.csv")])
+def test_the_content_decides_and_not_the_name(
+    tmp_path: Path, table: pd.DataFrame, kind: str, name: str
+) -> None:
+    if kind == "xlsx":
+        table.to_excel(tmp_path / "saved.xlsx", index=False)
+        (tmp_path / "saved.xlsx").rename(tmp_path / name)
+    else:
+        saved(tmp_path, table, kind).rename(tmp_path / name)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / name), table)
+
+
 def test_damaged_parquet(tmp_path: Path) -> None:
-    (tmp_path / "p.parquet").write_bytes(b"no")
+    (tmp_path / "p.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(TableError, match="cannot be read as a Parquet table"):
         read_predictions(tmp_path / "p.parquet")
     with pytest.raises(TableError, match=r"q\.parquet: no such file"):

@@ -61,7 +61,7 @@ class TestDetectClassify(DeepContract):
 
 class TestVolume(DeepContract):
     member = MEMBERS["volume"]
-    sizes, lesson, best_fraction = Sizes(px=32, batch=4, epochs=4, rate=3e-3, width=8), (100, 6), 0.95
+    sizes, lesson, best_fraction = Sizes(px=32, batch=2, epochs=4, rate=3e-3, width=8), (100, 6), 0.95
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -72,6 +72,7 @@ class TestVolume(DeepContract):
 class TestEmbeddingFt(DeepContract):
     member = MEMBERS["embedding_ft"]
     sizes, lesson, best_fraction = Sizes(px=32, batch=2, epochs=3, rate=4e-3, width=32), (60, 8), 0.8
+    studies = 25  # of which each of its networks has a part, and stops on a part of that
     damaged_manifests = ({"networks": None}, {"heads": ["other"]})
 
     @classmethod

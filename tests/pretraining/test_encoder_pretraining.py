@@ -204,9 +204,10 @@ def test_too_few_patients_are_refused() -> None:
         EncoderSettings(patients=3)
 
 
-def test_pretraining_writes_weights_and_a_card(tmp_path: Path) -> None:
+def test_pretraining_writes_weights_and_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsdc.pretraining.encoder.settings.LEAST_PATIENTS", 4)  # fewer are quicker
     out = tmp_path / "w.safetensors"
-    settings = EncoderSettings(backbone=TINY, patients=10, epochs=2, steps=2, batch=8, crop_px=32)
+    settings = EncoderSettings(backbone=TINY, patients=4, epochs=2, steps=2, batch=8, crop_px=32)
     result = pretrain_encoder(str(out), settings, workers=1)
     assert set(result.scores) == {"start", "trained"} and result.weights == out
     assert result.card == out.with_suffix(".json")

@@ -189,9 +189,10 @@ def test_too_few_patients_are_refused() -> None:
         LocalizerSettings(patients=3)
 
 
-def test_pretraining_writes_weights_and_a_card(tmp_path: Path) -> None:
+def test_pretraining_writes_weights_and_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsdc.pretraining.localizer.settings.LEAST_PATIENTS", 4)  # fewer are quicker
     out = tmp_path / "weights"
-    settings = LocalizerSettings(patients=10, epochs=1, steps=2, batch=4)
+    settings = LocalizerSettings(patients=4, epochs=1, steps=2, batch=4)
     result = pretrain_localizer(str(out), settings, workers=1)
     assert isinstance(result, PretrainedLocalizer) and result.path == out
     card = json.loads(result.card.read_text())
@@ -199,7 +200,7 @@ def test_pretraining_writes_weights_and_a_card(tmp_path: Path) -> None:
     assert {"median_mm", "within_8mm", "false_alarms"} <= set(card["scores"]["sagittal"])
     assert card["recipe"] == {
         "start": "random",
-        "patients": 10,
+        "patients": 4,
         "epochs": 1,
         "steps": 2,
         "batch": 4,

@@ -150,6 +150,7 @@ def test_the_page_holds_counts_and_plots(page: Overview, headers: CohortHeaders)
     assert page.page.stat().st_size < 3_000_000
     text = page.page.read_text(encoding="utf-8")
     assert f"<title>{titled('Cohort', headers.root.name)}</title>" in text
+    assert "All 16 studies are of simulated patients." in text
     assert "still gets its 25 rows" not in text and "Distance from slice to slice" in text
 
 

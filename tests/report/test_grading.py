@@ -6,6 +6,7 @@ import errno
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pydicom
@@ -17,10 +18,11 @@ from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.features.rows_located import locations_of
 from lsdc.features.store import FeatureStore
-from lsdc.report import study_outputs
+from lsdc.report import study_outputs, study_record
 from lsdc.report.grades_table import COLUMNS
 from lsdc.report.grading import GradedFolder
 from lsdc.runtime import ArtifactError, ConfigError
+from lsdc.runtime.artifact import read_json
 
 PROBABILITIES = ["normal_mild", "moderate", "severe"]
 
@@ -61,6 +63,12 @@ def test_the_table_has_a_row_for_each_study_and_target(report: GradedFolder) -> 
     seen = table[table["status"] != "not seen"]
     assert (seen["grade"] == seen[PROBABILITIES].astype(float).idxmax(axis=1)).all()
     assert seen["series_id"].ne("").all() and seen["place_confidence"].ne("").all()
+    order = PROBABILITIES.index
+    assert (seen["not_excluded"].map(order) >= seen["grade"].map(order)).all()
+    worse = (seen["not_excluded"] != seen["grade"]).groupby(seen["study_id"]).sum()
+    for study, count in worse.items():
+        page = (report.index.parent / "studies" / f"{study}.html").read_text(encoding="utf-8")
+        assert page.count("<li>Not ruled out: ") == count
 
 
 def test_what_was_not_seen_gets_no_grade_and_says_why(report: GradedFolder) -> None:
@@ -79,6 +87,8 @@ def test_pages_name_no_patient_and_link_to_each_other(report: GradedFolder) -> N
         assert f'href="studies/{study}.html"' in index
         text = page.read_text(encoding="utf-8")
         assert 'href="../index.html"' in text and "DEMONSTRATION" in text
+        assert "<li>The patient is simulated: nobody was imaged.</li>" in text
+    assert "All 2 studies are of simulated patients." in index
     assert len(report.pdfs) == 2 and all(path.read_bytes().startswith(b"%PDF") for path in report.pdfs)
 
 
@@ -101,6 +111,21 @@ def test_the_same_call_again_writes_nothing_anew(
     assert again == report and before == {path: path.stat().st_mtime_ns for path in before}
     with pytest.raises(ArtifactError, match="begun with another configuration"):
         lsdc.grade(patients, out, study_id="folder", weighting="competition")
+
+
+def test_a_record_is_read_once_a_study(
+    report: GradedFolder, patients: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    def counted(path: Path) -> Any:
+        reads.append(path.name)
+        return read_json(path)
+
+    monkeypatch.setattr(study_record, "read_json", counted)
+    out = report.index.parent
+    assert lsdc.grade(patients, out, study_id="folder", pdf=True, dicom_sr=out / "sr", workers=1) == report
+    assert sorted(reads) == [".patient0.json", ".patient1.json"]
 
 
 def test_a_page_that_fails_loses_no_grade(

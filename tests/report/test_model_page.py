@@ -16,9 +16,10 @@ from support.made_model import MEMBERS, fit_model, make_model
 from support.store import fake_store
 
 from lsdc.cohort.location import Status
-from lsdc.cohort.vocabulary import TARGETS, Family, Grade
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Grade
 from lsdc.commands.ensemble_report import Report
 from lsdc.ensemble.exhaustion_report import Exhaustion
+from lsdc.ensemble.fit_card import INTENDED_USE, NOT_INTENDED, FitCard
 from lsdc.ensemble.stacking_data import StackingData
 from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.graded import GradedPredictions
@@ -34,12 +35,13 @@ from lsdc.report.model_page.loss_table import LossTable, spelled
 from lsdc.report.model_page.member_costs import member_costs, member_section
 from lsdc.report.model_page.own_store import OwnStore
 from lsdc.report.model_page.proportions import Proportion, decide
-from lsdc.report.model_page.provenance import card_section, provenance_section
+from lsdc.report.model_page.provenance import card_section, model_notices, provenance_section
 from lsdc.report.model_page.scored_model import STACK, ScoredModel
 from lsdc.report.model_page.scores import draw_losses, score_section
 from lsdc.report.model_page.tree_shap import shap_values
 from lsdc.report.model_page.tuning_history import TuningHistory, tuning_section
 from lsdc.report.model_page.writing import ModelPage, write_model_page
+from lsdc.report.pages.sentences import sentence
 from lsdc.report.plot_panels import CONDITION_NAMES, LEVEL_NAMES, new_panel
 from lsdc.report.plots import evaluation_figures, save_plots
 from lsdc.report.section_pages import write_sections
@@ -220,6 +222,25 @@ def test_a_card_says_once_what_was_never_seen(made: tuple[Path, StackingData]) -
         subjects = [row[0] for row in rows]
         assert subjects.count("Never saw") == 1 and "Made for" not in subjects
         assert not any(str(row[1]).startswith("it never saw") for row in rows)
+
+
+def test_a_model_of_simulated_patients_says_so_first(made: tuple[Path, StackingData]) -> None:
+    counts = {condition.value: {"severe": 3} for condition in Condition}
+    card = FitCard("research", 12, counts, {}, ("a real patient",), "encoder", "fitted", 0, {}, simulated=12)
+    scored = ScoredModel.read(made[0])
+    assert [heading for heading, _ in model_notices(scored)] == ["For research"]
+    scored.opened.__dict__["fit_card"] = card
+    said = dict(model_notices(scored))
+    assert said["For research"] == sentence(NOT_INTENDED) and "radiologist" in NOT_INTENDED
+    assert said["Simulated patients"].startswith("It was fitted on 12 studies, all of simulated patients:")
+    scored.opened.__dict__["fit_card"] = replace(card, simulated=5)
+    assert dict(model_notices(scored))["Simulated patients"].endswith("5 of them of simulated patients.")
+    scored.opened.__dict__["fit_card"] = card
+    rows: dict[object, object] = {row[0]: row[1] for row in rows_in(card_section(scored))}
+    assert rows["Learned from"] == "12 studies, all of simulated patients"
+    assert rows["Intended use"] == sentence(INTENDED_USE) and str(rows["Never saw"]).startswith(
+        "a real patient;"
+    )
 
 
 def test_trials_are_counted_alike(made: tuple[Path, StackingData]) -> None:

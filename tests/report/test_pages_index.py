@@ -38,7 +38,7 @@ ENTRIES = (
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("index") / "index.html"
-    statement, summary = ("for research",), ("unsure, 1 row: its place is uncertain (confidence 0.23)",)
+    statement, summary = ("for research",), ("unsure, 1 row: its place is uncertain",)
     return write_index_page(ENTRIES, out, title="Graded studies", statement=statement, summary=summary)
 
 
@@ -73,6 +73,21 @@ def test_an_entry_holds_what_the_study_says() -> None:
     assert IndexEntry.of(with_probabilities(graded, (np.nan,) * 3), "1.html").grades.tolist() == [-1] * 25
 
 
+def test_simulated_patients_are_said_to_be(page: Path, tmp_path: Path) -> None:
+    assert "simulated" not in page.read_text()
+    graded = made_graded()
+    assert not IndexEntry.of(graded, "1.html").is_simulated
+    graded.series.loc[0, "traits"] = "lumbar simulated"
+    assert IndexEntry.of(graded, "1.html").is_simulated
+    for marked, words in (
+        (4, "All 4 studies are of simulated"),
+        (1, "1 of 4 studies is of a simulated patient."),
+    ):
+        entries = [replace(one, is_simulated=k < marked) for k, one in enumerate(ENTRIES)]
+        out = write_index_page(entries, tmp_path / "index.html", title="", statement=(), summary=())
+        assert f"<li>{words}" in out.read_text()
+
+
 def test_rows_say_the_worst_grade_and_where(page: Path) -> None:
     text = page.read_text()
     row = re.search(r"<tr[^>]*><th scope=\"row\"[^>]*><a href=\"1000.html\">.*?</tr>", text, re.DOTALL)
@@ -82,7 +97,7 @@ def test_rows_say_the_worst_grade_and_where(page: Path) -> None:
         for cell in re.findall(r"<td.*?</td>", row[0], re.DOTALL)
     ]
     assert cells == ["S L4/L5", "N", "N", "N", "M L5/S1", "25", "0", "0", "yes"]
-    assert "0.23" not in text and "In 1 of 4 studies all levels" in text
+    assert "In 1 of 4 studies all levels" in text
 
 
 def test_conditions_with_doubtful_places_are_marked(page: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
+from support.browser import Browser
 from support.graded import made_graded, with_probabilities
 from support.made_study import Triple, locate_all, make_slice, sagittal, study_of, whole_study
 
@@ -185,10 +186,10 @@ def test_refused_rows_say_so_and_have_no_grade(tmp_path: Path) -> None:
 
 def test_no_number_beside_probabilities_is_the_places(tmp_path: Path) -> None:
     def doubtful(item: Location) -> Location:
-        reason = "its place is uncertain (confidence 0.23)"
+        reason = "its place is uncertain"
         return replace(item, confidence=0.23, status=Status.UNSURE, reason=reason)
 
-    page = written(tmp_path, change=doubtful, summary=("unsure: its place is uncertain (confidence 0.23)",))
+    page = written(tmp_path, change=doubtful, summary=("unsure: its place is uncertain",))
     assert "0.23" not in re.sub(r'data:image[^"]*|"[ouv]":\[[^\]]*\]', "", page)
     assert "Place: doubtful (unsure: its place is uncertain)" in page
     assert "Right Subarticular Stenosis at all levels: its place is uncertain</li>" in page
@@ -230,6 +231,54 @@ def test_the_readers_grades_stand_beside(tmp_path: Path) -> None:
     assert "another grade" in article(page, other.target)
     assert "the same grade" in article(page, graded.targets[0].target)
     assert "Reader" not in article(page, graded.targets[24].target)
+
+
+def test_worse_grades_that_are_not_excluded_stand_with_the_grade(tmp_path: Path) -> None:
+    graded = made_graded()
+    moderate, normal = (
+        next(item for item in graded.targets if item.grade is grade)
+        for grade in (Grade.MODERATE, Grade.NORMAL_MILD)
+    )
+    worst = {moderate.target: Grade.SEVERE, normal.target: Grade.NORMAL_MILD}
+    graded = replace(
+        graded, targets=tuple(replace(item, worst=worst.get(item.target)) for item in graded.targets)
+    )
+    page = write_study_page(graded, tmp_path / "study.html").read_text(encoding="utf-8")
+    (words,) = re.findall('<span class="not-excluded">(.*?) not ruled out</span>', page)
+    assert re.sub("<[^>]*>", " ", words).split() == ["severe", "S"]
+    assert "Not ruled out: severe" in article(page, moderate.target)
+    assert "ruled out" not in article(page, normal.target)
+    assert "below which 5 % of the true cases fell" in page and "nowhere ruled out" not in page
+    assert "ruled out" not in written(tmp_path)
+
+
+def test_what_all_cells_would_say_is_said_once(tmp_path: Path) -> None:
+    graded = made_graded(refused=[RIGHT])
+    graded = replace(graded, targets=tuple(replace(item, worst=Grade.SEVERE) for item in graded.targets))
+    page = write_study_page(graded, tmp_path / "study.html").read_text(encoding="utf-8")
+    assert 'class="not-excluded"' not in page and page.count("Severe is nowhere ruled out.") == 1
+    better = sum(item.grade in (Grade.NORMAL_MILD, Grade.MODERATE) for item in graded.targets)
+    assert page.count("<li>Not ruled out: severe</li>") == better
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_word_of_the_grades_is_broken(tmp_path: Path, page_browser: Browser, width: int) -> None:
+    graded = made_graded()
+    worst = (None, Grade.MODERATE, Grade.SEVERE)
+    targets = (replace(item, worst=worst[k % 3]) for k, item in enumerate(graded.targets))
+    page = write_study_page(replace(graded, targets=tuple(targets)), tmp_path / "study.html")
+    page_browser.visit(page, width, dark=width == 360)
+    assert page_browser.run(
+        "return [...document.querySelectorAll('.not-excluded')].every(one => one.scrollWidth <= one.clientWidth)"
+    )
+    assert page_browser.sideways() <= 0 and page_browser.audit() == []
+
+
+def test_what_is_not_excluded_is_never_better_than_the_grade() -> None:
+    (first, *_) = with_probabilities(made_graded(), (0.1, 0.2, 0.7)).targets
+    assert first.not_excluded is None
+    assert replace(first, worst=Grade.NORMAL_MILD).not_excluded is Grade.SEVERE
+    assert replace(first, worst=Grade.SEVERE, refused=True).not_excluded is None
 
 
 def test_doubt_about_levels_is_said(tmp_path: Path) -> None:

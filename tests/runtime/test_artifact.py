@@ -19,10 +19,12 @@ from lsdc.runtime.artifact import (
     file_hash,
     read_json,
     read_manifest,
+    take_back,
     write_json,
     write_manifest,
     write_tensors,
 )
+from lsdc.runtime.folder_lock import only_writer
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -88,6 +90,19 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
     (folder / "config.json").write_text("[1]")
     with pytest.raises(ArtifactError, match=r"config\.json: damaged, it holds no configuration; delete it"):
         claim(folder, {}, lambda: "delete it")
+
+
+def test_a_claim_that_was_taken_back_is_as_none(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert claim(folder, {"a": 1}, lambda: "delete it")
+    assert not claim(folder, {"a": 1}, lambda: "delete it")
+    with only_writer(folder):
+        (folder / "work").mkdir()
+        (folder / "work" / "1.parquet").write_text("half")
+        (folder / "crops.npy").write_text("half")
+        take_back(folder)
+        assert [item.name for item in folder.iterdir()] == [".lock"]
+        assert claim(folder, {"a": 2}, lambda: "delete it")
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])

@@ -223,6 +223,30 @@ def test_a_run_ends_where_no_worker_comes(
         list(fan_out(square, [1], "squaring"))
 
 
+def test_what_was_begun_is_undone_where_no_worker_was_given_work(
+    own_cluster: LoopbackCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone: list[str] = []
+
+    def run(items: list[int], trouble: Callable[[int], object], undo: str) -> None:
+        with working_on("dask", own_cluster.address, unused=lambda: undone.append(undo)):
+            for item, _ in fan_out(square, items, "squaring"):
+                trouble(item)
+
+    with monkeypatch.context() as patch, pytest.raises(LsdcError, match="no Dask worker is there"):
+        patch.setattr(dask_connection, "_PATIENCE", 1.0)
+        run([1], int, "no worker")
+    with pytest.raises(ZeroDivisionError):
+        own_cluster.start_worker()
+        run([1, 0], lambda item: 1 / 0, "given work")
+    assert own_cluster.scheduler is not None
+    kill(own_cluster.scheduler)
+    monkeypatch.setattr(dask_connection, "_CONNECT", 1.0)
+    with pytest.raises(ConfigError, match="no Dask scheduler answers"):
+        run([1], int, "no scheduler")
+    assert undone == ["no worker", "no scheduler"]
+
+
 def test_a_worker_of_another_version_gets_no_work(
     own_cluster: LoopbackCluster,
     tmp_path: Path,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import copy
 import errno
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 from support.s3_server import BUCKET, s3_server
 
+from lsdc.runtime import remote_many
 from lsdc.runtime.remote import RemoteFolder, url_of
-from lsdc.runtime.remote_errors import ObjectError, RemoteError, is_of_one_object
+from lsdc.runtime.remote_errors import ObjectError, RemoteError, UnreachableError, is_of_one_object
+from lsdc.runtime.remote_many import fetch_many, heads
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +46,51 @@ def test_files_go_there_and_come_back(folder: RemoteFolder, tmp_path: Path) -> N
     assert folder.has("a/one") and not folder.has("a") and not folder.has("three")
     assert folder.child("two").has("") and not folder.has("")
     assert folder.read("two") == b"hello there" and folder.read("two", 5) == b"hello"
-    assert folder.heads(["two", "a/one"], 3) == [b"hel", b"hel"]
-    folder.fetch(["a/one", "two"], tmp_path / "here")
+    assert heads(folder, ["two", "a/one"], 3) == [b"hel", b"hel"]
+    assert fetch_many(folder, ["a/one", "two"], tmp_path / "here") == {}
     assert (tmp_path / "here" / "a" / "one").read_bytes() == b"hello there"
     (tmp_path / "one").write_bytes(b"other")
     folder.put(tmp_path / "one", "two")
     assert folder.read("two") == b"other"
     with pytest.raises(RemoteError, match=rf"^{folder.url}/none: there is no such file, folder or bucket"):
         folder.read("none")
-    for names in (["none"], ["two", "none", "a/one"]):
-        with pytest.raises(
-            ObjectError, match=rf"^{folder.url}/none: there is no such file, folder or bucket"
-        ):
-            folder.fetch(names, tmp_path / "again")
-    some = folder.heads(["two", "none", "a/one"], 3)
+    lost = fetch_many(folder, ["two", "none", "a/one"], tmp_path / "again")
+    assert lost.keys() == {"none"} and isinstance(lost["none"], ObjectError)
+    assert str(lost["none"]).startswith(f"{folder.url}/none: there is no such file, folder or bucket")
+    assert (tmp_path / "again" / "two").read_bytes() == b"other"
+    some = heads(folder, ["two", "none", "a/one"], 3)
     assert some[::2] == [b"oth", b"hel"] and str(some[1]).startswith(f"{folder.url}/none: there is no such")
     folder.delete("two")
     assert not folder.has("two") and not folder.has("a/one/below")
+
+
+def test_of_many_who_create_a_file_one_succeeds(folder: RemoteFolder) -> None:
+    contents = [f"{k}".encode() for k in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda content: folder.create("claims/one", content), contents))
+    assert sum(made) == 1 and folder.read("claims/one") == contents[made.index(True)]
+    assert not folder.create("claims/one", b"late") and folder.create("two", b"2")
+
+
+@pytest.mark.usefixtures("s3")
+def test_what_cannot_be_created_is_said() -> None:
+    with pytest.raises(
+        RemoteError, match=r"^s3://no-such-bucket/x/one: there is no such file, folder or bucket"
+    ):
+        RemoteFolder("s3://no-such-bucket/x").create("one", b"1")
+
+
+def test_a_provider_without_conditions_is_asked_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = MemoryFileSystem.pipe_file
+
+    def plain(self: MemoryFileSystem, path: str, value: bytes, mode: str = "overwrite") -> None:
+        if mode == "create":
+            raise NotImplementedError
+        real(self, path, value)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", plain)
+    folder = RemoteFolder("memory://unconditional")
+    assert folder.create("one", b"1") and not folder.create("one", b"2") and folder.read("one") == b"1"
 
 
 @pytest.mark.usefixtures("s3")
@@ -124,7 +157,7 @@ def test_a_full_disk_is_no_fault_of_the_server(
 
     monkeypatch.setattr(MemoryFileSystem, "get_file", fails)
     for fetch in (
-        lambda: RemoteFolder("memory://x").fetch(["one"], tmp_path),
+        lambda: fetch_many(RemoteFolder("memory://x"), ["one"], tmp_path),
         lambda: RemoteFolder("memory://x").fetch_one("one", tmp_path / "one"),
     ):
         with pytest.raises(OSError, match="of the disk") as error:
@@ -142,6 +175,44 @@ def test_faults_of_an_object_and_of_the_bucket_differ(code: str, of_one: bool) -
     error.__cause__ = answer()
     assert is_of_one_object(error) is of_one
     assert not is_of_one_object(TimeoutError())
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), OSError(errno.EREMOTEIO, "status 500")])
+def test_a_transfer_that_breaks_off_concerns_its_file_while_the_server_answers(
+    error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_many, "_PAUSE", 0.0)
+    system, tried = MemoryFileSystem(), Counter[str]()
+    for name in "abcd":
+        system.pipe(f"/breaks/{name}", name.encode())
+    real = MemoryFileSystem.cat_file
+
+    def breaks(self: MemoryFileSystem, path: str, *given: Any, **options: Any) -> bytes:
+        tried[path[-1]] += 1
+        if path[-1] == "b" or (path[-1] == "c" and tried["c"] == 1):
+            raise error
+        return bytes(real(self, path, *given, **options))
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", breaks)
+    monkeypatch.setattr(
+        MemoryFileSystem, "get_file", lambda self, name, target: Path(target).write_bytes(self.cat_file(name))
+    )
+    folder = RemoteFolder("memory://breaks")
+    lost = fetch_many(folder, list("abcd"), tmp_path)
+    message = "memory://breaks/b: its transfer breaks off, though the server answers"
+    assert [str(one) for one in lost.values()] == [message]
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["a", "c", "d"] and tried["b"] == 2
+    tried.clear()
+    found = heads(folder, list("abcd"), 9)
+    assert [str(found[1])] == [message] and [found[0], *found[2:]] == [b"a", b"c", b"d"]
+
+    def away(*given: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(MemoryFileSystem, "find", away)
+    for act in (lambda: fetch_many(folder, list("abcd"), tmp_path), lambda: heads(folder, list("abcd"), 9)):
+        with pytest.raises(UnreachableError, match=r"memory://breaks/[bc]: the server cannot be reached"):
+            act()
 
 
 def test_an_error_of_an_object_goes_to_other_processes() -> None:

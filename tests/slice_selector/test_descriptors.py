@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 from skimage.filters import sobel
-from skimage.measure import shannon_entropy
+from skimage.measure import moments_central, moments_normalized, shannon_entropy
 
 from lsdc.cohort.study import Study
 from lsdc.slice_selector import descriptors, textures
@@ -44,6 +44,10 @@ def test_textures_are_those_of_scikit_image(image: NDArray[np.float64]) -> None:
     )  # it sums in single precision
     assert_allclose(textures.edge_strength(image), sobel(image), atol=1e-12)
     assert textures.entropy(gray) == pytest.approx(shannon_entropy(gray), abs=1e-9)
+    if image.any():
+        expected = moments_normalized(moments_central(image))[[2, 1, 0, 3], [0, 1, 2, 0]]
+        found = textures.normalized_moments(image)[[2, 1, 0, 3], [0, 1, 2, 0]]
+        assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     assert_allclose(textures.percentiles(image, [1, 50, 99]), np.percentile(image, [1, 50, 99]), atol=1e-12)
 
 

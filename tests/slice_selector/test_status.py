@@ -57,7 +57,7 @@ def test_levels_that_no_slice_reaches_are_not_seen() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"confidence": 0.4}, "its place is uncertain (confidence 0.40)"),
+        ({"confidence": 0.4}, "its place is uncertain"),
         ({"level_doubt": 0.35}, "levels may be one too high or too low"),
         (
             {"patient": (0.0, 0.0, 0.0)},

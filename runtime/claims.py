@@ -1,0 +1,88 @@
+"""Claims of output directories: which configuration one is being written with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lsdc.runtime.errors import ArtifactError
+from lsdc.runtime.folder_lock import LOCK
+from lsdc.runtime.json_files import read_json, write_json
+from lsdc.runtime.paths import PathLike
+
+CONFIG = "config.json"
+"""The file of a directory that tells with which configuration it is being written."""
+
+
+def claim(
+    folder: Path, config: Mapping[str, Any], redo: Callable[[], str], place: PathLike | None = None
+) -> bool:
+    """Mark a folder as being written with a configuration, or refuse when it was begun with another one.
+
+    A run that was killed leaves its claim; the same command finds it and resumes.
+
+    Parameters
+    ----------
+    folder : Path
+        The directory; it is made where it is absent.
+    config : mapping
+        What decides the result; written to config.json.
+    redo : callable
+        Gives the last words of an error: what the user can do instead.
+    place : path, optional
+        How errors name the directory; for one that is to be uploaded, its URL.
+
+    Returns
+    -------
+    bool
+        Whether the folder was empty or absent until now; `take_back` then undoes the claim.
+
+    Raises
+    ------
+    ArtifactError
+        When the folder holds work of another configuration, or files that are not ours.
+    """
+    mark, shown = folder / CONFIG, place or folder
+    wanted = json.loads(json.dumps(dict(config), default=str))
+    if mark.is_file():
+        found = read_json(mark)
+        if not isinstance(found, dict):
+            raise ArtifactError(f"{mark}: damaged, it holds no configuration; {redo()}")
+        if found != wanted:
+            different = sorted(
+                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
+            )
+            raise ArtifactError(
+                f"{shown}: begun with another configuration ({', '.join(different)} differ); {redo()}"
+            )
+        return False
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{shown}: is not a folder; {redo()}")
+    # A claim that was killed has left no more than its temporary file; one that was taken back, its lock.
+    ours = f".{mark.stem}.", LOCK
+    if folder.exists() and any(not item.name.startswith(ours) for item in folder.iterdir()):
+        raise ArtifactError(f"{shown}: exists and is not empty; {redo()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(mark, wanted)
+    return True
+
+
+def take_back(folder: Path) -> None:
+    """Remove a claim and all that was made since, so that a run with another configuration finds nothing.
+
+    Call it where `claim` has told that the folder was empty, and while `only_writer` holds it.
+
+    Parameters
+    ----------
+    folder : Path
+        The directory, which stays.
+    """
+    for item in folder.iterdir():
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        elif item.name not in (LOCK, CONFIG):
+            item.unlink()
+    (folder / CONFIG).unlink()  # last: until then, what is left is that of a claim
