@@ -31,7 +31,7 @@ def foraminal_part(
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
     """Grades (n, 5, 5) and probabilities (n, 5, 5, 3) of the studies that a table has; -1 but for its foramina."""
     ids = np.array(row_ids(labels.index)).reshape(len(labels), -1)
-    there = np.asarray(np.isin(ids, predictions["row_id"]).any(axis=1))
+    there = pd.Index(ids.ravel()).isin(predictions["row_id"]).reshape(ids.shape).any(axis=1)
     part = labels.loc[labels.index[there]]
     cube, grades = to_cube(predictions, part.index.tolist()), grades_of(part).copy()
     grades[:, [k for k in range(5) if k not in CONDITIONS_OF[Family.FORAMINAL]]] = -1
