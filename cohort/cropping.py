@@ -111,7 +111,8 @@ def reorientation_of(plane: SlicePlane, view: View, mirrored: bool = False) -> R
     Reorientation(transpose=False, flip_columns=False, flip_rows=False)
     """
     mirrored = mirrored and view is View.AXIAL_T2
-    return _turn(plane.row_direction, plane.column_direction, view.plane, mirrored)
+    row, column = tuple(plane.row_direction), tuple(plane.column_direction)
+    return _turn(row, column, view.plane, mirrored)
 
 
 @lru_cache(maxsize=256)

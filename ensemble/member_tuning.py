@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
 
 from lsdc.ensemble.training_data import TrainingData
 from lsdc.ensemble.tuning.member_search import TunedMember, search_member
-from lsdc.ensemble.tuning.storage import JOURNAL
+from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.features.store import FeatureStore
 from lsdc.models.options import Options
 from lsdc.models.registry import MemberLike
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ConfigError, LsdcError
 from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
+from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
 
@@ -87,9 +89,7 @@ def tune_member(
         )
     out, store = check_output_folder(out), Path(store)
     data = TrainingData.of(FeatureStore.open(store))
-    journal = out / JOURNAL
-    undo = None if journal.exists() else partial(journal.unlink, missing_ok=True)
-    with working_on(engine, scheduler, reads=[store], unused=undo):
+    with working_on(engine, scheduler, reads=[store], unused=partial(_forget_unused, out / JOURNAL)):
         return search_member(
             data,
             member,
@@ -100,3 +100,14 @@ def tune_member(
             timeout=timeout,
             storage=storage,
         )
+
+
+def _forget_unused(journal: Path) -> None:
+    """Remove a journal without trials, so that the folder is as before; not while another run writes to it."""
+    import optuna
+
+    with contextlib.suppress(LsdcError), only_writer(journal.parent, owned=False):
+        if journal.is_file() and not any(
+            one.n_trials for one in optuna.get_all_study_summaries(open_storage(journal))
+        ):
+            journal.unlink()

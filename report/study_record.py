@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from lsdc.runtime.artifact import read_json, write_json
-from lsdc.runtime.errors import Problem
+from lsdc.runtime.errors import ArtifactError, Problem
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,10 @@ class StudyRecord:
             When it is damaged.
         """
         found = read_json(path)
-        names, problems = found["dicom"], tuple(Problem(**one) for one in found["problems"])
-        return cls(
-            None if names is None else tuple(names), problems, found["failed"], found.get("content", "")
-        )
+        try:
+            names, problems = found["dicom"], tuple(Problem(**one) for one in found["problems"])
+            return cls(
+                None if names is None else tuple(names), problems, found["failed"], found.get("content", "")
+            )
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{path}: is damaged; delete it, and the study is written anew") from error

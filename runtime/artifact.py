@@ -250,7 +250,7 @@ class Artifact:
 
     def __fspath__(self) -> str:
         """Stand for the directory, or its URL, where a path is asked for."""
-        return str(self.place)
+        return str(self.path if self.remote is None else self.remote.url)
 
     def __repr__(self) -> str:
         """Name the class and the directory."""

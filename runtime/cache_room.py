@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import shutil
@@ -66,11 +67,14 @@ def use(view: Path) -> None:
     view : Path
         A folder of `VIEWS`, which need not be there yet.
     """
-    view.parent.mkdir(parents=True, exist_ok=True)
-    lock = _lock_of(view)
-    if view not in _process.locks:
-        _process.locks[view] = _locked(lock, shared=True)
     with contextlib.suppress(OSError):
+        view.parent.mkdir(parents=True, exist_ok=True)
+    lock = _lock_of(view)
+    with contextlib.suppress(
+        OSError
+    ):  # no locks here, or a cache that may only be read: nobody can make room either
+        if view not in _process.locks:
+            _process.locks[view] = _locked(lock, shared=True)
         os.utime(lock)
 
 
@@ -118,9 +122,12 @@ def _without_view(folder: Path, most: int) -> int:
     """Remove files that no artifact links any more, the least recently used first; tell how much stays."""
     total = sum(_sizes(folder / VIEWS, folder / FILES).values())
     found = [(at.st_atime, at.st_size, path) for path, at in _files(folder / FILES) if at.st_nlink == 1]
-    for used, size, path in sorted(found):
-        if total > most and time.time() - used >= _JUST_USED:
-            with contextlib.suppress(OSError):
+    for _, size, path in sorted(found):
+        if total <= most:
+            break
+        with contextlib.suppress(OSError):
+            now = path.stat()  # it may have been used or linked since it was listed
+            if now.st_nlink == 1 and time.time() - now.st_atime >= _JUST_USED:
                 path.unlink()
                 total -= size
     return total
@@ -176,11 +183,13 @@ def _locked(path: Path, *, shared: bool) -> int:
 
 
 def _lock(descriptor: int, shared: bool) -> None:
-    """Lock a file; where the system knows no locks that are shared, open files cannot be removed."""
+    """Lock a file; where the system knows no shared locks, nothing that others may use is removed."""
     try:
         import fcntl
     except ImportError:
-        return
+        if shared:
+            return
+        raise OSError(errno.ENOLCK, "no shared locks on this system") from None
     fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -190,8 +199,9 @@ def _sizes(*folders: Path) -> dict[tuple[int, int], int]:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Find all files at any depth; what goes meanwhile is left out."""
-    for root, _, names in os.walk(folder):
+    """Find all files at any depth; what goes meanwhile is left out, and so is what is still being fetched."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(root, name)
             with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsdc.runtime.errors import ArtifactError
-from lsdc.runtime.folder_lock import LOCK
+from lsdc.runtime.folder_lock import LEFTOVER, LOCK, only_writer
 from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.paths import PathLike
 
@@ -43,7 +43,7 @@ def claim(
     Raises
     ------
     ArtifactError
-        When the folder holds work of another configuration, or files that are not ours.
+        When the folder holds work of another configuration, or files that are not ours, or another run writes there.
     """
     mark, shown = folder / CONFIG, place or folder
     wanted = json.loads(json.dumps(dict(config), default=str))
@@ -62,8 +62,12 @@ def claim(
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{shown}: is not a folder; {redo()}")
     # A claim that was killed has left no more than its temporary file; one that was taken back, its lock.
-    ours = f".{mark.stem}.", LOCK
-    if folder.exists() and any(not item.name.startswith(ours) for item in folder.iterdir()):
+    others = [item.name for item in folder.iterdir()] if folder.exists() else []
+    others = [name for name in others if not LEFTOVER.fullmatch(name)]
+    if others == [LOCK]:
+        with only_writer(folder, owned=False):  # refuses where a run of another kind holds it
+            pass
+    elif others:
         raise ArtifactError(f"{shown}: exists and is not empty; {redo()}")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(mark, wanted)

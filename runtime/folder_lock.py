@@ -18,10 +18,10 @@ from lsdc.runtime.errors import ArtifactError
 
 LOCK = ".lock"
 """The file in the directory that is locked while a run writes to it."""
-_LEFTOVER = re.compile(r"\..*\.\d+\.part(\..*)?")
+LEFTOVER = re.compile(r"\..*\.\d+\.part(\..*)?")
 """What `atomic` calls a file that is not yet whole."""
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _FAR = 1 << 30
 """Where Windows locks a byte, which no other process can then read: behind what the file says."""
 
@@ -93,7 +93,7 @@ def _lock(descriptor: int, path: Path) -> None:
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in _NO_LOCKS:
+        if error.errno in NO_LOCKS:
             warn(
                 f"{path.parent}: cannot be locked on this file system; let no other run write to it meanwhile"
             )
@@ -119,9 +119,9 @@ def _owner(descriptor: int) -> str:
 def _remove_leftovers(folder: Path) -> None:
     """Remove files and folders that a killed run was writing; nobody writes them now."""
     for root, folders, files in os.walk(folder):
-        for name in [item for item in folders if _LEFTOVER.fullmatch(item)]:
+        for name in [item for item in folders if LEFTOVER.fullmatch(item)]:
             folders.remove(name)
             shutil.rmtree(Path(root, name), ignore_errors=True)
-        for name in filter(_LEFTOVER.fullmatch, files):
+        for name in filter(LEFTOVER.fullmatch, files):
             with contextlib.suppress(OSError):
                 Path(root, name).unlink()

@@ -15,10 +15,12 @@ from pathlib import Path
 from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.json_files import write_json
 from lsdc.runtime.remote import RemoteFolder
-from lsdc.runtime.remote_errors import RemoteError
+from lsdc.runtime.remote_errors import ObjectError, RemoteError
 
 CLAIM = ".claim.json"
 """The object behind the URL; beside what is finished, readers do not look at it."""
+_LONGEST = 4096
+"""More bytes are no claim of ours."""
 _OWNER = re.compile(r"process \d+ on [\w.\-]+", re.ASCII)
 _UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60))
 
@@ -83,15 +85,22 @@ class RemoteClaim:
         ArtifactError
             With its owner and its age, as far as they are known.
         """
-        there = self.remote.read(CLAIM) if self.is_there() else b""
-        if not there or not self.own.is_file() or self.own.read_bytes() != there:
+        try:
+            there = self.remote.read(CLAIM, _LONGEST)
+        except ObjectError:  # released or deleted
+            there = b""
+        if not there:
+            raise ArtifactError(
+                f"{self.remote.url}: the claim of this run is gone; run the same command again"
+            )
+        if not self.own.is_file() or self.own.read_bytes() != there:
             raise ArtifactError(f"{self.remote.url}: {_owner(there)}; wait for it, {remedy}")
 
     def release(self) -> None:
         """Remove the claim, where it is that of this machine; where the server is away, it can be taken up again."""
         if self.own.is_file():
             with contextlib.suppress(RemoteError):
-                if self.is_there() and self.remote.read(CLAIM) == self.own.read_bytes():
+                if self.is_there() and self.remote.read(CLAIM, _LONGEST) == self.own.read_bytes():
                     self.remote.delete(CLAIM)
                 self.own.unlink(missing_ok=True)
 
@@ -102,7 +111,7 @@ def _owner(claim: bytes) -> str:
         found = json.loads(claim)
         by, began = found["by"], datetime.fromisoformat(found["began"])
         seconds = (datetime.now(UTC) - began).total_seconds()
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         by, seconds = "", 0.0
     if not isinstance(by, str) or not _OWNER.fullmatch(by):
         return "a run of another machine is writing to it, or was interrupted"

@@ -102,6 +102,7 @@ class OutputFolder:
         if self.is_finished():
             if not self.remote.has(name):
                 raise ArtifactError(f"{self.place}: was made by another command; choose another URL")
+            self._claim.release()  # of a run that was killed between its last file and this
             self.folder.mkdir(parents=True, exist_ok=True)
             self.remote.fetch_one(name, self.folder / name)
             return

@@ -66,12 +66,12 @@ def decode_frames(dataset: Dataset, header: FileHeader, syntax: UID) -> NDArray:
     if (plain := _plain_values(dataset, header, syntax)) is not None:
         return plain
     bare = _bare(dataset, syntax)
-    if (
-        syntax == RLELossless
-    ):  # the other plugin takes a tenth of the time, but panics at damage and prints that
+    if syntax == RLELossless:
+        # The faster plugin panics at damage, so it is given only frames that were checked: an extended table of
+        # offsets, which `_frames` does not read, could lead it elsewhere.
         pixels = int(header.rows * header.columns)
         sound = [check_runs(frame, pixels) for frame in _frames(dataset, header)]
-        usual = number(dataset, "BitsAllocated") in (8, 16)
+        usual = number(dataset, "BitsAllocated") in (8, 16) and "ExtendedOffsetTable" not in dataset
         return pixel_array(bare, decoding_plugin="pylibjpeg" if usual and all(sound) else "pydicom")
     try:
         return pixel_array(bare)

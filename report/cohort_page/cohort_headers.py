@@ -12,6 +12,7 @@ from lsdc.cohort.dicom.files import natural_key
 from lsdc.cohort.dicom.frames import Frame
 from lsdc.cohort.dicom.opening import UnreadableError
 from lsdc.cohort.dicom.series import series_of
+from lsdc.cohort.discovery.origin import UNFETCHED_REMEDY, UnfetchedError
 from lsdc.cohort.discovery.sources import SeriesSource, StudySource
 from lsdc.cohort.discovery.studies import data_place, discover
 from lsdc.cohort.joined_series import join_series
@@ -117,10 +118,15 @@ def read_study_headers(source: StudySource) -> StudyHeaders:
     -------
     StudyHeaders
         Series are split, ordered and chosen as `read_study` does; images that are stored twice are told by their
-        places alone.
+        places alone. A study of which no file can be fetched has no series, and a problem that says so.
     """
-    with source.present() as here:
-        return _headers_of(here)
+    try:
+        with source.present() as here:
+            return _headers_of(here)
+    except UnfetchedError as error:
+        lost = Problem(source.study_id, str(error), UNFETCHED_REMEDY)
+        study = Study(source.study_id, (), (*source.problems, lost))
+        return StudyHeaders(study, source.split, source.n_files, {})
 
 
 def _headers_of(source: StudySource) -> StudyHeaders:

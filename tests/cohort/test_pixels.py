@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from pydicom import config
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import (
@@ -26,6 +26,7 @@ from pydicom.uid import (
 )
 from support.dicom import COMPRESSED, NATIVE, make_enhanced, make_slice, picture, save
 
+from lsdc.cohort.dicom import frame_decoding
 from lsdc.cohort.dicom.decoder_guard import check_runs
 from lsdc.cohort.dicom.frames import read_file
 from lsdc.cohort.dicom.opening import UnreadableError
@@ -92,6 +93,28 @@ def test_run_lengths_give_the_same_by_either_decoder(
         assert_array_equal(pixel_array(dataset, decoding_plugin="pydicom"), values)
     else:
         assert damage != "none"
+
+
+def test_frames_that_another_table_may_lead_to_are_not_for_the_decoder_that_panics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def decode(dataset: Dataset, decoding_plugin: str) -> NDArray[np.generic]:
+        used.append(decoding_plugin)
+        return pixel_array(dataset, decoding_plugin=decoding_plugin)
+
+    monkeypatch.setattr(frame_decoding, "pixel_array", decode)
+    values = picture(1)
+    for extended in (False, True):
+        dataset = make_slice(values)
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.compress(RLELossless, generate_instance_uid=False, encapsulate_ext=extended)
+        assert ("ExtendedOffsetTable" in dataset) == extended
+        dataset.save_as(tmp_path / f"{extended}.dcm", enforce_file_format=True)
+        assert_array_equal(pixels_of(tmp_path / f"{extended}.dcm"), values)
+    assert used == ["pylibjpeg", "pydicom"]
 
 
 def test_bits_beyond_those_stored_are_no_values(tmp_path: Path) -> None:

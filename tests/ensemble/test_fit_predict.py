@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pytest
+from foraminal_grades import grades_summary
+from real_foramina import nested_of
 from support.member import Linear, Timid
 from support.store import FakeStore, fake_store
 
@@ -175,6 +177,17 @@ def test_out_of_fold_predictions_are_scored_as_reported(made: Made) -> None:
         result.report.singles["linear"].total
     )
     assert sorted(table.fold.unique()) == [0, 1, 2, 3, 4]
+
+
+def test_the_benchmark_of_real_foramina_knows_the_studies_of_a_model(made: Made) -> None:
+    store, model, result = made
+    studies = store.train.index.tolist()
+    nested = nested_of(Model.open(model), studies)
+    total = official_score(grades_of(store.train), to_cube(nested, studies)).total
+    assert total == pytest.approx(result.report.nested.total)
+    assert set(grades_summary(store.train, nested)) >= {"loss", "auc_severe", "auc_moderate"}
+    with pytest.raises(LsdcError, match="was not fitted on these studies; remove it"):
+        nested_of(Model.open(model), ["another"])
 
 
 def test_sample_decides_rows_and_order(made: Made, tmp_path: Path) -> None:

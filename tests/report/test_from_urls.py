@@ -10,13 +10,14 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import lsdc
+from lsdc.cohort.discovery import origin
 from lsdc.cohort.export.exporting import export_images
 from lsdc.report import grading, study_outputs
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders
 from lsdc.report.cohort_page.overview_page import overview
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.remote import RemoteFolder
-from lsdc.runtime.remote_errors import UnreachableError
+from lsdc.runtime.remote_errors import ObjectError, UnreachableError
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,15 @@ def test_the_page_of_a_cohort_is_written(data: Path, url: str, tmp_path: Path) -
     assert [one.vendors for one in there.studies] == [one.vendors for one in here.studies]
     page = overview(url, tmp_path / "page.html", workers=1)
     assert page.studies == 1 and "patient" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_study_that_vanishes_costs_no_page(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        away = ObjectError("patient/1.dcm", "it is not there")
+        patch.setattr(origin, "fetch_many", lambda folder, names, to: dict.fromkeys(names, away))
+        (study,) = CohortHeaders.read(url, 1).studies
+    assert not study.study.series
+    assert "files can be fetched, it is not there" in study.study.problems[-1].reason
 
 
 def test_studies_are_graded(data: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

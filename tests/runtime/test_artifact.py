@@ -92,6 +92,21 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
         claim(folder, {}, lambda: "delete it")
 
 
+@pytest.mark.parametrize("name", [".lockbox/thesis.txt", ".config.bak", ".lockfile"])
+def test_files_that_are_named_nearly_like_ours_are_not_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("years of work")
+    with pytest.raises(ArtifactError, match="exists and is not empty; choose another"):
+        claim(tmp_path, {}, lambda: "choose another")
+    assert (tmp_path / name).read_text() == "years of work"
+
+
+def test_a_folder_that_another_run_holds_cannot_be_claimed(tmp_path: Path) -> None:
+    with only_writer(tmp_path, owned=False), pytest.raises(ArtifactError, match="is writing to it; wait"):
+        claim(tmp_path, {}, lambda: "choose another")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_claim_that_was_taken_back_is_as_none(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     assert claim(folder, {"a": 1}, lambda: "delete it")
@@ -102,7 +117,8 @@ def test_a_claim_that_was_taken_back_is_as_none(tmp_path: Path) -> None:
         (folder / "crops.npy").write_text("half")
         take_back(folder)
         assert [item.name for item in folder.iterdir()] == [".lock"]
-        assert claim(folder, {"a": 2}, lambda: "delete it")
+    (folder / ".lock").write_text("process 1 on a machine that lost its power")
+    assert claim(folder, {"a": 2}, lambda: "delete it")
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -108,6 +109,28 @@ def test_room_is_made_while_files_are_fetched(cache: Path, monkeypatch: pytest.M
         fetched(cache, f"v{number}", [bytes([number]) * 3000], used=number)
     assert size(cache) <= 10_000 + 3003 and len(list((cache / VIEWS).glob("v*"))) in (3, 4)
     assert list((cache / VIEWS).glob("v7-*"))
+
+
+def test_what_is_being_fetched_stays(cache: Path) -> None:
+    fetched(cache, "one", [b"x" * 100], used=100)
+    partial = cache / FILES / "ab" / ".fetching" / "file"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"y" * 100)
+    os.utime(partial, (100, 100))
+    os.utime(partial.parent)
+    assert make_room(cache, 0) == 0 and partial.is_file()
+
+
+def test_without_locks_artifacts_open_and_nothing_in_use_can_be_told(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(descriptor: int, shared: bool) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    view = fetched(cache, "one", [b"x" * 100], used=100)
+    monkeypatch.setattr(cache_room, "_lock", refuses)
+    use(view)
+    assert make_room(cache, 0) > 0 and view.is_dir()
 
 
 def test_what_killed_processes_left_goes(cache: Path) -> None:
