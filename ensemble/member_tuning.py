@@ -103,11 +103,12 @@ def tune_member(
 
 
 def _forget_unused(journal: Path) -> None:
-    """Remove a journal without trials, so that the folder is as before; not while another run writes to it."""
-    import optuna
-
+    """Remove a journal without a finished trial, as it was not there before; not while another run writes to it."""
     with contextlib.suppress(LsdcError), only_writer(journal.parent, owned=False):
-        if journal.is_file() and not any(
-            one.n_trials for one in optuna.get_all_study_summaries(open_storage(journal))
-        ):
-            journal.unlink()
+        if journal.is_file():
+            storage = open_storage(journal)
+            trials = [
+                trial for one in storage.get_all_studies() for trial in storage.get_all_trials(one._study_id)
+            ]
+            if not any(trial.state.is_finished() for trial in trials):
+                journal.unlink()

@@ -14,6 +14,7 @@ from support.member import Linear
 from support.store import FakeStore, fake_store
 
 from lsdc.commands.ensemble import main
+from lsdc.ensemble import member_tuning
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.member_tuning import tune_member
 from lsdc.ensemble.tuning.member_problem import METRIC
@@ -24,6 +25,7 @@ from lsdc.models.heads.sklearn_member import SklearnMember
 from lsdc.models.registry import MEMBERS
 from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
+from lsdc.runtime.folder_lock import only_writer
 
 pytestmark = pytest.mark.usefixtures("brief_learners")
 
@@ -70,6 +72,24 @@ def test_a_search_resumes_and_members_share_a_file(store: FakeStore, tmp_path: P
     assert set(read_settings(resumed.file)) == {"logistic", "ridge"}
     with pytest.raises(ConfigError, match="holds a search 'member logistic' over other"):
         tune_member(store.path, "logistic", tmp_path / "one", trials=6, seed=1)
+
+
+def test_a_search_that_never_began_leaves_no_journal_but_that_of_others(
+    store: FakeStore, tmp_path: Path
+) -> None:
+    journal = tmp_path / JOURNAL
+    for trials in (0, 1):
+        study = optuna.create_study(
+            storage=open_storage(journal), study_name="member logistic", load_if_exists=True
+        )
+        study.enqueue_trial({})
+        if trials:
+            study.optimize(lambda trial: 1.0, n_trials=trials)
+        with only_writer(tmp_path, owned=False):
+            member_tuning._forget_unused(journal)
+        assert journal.is_file()  # another run holds it
+        member_tuning._forget_unused(journal)
+        assert journal.is_file() == bool(trials)
 
 
 def test_hopeless_trials_end_after_a_fold(store: FakeStore, tmp_path: Path) -> None:
