@@ -309,7 +309,7 @@ def test_of_two_appends_the_second_is_refused_and_writes_nothing(
     request: pytest.FixtureRequest,
 ) -> None:
     know(few_studies, monkeypatch)
-    base = {"memory": "memory://grown", "file": f"file://{tmp_path}/there"}.get(server)
+    base = {"memory": f"memory://{tmp_path.name}", "file": f"file://{tmp_path}/there"}.get(server)
     url = f"{base or request.getfixturevalue('s3')}/store"
     extract(part_of(few_studies, tmp_path / "old", slice(0, 1), test=False), url, SMALL, like="bundled")
     new = part_of(few_studies, tmp_path / "new", slice(1, 2), test=False)

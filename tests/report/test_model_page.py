@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from matplotlib.container import ErrorbarContainer
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from lsdc.commands.ensemble_report import Report
 from lsdc.ensemble.exhaustion_report import Exhaustion
 from lsdc.ensemble.fit_card import INTENDED_USE, NOT_INTENDED, FitCard
 from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
+from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.graded import GradedPredictions
 from lsdc.metrics.official import official_score
@@ -241,6 +244,23 @@ def test_a_model_of_simulated_patients_says_so_first(made: tuple[Path, StackingD
     assert rows["Intended use"] == sentence(INTENDED_USE) and str(rows["Never saw"]).startswith(
         "a real patient;"
     )
+
+
+def test_the_tuning_is_read_from_a_copy_of_its_journal(tmp_path: Path) -> None:
+    assert TuningHistory.read(tmp_path) is None
+    study = optuna.create_study(storage=open_storage(tmp_path / JOURNAL), study_name=OPTUNA_STUDY)
+    assert TuningHistory.read(tmp_path) is None  # nothing is finished
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study.sampler = sampler
+    study.optimize(
+        lambda trial: trial.suggest_float("steep", 0, 1) + 0 * trial.suggest_float("flat", 0, 1), 30
+    )
+    before = (tmp_path / JOURNAL).read_bytes()
+    history = TuningHistory.read(tmp_path)
+    assert history is not None and history.values.tolist() == [trial.value for trial in study.trials]
+    assert list(history.importances) == ["steep", "flat"] and history.seconds > 0
+    assert sum(history.importances.values()) == pytest.approx(1)
+    assert (tmp_path / JOURNAL).read_bytes() == before
 
 
 def test_trials_are_counted_alike(made: tuple[Path, StackingData]) -> None:
