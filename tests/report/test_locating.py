@@ -38,7 +38,7 @@ def store_of(marked: CohortHeaders, moved: float) -> FeatureStore:
                 "view": target.condition.view.value, "confidence": 0.9,
             }  # fmt: skip
             if key in marks.index:
-                mark = marks.loc[key]
+                mark: Any = marks.loc[key]
                 plane = planes[mark["series_id"], mark["instance_number"]]
                 left, posterior, head = plane.to_patient([[mark["x"], mark["y"]]])[0]
                 row |= {
