@@ -33,7 +33,7 @@ def store_of(marked: CohortHeaders, moved: float) -> FeatureStore:
         planes = {(s.series_id, item.instance_number): item.plane for s in study.series for item in s.slices}
         for target in TARGETS:
             key = (target.condition.value, target.level.value)
-            row = {
+            row: dict[str, Any] = {
                 "study_id": study.study_id, "condition": key[0], "level": key[1], "status": "seen",
                 "view": target.condition.view.value, "confidence": 0.9,
             }  # fmt: skip
