@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.models.store_arrays import LOCATION_COLUMNS, StoreArrays
 
+LEVEL_DOUBT = "level_doubt"
+"""Column of a store's rows with the probability that all points of a series are one level off; NaN where unknown."""
+
 
 class Store(Protocol):
     """What `Examples.from_store` reads of a feature store."""
@@ -88,9 +91,8 @@ class Examples:
             25 rows for each study of the store.
         """
         names = ["row_id", "study_id", "condition", "level", "grade", "fold", "split", *LOCATION_COLUMNS]
-        names += [
-            name for name in ("level_doubt",) if name in store.rows
-        ]  # not in stores of earlier versions
+        if LEVEL_DOUBT in store.rows:  # not in stores of earlier versions
+            names.append(LEVEL_DOUBT)
         rows = store.rows[names].reset_index(drop=True)
         files = getattr(store, "arrays", None)
         arrays = StoreArrays(store.path, np.arange(len(rows) // len(TARGETS)), files)

@@ -6,10 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS, Level
-from lsdc.models.examples import Examples
-
-LEVEL_DOUBT = "level_doubt"
-"""Column of a store's rows with the probability that all points of a series are one level off; NaN where unknown."""
+from lsdc.models.examples import LEVEL_DOUBT, Examples
 
 
 def doubts_of(examples: Examples) -> NDArray[np.float64]:

@@ -10,9 +10,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lsdc.runtime.errors import ConfigError
+from lsdc.runtime.folder_lock import open_locked
 
 CACHE_GB = "LSDC_CACHE_GB"
 """The variable of the environment that bounds what is kept, in gigabytes."""
@@ -74,7 +76,7 @@ def use(view: Path) -> None:
         OSError
     ):  # no locks here, or a cache that may only be read: nobody can make room either
         if view not in _process.locks:
-            _process.locks[view] = _locked(lock, shared=True)
+            _process.locks[view] = open_locked(lock, partial(_lock, shared=True))
         os.utime(lock)
 
 
@@ -143,7 +145,7 @@ def _remove_view(view: Path) -> bool:
     """Remove the folder of an artifact, unless a process uses it; its files may still have names in other folders."""
     lock = _lock_of(view)
     try:
-        descriptor = _locked(lock, shared=False)
+        descriptor = open_locked(lock, partial(_lock, shared=False))
     except OSError:
         return False
     try:
@@ -168,22 +170,8 @@ def _last_use(view: Path) -> float:
     return 0.0
 
 
-def _locked(path: Path, *, shared: bool) -> int:
-    """Open and lock a file; wait for a shared lock, and raise where others share the one that is to be exclusive."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(descriptor, shared)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
 def _lock(descriptor: int, shared: bool) -> None:
-    """Lock a file; where the system knows no shared locks, nothing that others may use is removed."""
+    """Lock a file, waiting for a shared lock alone; without shared locks nothing that others may use is removed."""
     try:
         import fcntl
     except ImportError:

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lsdc.runtime.console import warn
@@ -50,7 +50,7 @@ def only_writer(folder: Path, *, owned: bool = True) -> Iterator[None]:
         When another process holds it.
     """
     path = folder / LOCK
-    descriptor = _locked(path)
+    descriptor = open_locked(path, lambda one: _lock(one, path))
     try:
         with contextlib.suppress(OSError):  # a full disk: the lock holds, only nobody can be named
             os.truncate(descriptor, 0)
@@ -64,12 +64,25 @@ def only_writer(folder: Path, *, owned: bool = True) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _locked(path: Path) -> int:
-    """Open and lock the file, or say who holds it."""
+def open_locked(path: Path, lock: Callable[[int], None]) -> int:
+    """Open a file that is there for its lock alone, and lock it.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made where it is absent, and its former owner may remove it at any time.
+    lock : callable
+        Locks a descriptor; what it raises is raised.
+
+    Returns
+    -------
+    int
+        The descriptor of the file that is at the path; the lock ends when it is closed.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _lock(descriptor, path)
+            lock(descriptor)
             # The former owner may have removed the file between the two calls: then another has a new one.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor)):
                 return descriptor

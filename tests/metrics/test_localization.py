@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from support.marked_rows import rows_at_marks
 
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import TARGETS, Family
+from lsdc.cohort.vocabulary import Family
 from lsdc.metrics.localization import location_errors, summarize_location_errors
 
 Annotated = tuple[Study, pd.DataFrame]
-COLUMNS = [
-    "condition", "level", "series_id", "instance_number", "x", "y", "left_mm", "posterior_mm", "head_mm",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +29,7 @@ def annotated(small_cohort: Path) -> Annotated:
 @pytest.fixture(scope="module")
 def exact(annotated: Annotated) -> pd.DataFrame:
     """Rows of a store in which exactly what the readers marked was found."""
-    study, coordinates = annotated
-    slices = {(s.series_id, item.instance_number): item for s in study.series for item in s.slices}
-    marks: Any = coordinates.itertuples()
-    marked = {(mark.condition, mark.level): mark for mark in marks}
-    rows: list[tuple[Any, ...]] = []
-    for target in TARGETS:
-        key = (target.condition.value, target.level.value)
-        if key not in marked:
-            rows.append((*key, "", -1, *[np.nan] * 5))
-            continue
-        mark = marked[key]
-        plane = slices[mark.series_id, mark.instance_number].plane
-        patient = plane.to_patient([[mark.x, mark.y]])[0]
-        rows.append((*key, mark.series_id, mark.instance_number, mark.x, mark.y, *patient))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows_at_marks(*annotated)
 
 
 def test_what_was_found_exactly_has_no_error(annotated: Annotated, exact: pd.DataFrame) -> None:

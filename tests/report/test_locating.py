@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import pandas as pd
 import pytest
+from support.marked_rows import rows_at_marks
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
@@ -26,32 +26,14 @@ def marked(small_cohort: Path) -> CohortHeaders:
 def store_of(marked: CohortHeaders, moved: float) -> FeatureStore:
     """A store of three of its studies in which points were found so many px from readers' marks."""
     assert marked.coordinates is not None
-    rows: list[dict[str, Any]] = []
+    views = [target.condition.view.value for target in TARGETS]
+    tables = []
     for study in [one.study for one in marked.studies if one.split == "train"][:3]:
         own = marked.coordinates[marked.coordinates["study_id"] == study.study_id]
-        marks = own.drop_duplicates(["condition", "level"]).set_index(["condition", "level"])
-        planes = {(s.series_id, item.instance_number): item.plane for s in study.series for item in s.slices}
-        for target in TARGETS:
-            key = (target.condition.value, target.level.value)
-            row: dict[str, Any] = {
-                "study_id": study.study_id, "condition": key[0], "level": key[1], "status": "seen",
-                "view": target.condition.view.value, "confidence": 0.9,
-            }  # fmt: skip
-            if key in marks.index:
-                mark: Any = marks.loc[key]
-                plane = planes[mark["series_id"], mark["instance_number"]]
-                left, posterior, head = plane.to_patient([[mark["x"], mark["y"]]])[0]
-                row |= {
-                    "series_id": mark["series_id"], "instance_number": mark["instance_number"],
-                    "x": mark["x"] + moved, "y": mark["y"],
-                    "left_mm": left, "posterior_mm": posterior, "head_mm": head,
-                }  # fmt: skip
-            else:
-                row |= {"series_id": "", "instance_number": -1} | dict.fromkeys(
-                    ("x", "y", "left_mm", "posterior_mm", "head_mm"), np.nan
-                )
-            rows.append(row)
-    return cast(FeatureStore, SimpleNamespace(rows=pd.DataFrame(rows)))
+        rows = rows_at_marks(study, own.drop_duplicates(["condition", "level"]))
+        x = rows["x"] + moved
+        tables.append(rows.assign(x=x, study_id=study.study_id, status="seen", view=views, confidence=0.9))
+    return cast(FeatureStore, SimpleNamespace(rows=pd.concat(tables, ignore_index=True)))
 
 
 def test_places_are_compared_with_marks_from_headers_alone(marked: CohortHeaders) -> None:
