@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
@@ -110,6 +112,12 @@ def _bend(center: Array, height: Array, tilt: Array) -> PchipInterpolator:
     return PchipInterpolator(places[::-1], angles[::-1])
 
 
+def _drawn_transition(rng: np.random.Generator) -> Literal["rudimentary L5/S1", "free S1"] | None:
+    """Draw whether the lowest lumbar or the first sacral vertebra is a transitional one."""
+    kind = rng.random()
+    return "rudimentary L5/S1" if kind < 0.02 else "free S1" if kind < 0.04 else None
+
+
 def _transition(rng: np.random.Generator, height: Array, disc: Array) -> tuple[Array, Array, Array, Array]:
     """Draw what is left of the sacrum's discs, and a few transitional vertebrae: a rudimentary L5/S1, or a free S1.
 
@@ -120,10 +128,10 @@ def _transition(rng: np.random.Generator, height: Array, disc: Array) -> tuple[A
     covered = np.ones(len(disc))
     covered[SACRUM:] = rng.uniform([0.35, 0.2, 0.0], [0.85, 0.75, 0.6])
     disc[SACRUM:] *= rng.uniform(0.6, 1.8, 3)
-    kind = rng.random()
-    if kind < 0.02:
+    transition = _drawn_transition(rng)
+    if transition == "rudimentary L5/S1":
         disc[SACRUM - 1] *= rng.uniform(0.35, 0.6)
-    elif kind < 0.04:
+    elif transition == "free S1":
         disc[SACRUM], covered[SACRUM] = rng.uniform(4.5, 7.5), 1.0
         height[SACRUM] *= 1.1
         taper[SACRUM] = 0.9
