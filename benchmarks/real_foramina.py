@@ -28,8 +28,10 @@ from lsdc.cohort.folds import read_folds
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.model import Model
 from lsdc.features.extraction import extract
+from lsdc.features.shard_manifest import entry_of, write_shards
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
+from lsdc.features.store_shards import SHARDS
 from lsdc.metrics.prediction_tables import read_predictions
 from lsdc.models.options import Effort, Options
 from lsdc.runtime.artifact import MANIFEST, atomic, file_hash, read_json, write_json
@@ -37,6 +39,7 @@ from lsdc.runtime.commands import Reporting, run_program
 from lsdc.runtime.console import existing, say, table
 from lsdc.runtime.engine import fan_out
 from lsdc.runtime.errors import LsdcError
+from lsdc.runtime.file_list import file_entry, list_files
 
 CURVE = (50, 100, 200, 400)
 """Numbers of studies of the learning curve."""
@@ -203,16 +206,33 @@ def lay_out(data: Path, studies: int | None, out: Path) -> Path:
 def limited(store: FeatureStore, studies: set[str], out: Path) -> Path:
     """Write a store in which only some studies have labels and folds; its arrays are links to those of the other."""
     if not out.is_dir():
-        with atomic(out) as part:
-            shutil.copytree(store.path, part, ignore=shutil.ignore_patterns("*.npy", "work"))
+        with atomic(out) as copy:
+            shutil.copytree(
+                store.path, copy, ignore=shutil.ignore_patterns("*.npy", "work"), dirs_exist_ok=True
+            )
             for array in store.path.rglob("*.npy"):
-                (part / array.relative_to(store.path)).symlink_to(array.resolve())
-            rows = pd.read_parquet(part / "rows.parquet")
-            rows.loc[~rows["study_id"].isin(studies), ["grade", "fold"]] = -1
-            rows.to_parquet(part / "rows.parquet", index=False)
-            manifest = read_json(part / MANIFEST) | {"rows_sha256": file_hash(part / "rows.parquet")}
-            write_json(part / MANIFEST, manifest)
+                (copy / array.relative_to(store.path)).symlink_to(array.resolve())
+            shards = []
+            for part in store.parts.all:
+                folder = part.path.relative_to(store.path)
+                digest = _keep_labels(copy / folder, studies)
+                shards.append(entry_of(part, str(folder)) | {"rows_sha256": digest})
+            if SHARDS in store.manifest:
+                own = list_files(copy, without=(SHARDS,))
+                write_shards(copy, store.manifest, shards, store.manifest["arrays"], own)
     return out
+
+
+def _keep_labels(folder: Path, studies: set[str]) -> str:
+    """Take labels and folds from the other studies of a part of a store; return the digest of its rows."""
+    path = folder / "rows.parquet"
+    rows = pd.read_parquet(path)
+    rows.loc[~rows["study_id"].isin(studies), ["grade", "fold"]] = -1
+    rows.to_parquet(path, index=False)
+    manifest, digest = read_json(folder / MANIFEST), file_hash(path)
+    files = manifest["files"] | {path.name: file_entry(path)}
+    write_json(folder / MANIFEST, manifest | {"rows_sha256": digest, "files": files})
+    return digest
 
 
 def show(result: dict[str, Any]) -> None:

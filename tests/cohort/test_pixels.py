@@ -209,6 +209,29 @@ def test_groups_for_fewer_frames_than_there_are(tmp_path: Path) -> None:
     assert [frame.header.position is None for frame in frames] == [False, True, True]
 
 
+@pytest.mark.parametrize("name", ["PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"])
+def test_what_functional_groups_lack_is_taken_from_the_file(tmp_path: Path, name: str) -> None:
+    """A vendor writes plain files of one image with groups that hold data of the coils alone."""
+    plain = make_slice(place=12.0)
+    (expected,) = read_file(save(tmp_path / "plain", plain))
+    group, modifier = Dataset(), Dataset()
+    modifier.ParallelAcquisition = "NO"
+    group.MRModifierSequence = [modifier]
+    plain.NumberOfFrames = 1
+    setattr(plain, name, [group])
+    (frame,) = read_file(save(tmp_path / "grouped", plain))
+    assert frame.header == expected.header
+    assert frame.header.position is not None and frame.header.spacing is not None
+    assert frame.instance_number == expected.instance_number
+
+
+def test_functional_groups_win_over_the_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "x", make_enhanced([0, 4.5], EchoTime=7.0, PixelSpacing=[2.0, 2.0]))
+    for frame in read_file(path):
+        assert frame.header.spacing == (0.5, 0.75)
+        assert frame.header.acquisition["echo_time_ms"] == 100
+
+
 def test_a_missing_decoder_is_named_without_a_plugin_that_may_be_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
