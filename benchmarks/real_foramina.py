@@ -20,6 +20,9 @@ from typing import Any
 
 import foraminal_sheets
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from foraminal_grades import blended, grades_summary, paired_difference, prior, probe
 from foraminal_points import embeddings_in, flat, locate_bundled, located_in, patches_of, points_summary
 
@@ -226,9 +229,13 @@ def limited(store: FeatureStore, studies: set[str], out: Path) -> Path:
 def _keep_labels(folder: Path, studies: set[str]) -> str:
     """Take labels and folds from the other studies of a part of a store; return the digest of its rows."""
     path = folder / "rows.parquet"
-    rows = pd.read_parquet(path)
-    rows.loc[~rows["study_id"].isin(studies), ["grade", "fold"]] = -1
-    rows.to_parquet(path, index=False)
+    rows = pq.read_table(path)
+    kept = pc.is_in(rows["study_id"], pa.array(sorted(studies)))
+    for name in ("grade", "fold"):
+        column = rows.schema.get_field_index(name)
+        values = pc.if_else(kept, rows[name], pa.scalar(-1, rows[name].type))
+        rows = rows.set_column(column, rows.schema.field(column), values)
+    pq.write_table(rows, path)
     manifest, digest = read_json(folder / MANIFEST), file_hash(path)
     files = manifest["files"] | {path.name: file_entry(path)}
     write_json(folder / MANIFEST, manifest | {"rows_sha256": digest, "files": files})

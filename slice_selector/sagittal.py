@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target
-from lsdc.slice_selector.descriptors import describe
+from lsdc.slice_selector.descriptors import Descriptor, describe
 from lsdc.slice_selector.heatmap_decoding import STRIDE, level_doubt, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
@@ -24,6 +23,9 @@ from lsdc.slice_selector.vertebra_classes import chained_vertebrae
 _CELL_MM = SAGITTAL_MM * STRIDE / SAGITTAL_PX
 _CANDIDATES = 3
 """The heatmaps of so many best slices are averaged."""
+_CANAL_FRACTION = 0.26
+"""The canal is sought on slices so near to the middle of their series, as a fraction of it: five times the spread of
+readers' marks."""
 _FARTHEST_MIDLINE_MM = 12.0
 """A series is centered on the patient at least so well; a canal found farther from its middle is not believed."""
 _MARKED_WEIGHT = 2.0
@@ -85,14 +87,25 @@ class SagittalSearch:
         self.square = find_window(study, index, localizer)
         offset, fraction = series_geometry(self.series)
         self.slices = CandidateSlices(None, offset, fraction, np.full(len(offset), np.nan))
+        self._descriptors: dict[int, Descriptor] = {}
         self._maps: dict[int, NDArray[np.float32]] = {}
         self._chained: list[int] = []
 
-    @cached_property
-    def _described(self) -> CandidateSlices:
-        """The slices with their descriptors, which only a fitted ranking asks for."""
-        descriptors = np.array([describe(item.pixels, item.plane) for item in self.series.slices])
-        return replace(self.slices, descriptors=descriptors)
+    def _described(self, family: Family) -> CandidateSlices:
+        """Describe the slices that may show the family, for a fitted ranking."""
+        scored = np.ones(len(self.slices.offset), bool)
+        if family is Family.SPINAL:
+            off_middle = np.abs(self.slices.fraction - 0.5)
+            scored = off_middle <= max(_CANAL_FRACTION, np.sort(off_middle)[:_CANDIDATES][-1])
+        descriptors = np.array([self._descriptor(int(k)) for k in np.nonzero(scored)[0]])
+        return replace(self.slices, descriptors=descriptors, scored=scored)
+
+    def _descriptor(self, k: int) -> Descriptor:
+        """Describe a slice, once."""
+        if k not in self._descriptors:
+            item = self.series.slices[k]
+            self._descriptors[k] = describe(item.pixels, item.plane)
+        return self._descriptors[k]
 
     @property
     def chained(self) -> int:
@@ -150,7 +163,7 @@ class SagittalSearch:
         LevelLocations
             By the network; by mean positions where there is no localizer or its heatmaps say nothing.
         """
-        slices = self.slices if ranking.ranker is None else self._described
+        slices = self.slices if ranking.ranker is None else self._described(condition.family)
         scores = ranking.score([Target(condition, level) for level in Level], slices)
         candidates = np.argsort(scores.mean(axis=0))[::-1][:_CANDIDATES]
         maps = self._heatmaps(candidates, condition.family)
@@ -173,21 +186,26 @@ class SagittalSearch:
         if second_look is None or condition.family is not Family.FORAMINAL:
             points = self._to_slices(chosen, levels[:, :2])
         else:
-            chosen = self._marked_slices(second_look, scores, levels[:, :2])
-            look = second_look.look(self.square.cutter, chosen, self._to_slices(chosen, levels[:, :2]))
+            chosen, centers = self._marked_slices(second_look, scores, levels[:, :2])
+            look = second_look.look(self.square.cutter, chosen, centers)
             points, confidence = look.points, confidence * look.mass
         return self._located(chosen, points, confidence, "network", level_doubt(together, levels))
 
     def _marked_slices(
         self, second_look: SecondLook, scores: NDArray[np.float64], points: NDArray[np.float64]
-    ) -> NDArray[np.intp]:
-        """Choose, per level, among the slices of the best scores (5, slices) where a reader would mark the foramen."""
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Choose, per level, among the slices of the best scores (5, slices) where a reader would mark the foramen.
+
+        What a glance found there, (5, 2) px, is given too.
+        """
         order = np.argsort(-scores, axis=1, kind="stable")[:, :_CANDIDATES]
         rows, slices = np.repeat(np.arange(N_LEVELS), order.shape[1]), order.ravel()
-        places = self._to_slices(slices, points[rows])
-        marked = second_look.marked(self.square.cutter, slices, places).reshape(order.shape)
-        total = np.take_along_axis(scores, order, axis=1) + _MARKED_WEIGHT * marked
-        return np.asarray(order[np.arange(N_LEVELS), total.argmax(axis=1)])
+        glance = second_look.glance(self.square.cutter, slices, self._to_slices(slices, points[rows]))
+        total = np.take_along_axis(scores, order, axis=1) + _MARKED_WEIGHT * glance.marked.reshape(
+            order.shape
+        )
+        best = np.arange(N_LEVELS), total.argmax(axis=1)
+        return order[best], glance.points.reshape(*order.shape, 2)[best]
 
     def _on_side(self, side: Side | None, midline: float) -> NDArray[np.bool_]:
         """Which slices (n,) lie on the patient's side; all where no side is asked for, or none does."""

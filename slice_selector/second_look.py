@@ -19,8 +19,26 @@ from lsdc.slice_selector.point_model import PointModel
 if TYPE_CHECKING:
     from lsdc.slice_selector.network import PointNetwork
 
-_AROUND_MM = ((0.0, 0.0), (5.0, 0.0), (-5.0, 0.0), (0.0, 5.0), (0.0, -5.0))
-"""Where the crops of a second look are, seen from the point; what they find is averaged."""
+_AROUND_PX = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * 5
+"""Where the crops of a second look are, seen from the point (5 mm); what they find is averaged."""
+_MARGIN_PX = int(_AROUND_PX.max())
+_MARGIN_MM = _MARGIN_PX * LOOK_MM / LOOK_PX
+"""By so much a crop that holds all of them is larger at each side."""
+
+
+class Glance(NamedTuple):
+    """What one crop around each point shows.
+
+    Parameters
+    ----------
+    points : (n, 2) float64
+        Column and row in the slice, px, of the foramen nearest to the middle of the crop.
+    marked : (n,) float64
+        Probability that readers mark the foramen on this slice and on none of its neighbors.
+    """
+
+    points: NDArray[np.float64]
+    marked: NDArray[np.float64]
 
 
 class Look(NamedTuple):
@@ -89,10 +107,10 @@ class SecondLook:
 
         return train_second_look(self.network, closeups, recipe, start, batch, judge)
 
-    def look(
+    def glance(
         self, cutter: Cutter, slices: Sequence[int] | NDArray[np.intp], points: NDArray[np.float64]
-    ) -> Look:
-        """Look again at points of a series: once to center them, then from five places.
+    ) -> Glance:
+        """Look once at points of a series, to tell slices apart and to center what `look` looks at.
 
         Parameters
         ----------
@@ -105,56 +123,54 @@ class SecondLook:
 
         Returns
         -------
-        Look
+        Glance
             Of the n points.
         """
-        centered, _, _ = self._from(cutter, slices, points)
-        views = []
-        for across, down in _AROUND_MM:
-            plane_points = [
-                cutter.unplace(k, (float(x), float(y)), ((LOOK_PX - 1) / 2 + across * LOOK_PX / LOOK_MM,
-                               (LOOK_PX - 1) / 2 + down * LOOK_PX / LOOK_MM), LOOK_MM, LOOK_PX)
-                for k, (x, y) in zip(slices, centered)
-            ]  # fmt: skip
-            views.append(self._from(cutter, slices, np.array(plane_points)))
-        found, mass, _ = (np.mean(part, axis=0) for part in zip(*views))
-        return Look(found, mass)
+        centers = _centers(points)
+        crops = np.array([cutter.cut(k, center, LOOK_MM, LOOK_PX) for k, center in zip(slices, centers)])
+        peaks, shown = self._peaks(crops)
+        places = [
+            cutter.unplace(k, center, (float(x), float(y)), LOOK_MM, LOOK_PX)
+            for k, center, (x, y, _) in zip(slices, centers, peaks)
+        ]
+        return Glance(np.array(places), shown)
 
-    def marked(
+    def look(
         self, cutter: Cutter, slices: Sequence[int] | NDArray[np.intp], points: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Tell how likely readers mark foramina on slices.
+    ) -> Look:
+        """Look from five places around points that a glance has centered.
 
         Parameters
         ----------
         cutter : Cutter
             Of the series.
         slices : (n,) int
-            Which slices.
+            Slice of each point.
         points : (n, 2) float
-            Column and row of a foramen in that slice, px.
+            Column and row in that slice, px, as `glance` gives them.
 
         Returns
         -------
-        (n,) float64
-            Probability of each slice against its neighbors.
+        Look
+            Of the n points.
         """
-        return self._from(cutter, slices, points)[2]
-
-    def _from(
-        self, cutter: Cutter, slices: Sequence[int] | NDArray[np.intp], points: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Points, masses and probabilities of being marked, as seen on crops around points."""
-        centers = [(float(x), float(y)) for x, y in points]
-        crops = np.array([cutter.cut(k, center, LOOK_MM, LOOK_PX) for k, center in zip(slices, centers)])
-        maps, marked = probabilities(self._model.logits(crops)[0])
-        peaks = np.array([peak(heatmap[0]) for heatmap in maps])
+        centers, mm, px = _centers(points), LOOK_MM + 2 * _MARGIN_MM, LOOK_PX + 2 * _MARGIN_PX
+        wide = np.array([cutter.cut(k, center, mm, px) for k, center in zip(slices, centers)])
+        crops = [wide[:, top : top + LOOK_PX, left : left + LOOK_PX] for left, top in _AROUND_PX + _MARGIN_PX]
+        peaks, shown = self._peaks(np.concatenate(crops))
+        seen = peaks.reshape(len(crops), len(centers), 3)
+        found = (seen[..., :2] + (_AROUND_PX + _MARGIN_PX)[:, None]).mean(axis=0)
         places = [
-            cutter.unplace(k, center, (float(best[0]), float(best[1])), LOOK_MM, LOOK_PX)
-            for k, center, best in zip(slices, centers, peaks)
+            cutter.unplace(k, center, (float(x), float(y)), mm, px)
+            for k, center, (x, y) in zip(slices, centers, found)
         ]
-        shown = marked[:, 0].astype(float)
-        return np.array(places), peaks[:, 2] / np.maximum(shown, 1e-9), shown
+        mass = seen[..., 2] / np.maximum(shown.reshape(seen.shape[:2]), 1e-9)
+        return Look(np.array(places), mass.mean(axis=0))
+
+    def _peaks(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Peaks (n, 3) on crops, as `peak` gives them, and probabilities (n,) that these slices are marked."""
+        maps, marked = probabilities(self._model.logits(crops)[0])
+        return np.array([peak(heatmap[0]) for heatmap in maps]), marked[:, 0].astype(float)
 
     def save(self, path: PathLike) -> None:
         """Write the weights as half-precision safetensors.
@@ -186,3 +202,8 @@ class SecondLook:
             When the file is absent, damaged, or of another network.
         """
         return cls(PointModel.load(Path(path), "second_look"))
+
+
+def _centers(points: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Points (n, 2) as a cutter takes them."""
+    return [(float(x), float(y)) for x, y in points]

@@ -15,6 +15,7 @@ _DIAGONAL = round(float(np.sqrt(0.5)), 5)
 """Where on a circle of 1 px the diagonal neighbors lie, rounded as in scikit-image."""
 _TAU = 1e-5
 _CLIPPED = 0.2
+_ROUNDING = 1e-12
 _POWERS = np.arange(4)[:, None]
 _LEAST_VARIANCE = 1e-30
 """Where there is but one gray level, it is said to go together with itself."""
@@ -28,7 +29,7 @@ def gradient_histograms(image: NDArray[np.float64], directions: int, cell: int) 
     image : (rows, columns) float64
         Sides are multiples of `cell`.
     directions : int
-        Bins of the half circle.
+        Bins of the half circle; an even number.
     cell : int
         Side of a cell, px.
 
@@ -47,13 +48,7 @@ def gradient_histograms(image: NDArray[np.float64], directions: int, cell: int) 
     down, across = np.zeros_like(image), np.zeros_like(image)
     np.subtract(image[2:], image[:-2], out=down[1:-1])
     np.subtract(image[:, 2:], image[:, :-2], out=across[:, 1:-1])
-    angle = np.arctan2(down, across)
-    angle *= 180 / np.pi
-    angle += 180.0 * (angle < 0)  # not to all: near 45 degrees the last bit decides
-    angle *= directions / 180.0
-    place = angle.astype(np.intp)
-    place -= directions * (place == directions)  # 180 degrees are 0
-    place += _cells(image.shape, cell) * directions
+    place = _direction(down, across, directions) + _cells(image.shape, cell) * directions
     down *= down
     across *= across
     down += across
@@ -62,6 +57,25 @@ def gradient_histograms(image: NDArray[np.float64], directions: int, cell: int) 
     sums = np.bincount(place.ravel(), strength.ravel(), size).reshape(-1, directions) / cell**2
     clipped = np.minimum(_unit(sums), _CLIPPED)
     return _unit(clipped).ravel()
+
+
+def _direction(down: NDArray[np.float64], across: NDArray[np.float64], directions: int) -> NDArray[np.uint8]:
+    """Find the bin of the half circle that each gradient points into; any bin where it is zero.
+
+    Steepness is compared with that of the edges of the bins, in a fraction of the time of an angle. Where gradients
+    run along an axis or a diagonal but for rounding, as in even backgrounds, the last bit of the angle decides.
+    """
+    steep, flat = np.abs(down), np.abs(across)
+    below = np.zeros(down.shape, np.uint8)
+    for k in range(1, directions // 2):
+        below += steep >= flat * np.tan(k * np.pi / directions)
+    bins = np.where(down * across < 0, np.uint8(directions - 1) - below, below)
+    near = np.minimum(np.minimum(steep, flat), np.abs(steep - flat)) <= _ROUNDING * (steep + flat)
+    near &= steep + flat > 0
+    angle = np.arctan2(down[near], across[near]) * (180 / np.pi)
+    angle += 180.0 * (angle < 0)  # not to all: near 45 degrees the last bit decides
+    bins[near] = (angle * (directions / 180.0)).astype(np.uint8) % directions  # 180 degrees are 0
+    return bins
 
 
 @lru_cache(maxsize=16)
@@ -240,7 +254,7 @@ def entropy(image: NDArray[np.uint8]) -> float:
 
 
 def percentiles(values: NDArray[np.floating], percents: list[float]) -> NDArray[np.float64]:
-    """Compute percentiles without sorting all values.
+    """Compute percentiles.
 
     Parameters
     ----------
@@ -262,7 +276,12 @@ def percentiles(values: NDArray[np.floating], percents: list[float]) -> NDArray[
     places = np.array(percents) / 100 * (values.size - 1)
     low = places.astype(np.intp)
     high = np.minimum(low + 1, values.size - 1)
-    ordered = np.partition(values, (*low.tolist(), *high.tolist()), axis=None)
+    if len(percents) == 1:
+        # The next value is the least of those behind: that takes a fifth of the time of another partition.
+        ordered = np.partition(values, low[0], axis=None)
+        ordered[high] = ordered[high[0] :].min()
+    else:
+        ordered = np.sort(values, axis=None)
     below, above = ordered[low].astype(np.float64), ordered[high].astype(np.float64)
     return (above - below) * (places - low) + below
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from real_foramina import limited
@@ -23,7 +24,9 @@ def test_labels_are_taken_from_the_other_studies(merged: bool, tmp_path: Path) -
     if merged:
         merge([part.path for part in parts], tmp_path / "all")
     store = FeatureStore.open(tmp_path / "all" if merged else tmp_path / "a")
-    found = FeatureStore.open(limited(store, {"c"}, tmp_path / "limited")).rows
+    made = FeatureStore.open(limited(store, {"c"}, tmp_path / "limited"))
+    np.testing.assert_array_equal(made.embedding, store.embedding)
+    found = made.rows
     same = found["study_id"] == "c"
     pd.testing.assert_frame_equal(found[same], store.rows[same])
     assert len(found) == len(store.rows) and same.sum() == 25

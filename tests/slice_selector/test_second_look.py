@@ -73,11 +73,27 @@ def test_a_dot_is_found_from_beside_it_and_missed_where_there_is_none(dots: Seco
         [image.astype(np.uint8) for image in images], View.SAGITTAL_T1, spacing=(1.0, 1.0), slice_distance=4.0
     )
     cutter = Cutter(study.series[0], View.SAGITTAL_T1)
-    look = dots.look(cutter, [0], np.array([[90.0, 98.0]]))
+    glance = dots.glance(cutter, [0], np.array([[90.0, 98.0]]))
+    look = dots.look(cutter, [0], glance.points)
     assert look.points.shape == (1, 2) and 0 < look.mass[0] <= 1
     assert np.hypot(*(look.points[0] - [83.5, 103.5])) < 3
-    shown, absent = dots.marked(cutter, [0, 1], np.array([[83.5, 103.5]] * 2))
+    shown, absent = dots.glance(cutter, [0, 1], np.array([[83.5, 103.5]] * 2)).marked
     assert shown > absent
+
+
+def test_a_look_is_the_mean_of_glances_from_five_places(dots: SecondLook, studies: dict[str, Study]) -> None:
+    """It cuts one larger crop for all of them."""
+    series = next(iter(studies.values())).of_view(View.SAGITTAL_T1)[0]
+    cutter = Cutter(series, View.SAGITTAL_T1)
+    slices, points = [3, 4], np.array([[150.0, 160.3], [171.7, 200.0]])
+    glances = []
+    for across, down in ((0, 0), (5, 0), (-5, 0), (0, 5), (0, -5)):
+        shifted = [
+            cutter.unplace(k, (x, y), (31.5 + across, 31.5 + down), 64.0, 64)
+            for k, (x, y) in zip(slices, points.tolist())
+        ]
+        glances.append(dots.glance(cutter, slices, np.array(shifted)).points)
+    np.testing.assert_allclose(dots.look(cutter, slices, points).points, np.mean(glances, axis=0), atol=0.05)
 
 
 def test_a_selector_keeps_its_second_look(

@@ -10,9 +10,11 @@ import pytest
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import TARGETS, Family, Side, View
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Side, View
 from lsdc.features.projections import find_projections
 from lsdc.slice_selector.fitting import ALL, folder_of
+from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
+from lsdc.slice_selector.sagittal import SagittalSearch
 from lsdc.slice_selector.selector import SliceSelector
 
 Studies = dict[str, Study]
@@ -217,3 +219,25 @@ def test_a_foramen_is_on_its_own_side(slices: int) -> None:
             assert location.series == 0
             left_of_middle = location.patient[0] > middle
             assert left_of_middle == (location.target.condition.side is Side.LEFT)
+
+
+@pytest.mark.parametrize(("count", "described"), [(1, 1), (2, 2), (3, 3), (5, 3), (17, 9)])
+def test_the_canal_is_sought_near_the_middle_of_a_series(
+    selector: SliceSelector, monkeypatch: pytest.MonkeyPatch, count: int, described: int
+) -> None:
+    images = [np.full((64, 64), 9 + k, np.uint8) for k in range(count)]
+    study = Study.from_images(images, View.SAGITTAL_T2, spacing=(4.0, 4.0))
+    asked: list[CandidateSlices] = []
+    ranking = selector.rankings[Family.SPINAL]
+    assert ranking.ranker is not None
+    score = SliceRanking.score
+    monkeypatch.setattr(
+        SliceRanking,
+        "score",
+        lambda self, targets, slices: asked.append(slices) or score(self, targets, slices),
+    )
+    found = SagittalSearch(study, 0, None).find(Condition.SPINAL_CANAL_STENOSIS, ranking, near=None)
+    (slices,) = asked
+    assert slices.scored is not None and slices.descriptors is not None
+    assert len(slices.descriptors) == slices.scored.sum() == described
+    assert slices.scored[found.slices].all()
