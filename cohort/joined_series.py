@@ -54,7 +54,7 @@ def join_series(series: Sequence[Series]) -> list[Series]:
 
 def _without_copies(series: Sequence[Series]) -> list[Series]:
     """Take the view from series all of whose images another series holds at the same places."""
-    places = [{_place(item) for item in one.slices} for one in series]
+    places = [{place_of(item) for item in one.slices} for one in series]
 
     def is_copy(k: int) -> bool:
         return series[k].placed and any(
@@ -76,7 +76,19 @@ def _alike(one: Series, other: Series) -> bool:
     return one.view is other.view and _signature(one)[-2] == _signature(other)[-2]
 
 
-def _place(item: Slice) -> tuple[object, ...]:
+def place_of(item: Slice) -> tuple[object, ...]:
+    """Collect what two images at the same place have in common.
+
+    Parameters
+    ----------
+    item : Slice
+        One image.
+
+    Returns
+    -------
+    tuple
+        Origin and directions, rounded, and size in pixels.
+    """
     plane = item.plane
     return (
         *(round(value, 2) + 0.0 for value in (*plane.origin, *plane.row_direction, *plane.column_direction)),

@@ -36,6 +36,8 @@ REASONS = (
 """By what the chosen series suits better, in the order of `_suitability`."""
 _TALLEST_MM = 420.0
 """A higher sagittal field shows more than the lumbar spine, at a lower resolution."""
+_KIND = 5
+"""So many entries of `_suitability` tell what a series is, those after them how much of it there is."""
 _COVERED_MM = 4.0
 """An axial slice is covered by another one whose plane is this near."""
 
@@ -130,7 +132,7 @@ def _covered_by_better(series: Sequence[Series], rivals: Sequence[int]) -> dict[
         better = [
             j
             for j in order[:rank]
-            if j not in reasons and _suitability(series[j])[:3] > _suitability(series[k])[:3]
+            if j not in reasons and _suitability(series[j])[:_KIND] > _suitability(series[k])[:_KIND]
         ]
         if better and _is_free(series[k]) and _is_covered(series[k], [series[j] for j in better]):
             reasons[k] = _reason(series[k], series[better[0]])

@@ -70,7 +70,9 @@ class Series:
         took such values from the others; `odd_header` where they were written in a way the standard does not allow;
         `unrelated` where nothing says how it lies to other series; `duplicates_dropped`; `split` where one series
         became several; `joined` where several became one; `crowded` where its slices lie much closer than its header
-        says, as if two series were in it; `view_guessed` where no table describes it. Empty by default.
+        says, as if two series were in it, or hold several images at most places; `odd_field` where the
+        pixel spacing does not fit the field of view that the header states; `view_guessed` where no table describes
+        it. Empty by default.
     traits : frozenset of str
         What makes it suit its view better or worse than another series: `contrast_agent`, `fat_saturated`,
         `inversion`, `water`, `in_phase`, `derived`, and `lumbar` or `other_region` where the header names one; also

@@ -29,11 +29,19 @@ SURE = {"sagittal": 0.5, "axial": 0.3}
 """Confidence from which a place is trusted. Of real foramina 77 % of the places below .5 lie within 8 mm of the marked
 point, and 95 % of those above (benchmarks/status.py); for recesses the bound is that of simulated patients, as no real
 ones were at hand."""
+_NO_SAGITTAL = "no sagittal series shows that this is the lumbar spine, and at which level"
+_DISAGREE = (
+    "the sagittal series put the levels at different places: "
+    "a spacing or a position is wrong, or the patient moved"
+)
 _SPAN_MM = (75.0, 200.0)
-"""Shortest and longest distance from L1/L2 to L5/S1; 98 of 100 real patients lie within 89 and 173 mm."""
+"""Shortest and longest distance from L1/L2 to L5/S1. Closer bounds would not pay: docs/formats/reading.md has what
+they find and cost (benchmarks/false_spacing.py)."""
 
 
-def with_status(study: Study, locations: Sequence[Location], chained: int) -> list[Location]:
+def with_status(
+    study: Study, locations: Sequence[Location], chained: int, disagree: bool = False
+) -> list[Location]:
     """Tell of every location how much it can be trusted.
 
     Parameters
@@ -44,6 +52,9 @@ def with_status(study: Study, locations: Sequence[Location], chained: int) -> li
         One per target, in the order of `TARGETS`.
     chained : int
         How many neighbors among the vertebrae L1 to S1 the pictures show below each other, 0 to 5.
+
+    disagree : bool, default False
+        Whether the sagittal T1 series shows the levels clearly elsewhere than the T2 series says they are.
 
     Returns
     -------
@@ -62,9 +73,15 @@ def with_status(study: Study, locations: Sequence[Location], chained: int) -> li
         elif not shows_spine and any(item.view in _SAGITTAL for item in study.series):
             whole = "; some vertebrae of L1 to S1 are seen, but not all" if chained >= _PARTLY else ""
             status, reason = Status.NOT_SEEN, f"{NO_SPINE} on the sagittal series{whole}"
+        elif not shows_spine:
+            status, reason = Status.NOT_SEEN, _NO_SAGITTAL
         else:
             series = study.series[location.series]
-            reasons = [*doubts[location.target.condition], *_against(location, series, study)]
+            reasons = [
+                *([_DISAGREE] if disagree else []),
+                *doubts[location.target.condition],
+                *_against(location, series, study),
+            ]
             status, reason = (Status.UNSURE if reasons else Status.SEEN), "; ".join(reasons)
         result.append(replace(location, status=status, reason=reason))
     return result
@@ -107,6 +124,8 @@ def _against(location: Location, series: Series, study: Study) -> list[str]:
         reasons.append("the header does not say where the images lie; sides follow the order of the slices")
     if "no_pixel_spacing" in series.flags:
         reasons.append("the header gives no pixel spacing")
+    if "odd_field" in series.flags:
+        reasons.append("the pixel spacing does not fit the field of view that the header states")
     if location.view is View.SAGITTAL_T1 and series.traits & {"fat_saturated", "water"}:
         reasons.append("the only T1 series has suppressed fat")
     if "crowded" in series.flags:

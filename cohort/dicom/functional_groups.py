@@ -27,9 +27,9 @@ _ENHANCED_NAMES = {
 def frame_datasets(dataset: Dataset, count: int) -> list[Dataset]:
     """Make one flat data set per frame, as if each frame were a file of its own.
 
-    What functional groups do not say is taken from the file itself: plain files of some vendors have groups with data of
-    the coils alone. A file describes all its frames alike, so that of several frames only the first has a position
-    where no group gives one.
+    What functional groups do not say is taken from the file itself: plain files of some vendors have groups with
+    data of the coils alone. A file describes all its frames alike, so that of several frames only the first has a
+    position where no group gives one.
 
     Parameters
     ----------

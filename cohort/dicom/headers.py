@@ -33,6 +33,8 @@ _FARTHEST_MM = 1e4
 _SPACING_MM = (0.05, 10.0)
 """No MR image has a finer or coarser grid; anything else is a mistake, and would cost memory."""
 _OLDEST = 90.0
+_MR = ("MR", "MRI", "RM", "IRM")
+"""What some exports write for MR, also in the order of Romance languages; only the first is a code of DICOM."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def read_header(dataset: Dataset) -> Header:
         position=None if position is None else (position[0], position[1], position[2]),
         location_mm=number(dataset, "SliceLocation"),
         spacing=None if spacing is None else (spacing[0], spacing[1]),
-        odd=odd_position or odd_orientation or odd_spacing or text(dataset, "Modality").islower(),
+        odd=odd_position or odd_orientation or odd_spacing or text(dataset, "Modality") not in ("", "MR"),
         field_of_view_mm=positive(dataset, "ReconstructionDiameter"),
         acquisition=_acquisition(dataset, spacing),
         description=text(dataset, "SeriesDescription"),
@@ -251,7 +253,7 @@ def other_modality(modality: str) -> str:
     ('CT', '', 'unknown')
     """
     modality = modality.upper()
-    if modality in ("", "MR"):
+    if modality in ("", *_MR):
         return ""
     return modality if re.fullmatch("[A-Z]{2,16}", modality) else "unknown"
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
+from lsdc.cohort.dicom.dixon import dixon_hint, dixon_part
 from lsdc.cohort.dicom.headers import Header
 from lsdc.cohort.dicom.words import (
     LUMBAR,
     OTHER_REGION,
     aside_of,
-    dixon_part,
     has_contrast_agent,
     is_fat_saturated,
     is_inversion,
@@ -34,7 +34,11 @@ SIMULATOR = "lsdc phantom"
 _SPREADING = frozenset({"localizer", "diffusion", "perfusion", "map", "mosaic", "angiogram", "calibration"})
 """Kinds of a whole acquisition: its other images, such as those without diffusion weighting, are of it as well."""
 
-_SPLITTING = frozenset({"contrast_agent", "water", "in_phase"})
+DIXON_HINTS = {
+    "fat": "perhaps_fat", "opposed-phase": "perhaps_opposed", "water": "perhaps_water", "in-phase": "perhaps_in_phase",
+}  # fmt: skip
+"""Traits of images that may be of a Dixon sequence, until `tell_dixon_apart` has seen the study's other series."""
+_SPLITTING = frozenset({"contrast_agent", "water", "in_phase", *DIXON_HINTS.values()})
 """Traits by which images of one acquisition are told apart."""
 
 T = TypeVar("T")
@@ -63,7 +67,7 @@ _CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.4": "color image",
 }
 _CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
-_NO_AGENT = ("", "no", "none", "n", "0", "without", "not given", "none given", "false", "no contrast")
+_NO_AGENT = ("", "no", "none", "n", "0", "without", "not given", "none given", "false", "off", "no contrast")
 _DIFFUSION_SEQUENCE = re.compile(r"ep\w* ?b ?[0-9]+|dwi|diff")
 
 
@@ -158,7 +162,8 @@ def traits_of(header: Header) -> frozenset[str]:
     frozenset of str
         Of `contrast_agent`, `fat_saturated`, `inversion`, `water` and `in_phase` (of Dixon images), `derived`
         (made from other images), `lumbar` and `other_region` (what the header names, however sure that is), and
-        `simulated` (made by `lsdc.simulate`: no patient).
+        `simulated` (made by `lsdc.simulate`: no patient); also one of `DIXON_HINTS` where no word says what the
+        image's last word or letter may mean.
     """
     words, part = _words(header), dixon_part(header.description, header.image_type, header.protocol)
     agent = plain_words(header.contrast_agent) not in _NO_AGENT
@@ -176,7 +181,8 @@ def traits_of(header: Header) -> frozenset[str]:
         "other_region": bool(regions) and regions[0] == OTHER_REGION,
         SIMULATED: header.scanner_model == SIMULATOR,
     }
-    return frozenset(name for name, present in found.items() if present)
+    hint = "" if part else DIXON_HINTS.get(dixon_hint(header.description, header.image_type), "")
+    return frozenset(name for name, present in found.items() if present) | ({hint} if hint else set())
 
 
 def shown_by(images: Sequence[tuple[Header, T]]) -> list[tuple[str, list[T]]]:

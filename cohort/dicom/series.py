@@ -34,6 +34,10 @@ from lsdc.cohort.vocabulary import View
 from lsdc.runtime import Problem
 
 _CROWD, _CROWDED = 6, 0.6
+_FIELD_TOLERANCE = math.log(1.15)
+"""Images are cut or filled up by a few rows; a wrong spacing is farther off."""
+_RIVALS = 1.5
+"""From so many different images per place on, which no echo, kind or number tells apart, two series are in one."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +232,11 @@ def _assemble(series_id: str, stack: _Stack, flags: frozenset[str]) -> Series:
         flags |= {"no_spacing_between"}
         if len(ordered) > 1:
             metadata["spacing_between_slices_mm"] = float(np.median(np.diff(positions(ordered))))
-    if _is_crowded(ordered, metadata["spacing_between_slices_mm"]):
+    rivals = len(stack.slices) >= _CROWD and len(stack.slices) > _RIVALS * len(ordered)
+    if rivals or _is_crowded(ordered, metadata["spacing_between_slices_mm"]):
         flags |= {"crowded"}
+    if _field_contradicts(ordered):
+        flags |= {"odd_field"}
     first, slices = ordered[0].header, tuple(item.slice for item in ordered)
     known = traits_of(first), stack.passed_over, first.frame_of_reference
     return Series(series_id, stack.view, slices, metadata, flags, *known)
@@ -238,6 +245,17 @@ def _assemble(series_id: str, stack: _Stack, flags: frozenset[str]) -> Series:
 def _is_crowded(ordered: list[Placed], stated_mm: float) -> bool:
     """Tell whether slices lie much closer than the header says: two series, or two patients, in one."""
     return len(ordered) >= _CROWD and float(np.median(np.diff(positions(ordered)))) < _CROWDED * stated_mm
+
+
+def _field_contradicts(ordered: list[Placed]) -> bool:
+    """Tell whether the field of view that headers state fits neither side of most images as their spacing has it."""
+    contradictions = []
+    for item in ordered:
+        field, spacing = item.header.field_of_view_mm, item.header.spacing
+        if spacing is not None and math.isfinite(field):
+            sides = np.array(item.slice.pixels.shape) * spacing
+            contradictions.append(bool((np.abs(np.log(sides / field)) > _FIELD_TOLERANCE).all()))
+    return len(contradictions) > len(ordered) / 2 and sum(contradictions) > len(contradictions) / 2
 
 
 def _metadata(headers: list[Header]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lsdc.cohort.dicom.headers import Header
 from lsdc.cohort.dicom.kinds import kind_of
-from lsdc.cohort.dicom.words import is_gradient_echo, plain_words
+from lsdc.cohort.dicom.words import is_gradient_echo, names_proton_density, plain_words
 from lsdc.cohort.geometry import Axes, plane_of
 from lsdc.cohort.vocabulary import View
 
@@ -102,7 +102,9 @@ def _is_neither(header: Header) -> bool:
 
 
 def _measured_contrast(header: Header) -> str:
-    """Judge `t1` or `t2` by the times of the sequence; empty where they fit neither or are absent."""
+    """Judge `t1` or `t2` by the times of the sequence; empty where they fit neither or are of proton density."""
+    if names_proton_density(f"{header.description} {header.protocol}"):
+        return ""
     if (stated := header.acquisition_contrast.upper()) not in ("", "UNKNOWN"):
         return _STATED_CONTRAST.get(stated, "")
     sequence = header.sequence.upper().split("\\")

@@ -56,9 +56,9 @@ abdom*_coil chest_coil chest_sat abdom*_sat dorsal_decub* decub*_dorsal
 
 ASIDE = {
     "localizer": """
-        *localiz* *localis* *lokaliz* *lokalis* lokator* localizador* locator* loc locs lok mp_loc scout*
+        *localiz* *localis* *lokaliz* *lokalis* lokator* localizador* locator* loc locs lok mp_loc *scout*
         *survey* surview*
-        *topogram* topo *scanogram* *ubersicht* *uebersicht* oversikt* oversigt* reperage* centrage* centratore*
+        *topogram* topo scano *scanogram* *ubersicht* *uebersicht* oversikt* oversigt* reperage* centrage* centrat*
         planung*
         planowan* plan_scan* posdisp* posizion* pilot* pozicion* sucher kilavuz* kılavuz* paikannus* kisero*
         attekinto*
@@ -79,7 +79,8 @@ ASIDE = {
     "map": """
         adc eadc dadc fa_map colfa t#_map* t#_star_map* r#_map* r#_star_map* mapit map maps mapa* carto* kart*
         *metabol*
-        fat_fraction fatfrac pdff water_fraction ttp mtt cbv cbf ktrans parametric* *relaxometr* cartigram t1rho
+        fat_fraction fatfrac pdff water_fraction ttp mtt cbv cbf ktrans parametric* *relaxometr* cartigram t#_rho
+        average_dc r#_star
         t#_calc t#_fit
         symri qalas magic
     """,
@@ -87,35 +88,54 @@ ASIDE = {
     "spectroscopy": "*spectroscop* *spektroskop* mrs csi svs",
     "myelogram": "*myelogr* *mielogr* myelo myelo# mielo myel mrm myur *миелогр* *ミエロ* *水成像*",
     "angiogram": "*angio* mra mrv tof venogr* inhance*",
-    "projection": "mip mips minip vrt cpr",
-    "subtraction": "*subtra* *soustra* *sustra* *sottraz* sub$ subs$ *вычит* *减影*",
+    "projection": "mip mips minip vrt cpr pjn collapse* curved_mpr 3d_vr kymogram",
+    "subtraction": "*subtra* *substra* *soustra* *sustra* *sottraz* sub$ subs$ sub_t1 *вычит* *减影*",
     "screen capture": """
         screen_save* screen_shot* screen_cap* *captur* *bildschirm* dose_report* presentation* annotated*
-        printed* key_image* snapshot docuscan
+        printed* key_image* snapshot docuscan saved saved_* screens *截图* *截屏*
     """,
     "phase image": "phase_map phase_image pha",
     "flow image": "csf_flow* phase_contrast* flow_quant* liquorfluss*",
 }  # fmt: skip
 """What an image that words name so is; none of these is a view to grade."""
 
+ASIDE_ALONE = {
+    "localizer": """
+        plan$ plans$ loca locali loki 3_plan 3_plans fast_view quick_view auto_align* aa_spine
+        smart_exam* reference$ 위치 3_plane$ isocent*
+    """,
+    "calibration": "cal$ ref$ refs$ noise$ shimming",
+    "map": "ff$ r#$",
+    "flow image": "flow$ lcs_flow",
+    "phase image": "phase$",
+    "spectroscopy": "spectro spektro press$ steam$",
+    "screen capture": """
+        result$ results$ *report$ dose summary* *summary$ processed_images exam_card* ecran screen$ fused$ fusion$
+    """,
+    "projection": "vr$",
+}  # fmt: skip
+"""Words that say so only where no contrast is named: "T2 SAG REF" is an image like others, and "REF" is none."""
+
 CONTRAST_AGENT = """
 *gadolin* gadov* dotarem* magnev* multihan* prohan* omnisc* clarisc* gd gado km kma ce c+ +c +_c contrast contraste
 kontrast* post postcon* post_kon* post_contr* mdc civ iv+ inj inject* inyec* apres_inj* pogad* posgd gad dota*
-iv contr enhanced po_kontr* po_podaniu nach_gabe +k ку *после* *조영*
-*с_контр* *增强* *造影*
+iv ivkm contr contrastad* enhanced po_kontr* po_podaniu nach_gabe +k k+ ку *после* *조영* c_c pos$
+*с_контр* c_контр* *增强* *造影*
 """
 NO_CONTRAST_AGENT = """
-pre precontr* nativ nativo native no non none without w_o wo ohne sans sin senza sem before vor avant uten utan
-u_kontrast* o_km km- post_op* postop* post_fusion post_surg* post_lami* post_proc* *脊髓造影*
+pre precontr* *kontrastsiz* bez nativ nativo native no non none without w_o wo ohne sans sin senza sem before vor
+avant uten utan u_kontrast* o_km km- post_op* postop* post_fusion post_surg* post_lami* post_proc* *脊髓造影*
 """
 """Words that say that no agent was given, or that explain another one of `CONTRAST_AGENT`."""
 
 FAT_SATURATED = """
 fs fs# fatsat* fat_sat* fat_sup* fett_sat* fett_sup* spir spair chess sat_fat satgr* dfs we wfs wats proset*
-grasa_supr* supr*_grasa sup_grasa fsat f_s t1_sat qfs fettgesatt* *压脂* *抑脂* *脂肪抑制* *жироподав*
+grasa_supr* supr*_grasa sup_grasa fsat f_s t1_sat qfs qfat* fettgesatt* *fettunter* fettsup* *压脂* *抑脂* *脂肪抑制*
+*жироподав* подав*_жир* sat*_gras* sat*_grais* sat*_de_grais* sat*_de_gras* supr*_de_gras* suppr*_grais*
+suppr*_de_grais* sopp*_gras* sat*_gord* sup*_gord* sup*_de_gord* yag_bask* sans_graisse ohne_fett sin_grasa sem_gordura
 """
 INVERSION = "*stir* *tirm* short_tau_inv* short_ti_inv*"
-DIXON = "*dixon* ideal flex lava wfi wfs fat_sep*"
+DIXON = "*dixon* *mdix* dix ideal flex lava wfi wfs fat_sep*"
 DIXON_PARTS = {
     "fat": "f fat fett grasa graisse grasso fat_only fatimage fat_image",
     "opposed-phase": "op opp oppos* out out_of_phase out_phase outphase op_phase opposition_de_phase",

@@ -1,4 +1,4 @@
-"""What the free words of a header name: the region, a kind that is no view, a contrast agent, a Dixon part."""
+"""What the free words of a header name: the region, a kind that is no view, a contrast agent."""
 
 from __future__ import annotations
 
@@ -17,12 +17,23 @@ _BODY_PARTS = {
 }  # fmt: skip
 """Codes of DICOM PS3.16, annex L. ABDOMEN and PELVIS are written for the lumbar spine as well: they tell nothing."""
 _LONGEST_TEXT = 500
-_REMEMBERED = 512
+REMEMBERED = 512
 """All images of a series have the same words, so answers are kept."""
 
 
-def _any_of(words: str) -> re.Pattern[str]:
-    """Compile a list of words; `word_lists` says how it is written."""
+def any_of(words: str) -> re.Pattern[str]:
+    """Compile a list of words; `word_lists` says how it is written.
+
+    Parameters
+    ----------
+    words : str
+        Words with spaces between them.
+
+    Returns
+    -------
+    re.Pattern
+        Finds any of them in what `plain_words` returns.
+    """
     return re.compile("|".join(map(_pattern, words.split())))
 
 
@@ -49,22 +60,19 @@ def _without_accents(text: str) -> str:
     return "".join(character for character in spread if not unicodedata.combining(character))
 
 
-_LUMBAR = _any_of(word_lists.LUMBAR + word_lists.WHOLE_SPINE)
-_OTHER, _POSITIONS = _any_of(word_lists.OTHER_REGIONS), _any_of(word_lists.POSITIONS)
-_GRADIENT_ECHO = _any_of(word_lists.GRADIENT_ECHO)
-_ASIDE = {kind: _any_of(words) for kind, words in word_lists.ASIDE.items()}
-_CONTRAST_AGENT, _NO_CONTRAST_AGENT = map(_any_of, (word_lists.CONTRAST_AGENT, word_lists.NO_CONTRAST_AGENT))
-_FAT_SATURATED, _INVERSION = map(_any_of, (word_lists.FAT_SATURATED, word_lists.INVERSION))
-_DIXON = _any_of(word_lists.DIXON)
-_DIXON_PARTS = {part: _any_of(words) for part, words in word_lists.DIXON_PARTS.items()}
-_NAMED_PARTS = {
-    part: re.compile(rf"(?:{_any_of(words).pattern})$") for part, words in word_lists.NAMED_PARTS.items()
-}
+_LUMBAR = any_of(word_lists.LUMBAR + word_lists.WHOLE_SPINE)
+_OTHER, _POSITIONS = any_of(word_lists.OTHER_REGIONS), any_of(word_lists.POSITIONS)
+_GRADIENT_ECHO = any_of(word_lists.GRADIENT_ECHO)
+_ASIDE = {kind: any_of(words) for kind, words in word_lists.ASIDE.items()}
+_ASIDE_ALONE = {kind: any_of(words) for kind, words in word_lists.ASIDE_ALONE.items()}
+_CONTRAST_AGENT, _NO_CONTRAST_AGENT = map(any_of, (word_lists.CONTRAST_AGENT, word_lists.NO_CONTRAST_AGENT))
+FAT_SATURATED, _INVERSION = map(any_of, (word_lists.FAT_SATURATED, word_lists.INVERSION))
+_CYRILLIC_T = re.compile("т(?=[12](?![0-9]))")
+_PROTON_DENSITY = re.compile(r"(?<![^\W_])(?:pd(?:w|fs)?(?![^\W\d_])|proton|densite protonique)")
 _CONTRAST = re.compile(r"t[12](?![0-9])|stir|tirm|(?<![^\W_])pd(?![^\W\d_])")
-_PREFIX = re.compile(r"\s*([a-z ]+?)\s*:", re.IGNORECASE)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def plain_words(text: str | None) -> str:
     """Put text in lower case without accents, with single spaces for all that is neither letter, digit nor plus.
 
@@ -83,10 +91,11 @@ def plain_words(text: str | None) -> str:
     >>> plain_words("T2_TSE-Übersicht")
     't2 tse ubersicht'
     """
-    return re.sub(r"[^\w+]+|_+", " ", _without_accents((text or "")[:_LONGEST_TEXT])).strip()
+    words = re.sub(r"[^\w+]+|_+", " ", _without_accents((text or "")[:_LONGEST_TEXT])).strip()
+    return _CYRILLIC_T.sub("t", words)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def region_of(text: str) -> str:
     """Tell which region free words name.
 
@@ -110,7 +119,7 @@ def region_of(text: str) -> str:
     return LUMBAR if _LUMBAR.search(words) else OTHER_REGION if _OTHER.search(words) else ""
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def region_of_body_part(body_part: str) -> str:
     """Tell which region a code names.
 
@@ -133,7 +142,7 @@ def region_of_body_part(body_part: str) -> str:
     return _BODY_PARTS[code] if code in _BODY_PARTS else region_of(body_part)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def is_gradient_echo(text: str) -> bool:
     """Tell whether words name T2* or a gradient echo, which look otherwise than T2.
 
@@ -176,7 +185,29 @@ def names_contrast(text: str) -> bool:
     return _CONTRAST.search(plain_words(text)) is not None
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
+def names_proton_density(text: str) -> bool:
+    """Tell whether words name proton density, whose echo may be as late as that of T2.
+
+    Parameters
+    ----------
+    text : str
+        Words of a header.
+
+    Returns
+    -------
+    bool
+        False where nothing says so.
+
+    Examples
+    --------
+    >>> names_proton_density("tra PD TSE FS"), names_proton_density("pdw_tse"), names_proton_density("T2 pdp")
+    (True, True, False)
+    """
+    return _PROTON_DENSITY.search(plain_words(text)) is not None
+
+
+@lru_cache(REMEMBERED)
 def aside_of(*texts: str) -> str:
     """Name what makes an image no view to grade, by words: `localizer`, `diffusion`, `map`, …; empty for others.
 
@@ -188,7 +219,7 @@ def aside_of(*texts: str) -> str:
     Returns
     -------
     str
-        The first kind that any of the texts names.
+        The first kind that any of the texts names; some words count only in a text that names no contrast.
 
     Examples
     --------
@@ -196,10 +227,13 @@ def aside_of(*texts: str) -> str:
     ('localizer', 'diffusion', '')
     """
     words = [plain_words(text) for text in texts]
-    return next((kind for kind, pattern in _ASIDE.items() if any(map(pattern.search, words))), "")
+    alone = [item for item in words if not _CONTRAST.search(item)]
+    named = (kind for kind, pattern in _ASIDE.items() if any(map(pattern.search, words)))
+    named_alone = (kind for kind, pattern in _ASIDE_ALONE.items() if any(map(pattern.search, alone)))
+    return next(named, "") or next(named_alone, "")
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def has_contrast_agent(*texts: str) -> bool:
     """Tell whether words say that a contrast agent was given before the images.
 
@@ -222,7 +256,7 @@ def has_contrast_agent(*texts: str) -> bool:
     return any(_CONTRAST_AGENT.search(w) and not _NO_CONTRAST_AGENT.search(w) for w in words)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def is_fat_saturated(*texts: str) -> bool:
     """Tell whether words name a suppression of the signal of fat; an inversion (STIR) is named by `is_inversion`.
 
@@ -241,10 +275,10 @@ def is_fat_saturated(*texts: str) -> bool:
     >>> is_fat_saturated("t2_tse_fs_sag"), is_fat_saturated("t2_tse_sag")
     (True, False)
     """
-    return any(_FAT_SATURATED.search(plain_words(text)) for text in texts)
+    return any(FAT_SATURATED.search(plain_words(text)) for text in texts)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def is_inversion(*texts: str) -> bool:
     """Tell whether words name a short inversion recovery (STIR, TIRM).
 
@@ -259,47 +293,3 @@ def is_inversion(*texts: str) -> bool:
         False where nothing says so.
     """
     return any(_INVERSION.search(plain_words(text)) for text in texts)
-
-
-@lru_cache(_REMEMBERED)
-def dixon_part(description: str, image_type: str, protocol: str = "") -> str:
-    r"""Tell which of the images of a Dixon sequence one is.
-
-    Parameters
-    ----------
-    description : str
-        SeriesDescription; its last words count where it or the protocol names a Dixon sequence, its first before a
-        colon always.
-    image_type : str
-        ImageType, backslash between values; it rules.
-    protocol : str
-        ProtocolName; empty by default.
-
-    Returns
-    -------
-    str
-        `water`, `in-phase`, `opposed-phase`, `fat`, or empty for what is none.
-
-    Examples
-    --------
-    >>> dixon_part("t2_tse_dixon_sag_F", ""), dixon_part("t2 sag", r"DERIVED\PRIMARY\DIXON\WATER")
-    ('fat', 'water')
-    >>> dixon_part("FAT:Sag T2", "")
-    'fat'
-    """
-    words, types = plain_words(description), [plain_words(item) for item in image_type.split("\\")[2:]]
-    named = bool(_DIXON.search(words) or _DIXON.search(plain_words(protocol)) or "dixon" in types)
-    for part, pattern in _DIXON_PARTS.items():
-        if any(pattern.fullmatch(item) and (named or len(item) > 2) for item in types):
-            return part
-    prefix = _PREFIX.match(description)
-    before = plain_words(prefix[1]) if prefix else ""
-    for part, pattern in _DIXON_PARTS.items():
-        if (before and pattern.fullmatch(before)) or _NAMED_PARTS[part].search(words):
-            return part
-    if not named:
-        return ""
-    ends = [
-        (match.end(), part) for part, pattern in _DIXON_PARTS.items() for match in pattern.finditer(words)
-    ]
-    return max(ends)[1] if ends else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from lsdc.cohort.geometry import plane_of
 
 HEADER_TAGS = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
-    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "Rows", "EchoTime",
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge", "StudyDate", "AcquisitionDate", "Rows",
+    "EchoTime", "MagneticFieldStrength",
     "ImagePositionPatient", "ImageOrientationPatient",
 ]  # fmt: skip
 """The attributes that are read of every file to find its series."""
 _T2_ECHO_MS = 50.0
+_STRONGEST_T, _GAUSS = 20.0, 1e4
 _NOBODY = frozenset((
     "", "anon", "anonym", "anonymous", "anonymized", "anonymised", "unknown", "patient", "test", "none",
     "na", "hidden", "removed", "deidentified", "x",
@@ -32,7 +35,7 @@ _UID = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 @dataclass(frozen=True)
 class Person:
-    """What a header says of who was examined, and when; empty where it is silent.
+    """What a header says of who was examined, when, and in which magnet; empty where it is silent.
 
     Parameters
     ----------
@@ -42,6 +45,12 @@ class Person:
         In lower case, letters and digits alone.
     date : str
         StudyDate.
+    age : str
+        PatientAge, without leading zeros.
+    field_strength : str
+        MagneticFieldStrength, to a tenth of a tesla.
+    acquired : str
+        AcquisitionDate, where it is one; images that were made of others keep that of the originals.
     """
 
     patient_id: str
@@ -49,11 +58,17 @@ class Person:
     birth_date: str
     sex: str
     date: str
+    age: str = ""
+    field_strength: str = ""
+    acquired: str = ""
 
     @property
-    def values(self) -> tuple[str, str, str, str, str]:
+    def values(self) -> tuple[str, ...]:
         """All that is known, in a fixed order."""
-        return self.patient_id, self.name, self.birth_date, self.sex, self.date
+        return (
+            self.patient_id, self.name, self.birth_date, self.sex, self.date, self.age, self.field_strength,
+            self.acquired,
+        )  # fmt: skip
 
     @property
     def is_somebody(self) -> bool:
@@ -73,9 +88,15 @@ class Person:
         Returns
         -------
         bool
-            True where something is known of both, and differs; a name may be the beginning of the other.
+            True where something is known of both, and differs; a name may be the beginning of the other, and images
+            may be acquired before and after midnight.
         """
-        exact = ((self.patient_id, other.patient_id), (self.date, other.date))
+        exact = (
+            (self.patient_id, other.patient_id), (self.date, other.date), (self.age, other.age),
+            (self.field_strength, other.field_strength),
+        )  # fmt: skip
+        if self.acquired and other.acquired and _days(self.acquired, other.acquired) > 1:
+            return True
         if any(mine and others and mine != others for mine, others in exact):
             return True
         return any(
@@ -156,7 +177,16 @@ def record_of(path: Path, root: Path, header: Dataset) -> FileRecord:
     name, birth_date, sex = (
         _plain(text(header, keyword)) for keyword in ("PatientName", "PatientBirthDate", "PatientSex")
     )
-    person = Person(text(header, "PatientID").casefold(), name, birth_date, sex, text(header, "StudyDate"))
+    person = Person(
+        patient_id=text(header, "PatientID").casefold(),
+        name=name,
+        birth_date=birth_date,
+        sex=sex,
+        date=text(header, "StudyDate"),
+        age=text(header, "PatientAge").lstrip("0").casefold(),
+        field_strength=_field_strength(header),
+        acquired=_date(text(header, "AcquisitionDate")),
+    )
     place, _ = lenient_numbers(header, "ImagePositionPatient", 3)
     return FileRecord(
         path,
@@ -192,6 +222,27 @@ def reason_against(header: Dataset) -> str:
     if kind:
         return f"no MR image ({kind})"
     return "" if number(header, "Rows") > 0 else "a DICOM object without an image"
+
+
+def _field_strength(header: Dataset) -> str:
+    """Write the field strength in tesla, which some scanners give in gauss; empty where it makes no sense."""
+    tesla = lenient_number(header, "MagneticFieldStrength")
+    tesla = tesla / _GAUSS if tesla > _STRONGEST_T else tesla
+    return f"{tesla:.1f}" if 0 < tesla <= _STRONGEST_T else ""
+
+
+def _date(value: str) -> str:
+    """Keep what is a date."""
+    try:
+        datetime.strptime(value, "%Y%m%d")
+    except ValueError:
+        return ""
+    return value
+
+
+def _days(one: str, other: str) -> int:
+    """Count the days between two dates."""
+    return abs((datetime.strptime(one, "%Y%m%d") - datetime.strptime(other, "%Y%m%d")).days)
 
 
 def _plain(value: str) -> str:

@@ -186,9 +186,21 @@ def _doubts(members: Records) -> list[Problem]:
         frames.setdefault(record.shows, set()).add(record.frame_of_reference)
     if any(shows and len(found) > 1 for shows, found in frames.items()):
         reasons.append("images of one study show the same in several frames of reference")
+    if _may_be_two(members):
+        reasons.append("all three views are there twice, and no header says of whom")
     if len({bool(record.person.patient_id or record.person.name) for record in members}) > 1:
         reasons.append("some images of one study name a patient, and others do not")
     return [Problem(path, reason, remedy) for reason in reasons]
+
+
+def _may_be_two(members: Records) -> bool:
+    """Tell whether nobody is named, no frame of reference is known, and each view is there more than once."""
+    if any(is_uid(record.frame_of_reference) or record.person.is_somebody for record in members):
+        return False
+    series: dict[str, set[str]] = {}
+    for record in members:
+        series.setdefault(record.shows, set()).add(series_name(record))
+    return all(len(series.get(shows, ())) > 1 for shows in ("sagittal t1", "sagittal t2", "axial t2"))
 
 
 def _split_problem(parts: list[Records]) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.dicom.pixel_budget import MAX_STUDY_PIXELS, PixelBudget
 from lsdc.cohort.dicom.series import read_series
 from lsdc.cohort.discovery.dicom_tree import discover_tree
@@ -12,6 +13,7 @@ from lsdc.cohort.discovery.remote_tree import discover_remote
 from lsdc.cohort.discovery.rsna_layout import discover_layout, layout_of, study_in_layout
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource
 from lsdc.cohort.discovery.study_ids import NamedBy, check_named_by
+from lsdc.cohort.dixon_siblings import tell_dixon_apart
 from lsdc.cohort.joined_series import join_series
 from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
@@ -69,7 +71,8 @@ def discover(root: PathLike, *, study_id: NamedBy | None = None) -> Cohort:
         if is_archive(root):
             root = _inside(unpack(root))
         if not root.is_dir():
-            raise DiscoveryError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
+            wrong = "not a folder; give the one that holds it" if root.exists() else "no such folder"
+            raise DiscoveryError(f"{root}: {wrong}")
         layout = layout_of(root)
     except ArchiveError as error:
         raise DiscoveryError(str(error)) from error
@@ -157,6 +160,11 @@ def _read(source: StudySource, problems: list[Problem]) -> Study:
         found, unread = read_series(item.series_id, item.files, item.description, budget)
         series += found
         problems += unread
+        if any("crowded" in one.flags and one.view is not None for one in found):
+            reason = "slices of one series lie much closer than its header says, or at one place"
+            remedy = "its targets are unsure; check whether two series, or two patients, are in it"
+            problems.append(Problem(path_text(item.files[0].parent), reason, remedy))
+    series = tell_dixon_apart(series)
     if not any(item.description for item in source.series):
         series = join_series(series)
     return Study(source.study_id, tuple(choose_series(series)), tuple(problems))

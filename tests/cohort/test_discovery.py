@@ -139,7 +139,7 @@ def test_wrong_paths_and_empty_folders(tmp_path: Path) -> None:
     with pytest.raises(DiscoveryError, match=r"nowhere: no such folder"):
         discover(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DiscoveryError, match=r"file: not a folder"):
+    with pytest.raises(DiscoveryError, match=r"file: not a folder; give the one that holds it"):
         discover(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DiscoveryError, match=r"empty: the folder holds no file"):

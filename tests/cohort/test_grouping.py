@@ -67,15 +67,55 @@ def test_one_study_uid_for_two_patients(tmp_path: Path, same: dict[str, Any]) ->
     assert [study.study_id for study in cohort.studies] == ["1.2.3.4", "1.2.3.4-2"]
 
 
-@pytest.mark.parametrize("name", ["PatientBirthDate", "PatientSex", "StudyDate", "PatientID"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "PatientID",
+        "PatientAge",
+        "MagneticFieldStrength",
+        "AcquisitionDate",
+    ],
+)
 def test_birth_dates_sexes_days_and_ids_that_differ_are_two_examinations(tmp_path: Path, name: str) -> None:
-    values = {
+    values: tuple[Any, Any] = {
         "PatientBirthDate": ("19510203", "19620304"), "PatientSex": ("F", "M"), "StudyDate": ("20240229", "20240301"),
-        "PatientID": ("P1_12", "P11_2"),
+        "PatientID": ("P1_12", "P11_2"), "PatientAge": ("057Y", "75Y"), "MagneticFieldStrength": (1.5, 30000),
+        "AcquisitionDate": ("20240228", "20240301"),
     }[name]  # fmt: skip
     for folder, value in zip(("a", "b"), values):
-        examine(tmp_path / folder, "same", **{"SeriesInstanceUID": f"1.2.{folder == 'a':d}", name: value})
+        series: dict[str, Any] = {"SeriesInstanceUID": f"1.2.{folder == 'a':d}", name: value}
+        examine(tmp_path / folder, "same", **series)
     assert len(discover(tmp_path).studies) == 2
+
+
+def test_the_same_age_field_strength_and_night_written_otherwise_are_one_examination(tmp_path: Path) -> None:
+    values: dict[str, tuple[Any, Any]] = {"PatientAge": ("057Y", "57Y"), "MagneticFieldStrength": (1.49, 15000),
+              "AcquisitionDate": ("20240229", "20240301")}  # fmt: skip
+    for k, folder in enumerate("ab"):
+        examine(
+            tmp_path / folder,
+            "same",
+            SeriesInstanceUID=f"1.2.{k}",
+            **{name: pair[k] for name, pair in values.items()},
+        )
+    assert len(discover(tmp_path).studies) == 1
+
+
+def test_each_view_twice_of_nobody_in_one_folder_is_recorded(tmp_path: Path) -> None:
+    lost: dict[str, Any] = {
+        "PatientID": "ANON",
+        "PatientName": "ANON",
+        "PatientBirthDate": None,
+        "FrameOfReferenceUID": None,
+    }
+    for patient in ("one", "two"):
+        examine(tmp_path / patient, patient, StudyInstanceUID="1.2.3.4", **lost)
+        for k, path in enumerate(sorted((tmp_path / patient).rglob("*.dcm"))):
+            path.rename(tmp_path / f"{patient}{k}.dcm")
+    assert reasons(discover(tmp_path)) == ["all three views are there twice, and no header says of whom"]
 
 
 def test_where_nothing_tells_them_apart_there_is_a_record(tmp_path: Path) -> None:

@@ -101,6 +101,49 @@ def test_slices_much_closer_than_the_header_says_are_flagged(tmp_path: Path) -> 
     assert "crowded" in read(tmp_path).series[0].flags
 
 
+def test_different_images_at_the_same_places_are_flagged(tmp_path: Path) -> None:
+    for k in range(12):
+        save(tmp_path / f"{k}.dcm", make_slice(picture(k), place=4.0 * (k % 6), number=k, **SPINE))
+    (series,) = read(tmp_path).series
+    assert len(series.slices) == 6 and "crowded" in series.flags
+    (problem,) = read(tmp_path).problems
+    assert problem.reason == "slices of one series lie much closer than its header says, or at one place"
+
+
+def test_axial_images_made_of_others_give_way_to_originals(tmp_path: Path) -> None:
+    write(tmp_path, "1", plane="axial", SeriesDescription="T2 ax")
+    made = {"ImageType": ["DERIVED", "SECONDARY", "MPR"], "SpacingBetweenSlices": 1}
+    write(
+        tmp_path, "2", np.arange(-9, 10, 1.0).tolist(), 2, plane="axial", SeriesDescription="T2 MPR", **made
+    )
+    study = read(tmp_path)
+    assert [of(study, k).view for k in "12"] == [AXIAL, None]
+    assert "made from other images" in of(study, "2").passed_over
+
+
+@pytest.mark.parametrize("modality", ["MRI", "RM", "IRM", "mr"])
+def test_other_names_of_mr_are_read_and_flagged(tmp_path: Path, modality: str) -> None:
+    write(tmp_path, "1", Modality=modality)
+    (series,) = read(tmp_path).series
+    assert series.view is T2 and "odd_header" in series.flags
+
+
+def test_a_contrast_in_cyrillic_letters(tmp_path: Path) -> None:
+    unknown: dict[str, Any] = {"EchoTime": None, "RepetitionTime": None, "SpecificCharacterSet": "ISO_IR 192"}
+    write(tmp_path, "1", SeriesDescription="Т2 САГ", **unknown)
+    assert read(tmp_path).series[0].view is T2
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"), [(288, False), (256, False), (300, False), (216, True), (360, True)]
+)
+def test_a_spacing_that_contradicts_the_field_of_view_is_flagged(
+    tmp_path: Path, field: float, odd: bool
+) -> None:
+    write(tmp_path, "1", ReconstructionDiameter=field)
+    assert ("odd_field" in read(tmp_path).series[0].flags) is odd
+
+
 def test_where_nothing_tells_two_parts_of_the_patient_apart_both_stay(tmp_path: Path) -> None:
     write(tmp_path, "1")
     write_moved(tmp_path, "2", 420)

@@ -77,6 +77,8 @@ def header(echo: float | None = None, repetition: float | None = None, **attribu
         (SAGITTAL_AXES, None, None, {"SeriesDescription": "T1 lumbar"}, T1),
         (AXIAL_AXES, 100, 4000, {}, AXIAL),
         (AXIAL_AXES, 10, 500, {}, None),
+        (AXIAL_AXES, 60, 3000, {"SeriesDescription": "tra PD TSE FS"}, None),
+        (AXIAL_AXES, 90, 3000, {"SeriesDescription": "tra PD T2 TSE"}, AXIAL),
         (AXIAL_AXES, 100, 4000, {"SeriesDescription": "T2 SAG reformatted"}, AXIAL),
         (CORONAL_AXES, 100, 4000, {}, None),
         (None, 100, 4000, {"SeriesDescription": "ax lumbar"}, AXIAL),

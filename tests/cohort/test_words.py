@@ -4,7 +4,6 @@ import pytest
 
 from lsdc.cohort.dicom.words import (
     aside_of,
-    dixon_part,
     has_contrast_agent,
     is_fat_saturated,
     is_gradient_echo,
@@ -65,7 +64,15 @@ def test_gradient_echoes(text: str) -> None:
         ("localizer", "Lokátor|планировка локал|ローカライザ|Uebersicht|Oversikt|Kılavuz|scout"),
         ("diffusion", "ДВИ|弥散|dyfuzja|difuze|DIFUSION T2 SAG|DW_SSh"),
         ("map", "Mapa T2|Cartographie T2|CARTIGRAM|relaxometry|T1rho"),
-        ("screen capture", "Screen Save|Bildschirmfoto"),
+        ("screen capture", "Screen Save|Bildschirmfoto|SAVED IMAGES|截图|Exam Summary|REPORT|Results|Fusion"),
+        ("localizer", "SCANO|Centratura|LOCA SAG|PLAN|3 plan|QuickScout|FastView|AutoAlign Spine|SmartExam|위치"),
+        ("map", "Average DC|FF|R2Star|T1 rho"),
+        ("subtraction", "Substraccion|sub T1"),
+        ("projection", "3D VR|Curved MPR|PJN:T2|COLLAPSED"),
+        ("calibration", "CAL|Ref|noise"),
+        ("flow image", "LCS FLOW|flow"),
+        ("spectroscopy", "SPECTRO"),
+        ("", "T2 SAG FLOW COMP|T2 sag ref|T2 SAG post fusion|T1 SAG PLAN|SAG FSE FLOW COMP|planar T2|T2 SAG Press"),
         ("", "t2_tse_sag|T2W_TSE_TRA|AX T2 OBL|t2_space_sag|t1_tse_sag_isometric|t2_tse_sag p2 S2|T2 SAG (B)|local"),
     ],
 )  # fmt: skip
@@ -75,17 +82,53 @@ def test_kinds_in_many_languages(kind: str, texts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["T1 SAG FS POST GD", "T1 sag +C", "t1_tse_sag_KM", "Sag T1 post", "t1 fs Gd", "T1 c+"]
+    "text",
+    [
+        "T1 SAG FS POST GD",
+        "T1 sag +C",
+        "t1_tse_sag_KM",
+        "Sag T1 post",
+        "t1 fs Gd",
+        "T1 c+",
+        "T1 SAG C/C",
+        "T1 SAG IVKM",
+        "T1 SAG c контрастом",
+        "T1 SAG CONTRASTADO",
+        "T1 SAG K+",
+        "T1 SAG PÓS",
+    ],
 )
 def test_contrast_agents(text: str) -> None:
     assert has_contrast_agent(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["t1 sag pre gd", "T1 SAG W/O CONTRAST", "T1 ohne KM", "posterior T1", "T1 post op", ""]
+    "text",
+    [
+        "t1 sag pre gd",
+        "T1 SAG W/O CONTRAST",
+        "T1 ohne KM",
+        "posterior T1",
+        "T1 post op",
+        "",
+        "T1 SAG S/C",
+        "T1 SAG KONTRASTSIZ",
+        "T1 SAG BEZ KONTRASTU",
+        "T1 SAG sem contraste",
+        "T1 SAG 平扫",
+    ],
 )
 def test_no_contrast_agent(text: str) -> None:
     assert not has_contrast_agent(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SAT GRASA", "SATURATION DE GRAISSE", "SOPPRESSIONE GRASSO", "SAT GORDURA", "SUPRESSAO GORDURA", "YAĞ BASKILI",
+     "mit Fettunterdrückung", "с подавлением жира", "QFATSAT", "脂肪抑制"],
+)  # fmt: skip
+def test_fat_saturation_in_many_languages(text: str) -> None:
+    assert is_fat_saturated(f"T1 SAG {text}")
 
 
 def test_fat_saturation_and_inversion() -> None:
@@ -94,34 +137,6 @@ def test_fat_saturation_and_inversion() -> None:
     )
     assert not is_fat_saturated("t2_tse_sag") and not is_fat_saturated("FSE T2")
     assert is_inversion("SAG STIR") and is_inversion("t2_tirm_sag") and not is_inversion("t2 sag")
-
-
-@pytest.mark.parametrize(
-    ("part", "description", "image_type"),
-    [
-        ("fat", "t2_tse_dixon_sag_F", ""),
-        ("in-phase", "t2_tse_dixon_sag_in", ""),
-        ("opposed-phase", "t2_tse_dixon_sag_opp", ""),
-        ("water", "Sag T2 IDEAL WATER", ""),
-        ("fat", "FAT: Ax T2 FSE IDEAL", ""),
-        ("water", "t2 sag", "DERIVED\\PRIMARY\\DIXON\\WATER"),
-        ("fat", "t2_tse_dixon_sag_W", "DERIVED\\PRIMARY\\DIXON\\FAT"),
-        ("in-phase", "", "DERIVED\\PRIMARY\\DIXON\\IN_PHASE"),
-        ("", "T2W_mDIXON_TSE SAG", ""),
-        ("fat", "FAT:Sag T2", "ORIGINAL\\PRIMARY\\OTHER"),
-        ("water", "WATER:Sag T2", ""),
-        ("in-phase", "InPhase:Sag T2", ""),
-        ("opposed-phase", "OutPhase: Sag T2", ""),
-        ("fat", "t1 graisse", ""),
-        ("in-phase", "t1 en phase", ""),
-        ("opposed-phase", "t1 opposition de phase", ""),
-        ("fat", "T1 WFS sag Fat", ""),
-        ("", "t2_tse_sag", "ORIGINAL\\PRIMARY\\F\\NORMAL"),
-        ("", "t2 sag F", ""),
-    ],
-)
-def test_dixon_parts(part: str, description: str, image_type: str) -> None:
-    assert dixon_part(description, image_type) == part
 
 
 def test_only_the_beginning_of_long_text_is_read() -> None:

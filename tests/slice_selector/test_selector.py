@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Side, View
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Side, Target, View
 from lsdc.features.projections import find_projections
 from lsdc.slice_selector.fitting import ALL, folder_of
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
@@ -231,11 +233,12 @@ def test_the_canal_is_sought_near_the_middle_of_a_series(
     ranking = selector.rankings[Family.SPINAL]
     assert ranking.ranker is not None
     score = SliceRanking.score
-    monkeypatch.setattr(
-        SliceRanking,
-        "score",
-        lambda self, targets, slices: asked.append(slices) or score(self, targets, slices),
-    )
+
+    def noted(self: SliceRanking, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
+        asked.append(slices)
+        return score(self, targets, slices)
+
+    monkeypatch.setattr(SliceRanking, "score", noted)
     found = SagittalSearch(study, 0, None).find(Condition.SPINAL_CANAL_STENOSIS, ranking, near=None)
     (slices,) = asked
     assert slices.scored is not None and slices.descriptors is not None

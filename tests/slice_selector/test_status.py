@@ -78,6 +78,7 @@ def test_what_speaks_against_a_place_makes_it_unsure(change: dict[str, Any], rea
     [
         ({"flags": frozenset({"no_position"})}, "the header does not say where the images lie"),
         ({"flags": frozenset({"no_pixel_spacing"})}, "the header gives no pixel spacing"),
+        ({"flags": frozenset({"odd_field"})}, "the pixel spacing does not fit the field of view"),
         ({"traits": frozenset({"fat_saturated"})}, "the only T1 series has suppressed fat"),
     ],
 )
@@ -86,8 +87,49 @@ def test_what_the_header_lacks_makes_its_places_unsure(changes: dict[str, Any], 
     assert status == {Status.UNSURE} and all(item.startswith(reason) for item in reasons)
 
 
-def test_recesses_without_a_sagittal_series_are_unsure() -> None:
-    assert of(RECESS, located(study_of(axial()))) == ({Status.UNSURE}, {"no sagittal series tells the level"})
+def test_recesses_without_a_sagittal_series_are_not_seen() -> None:
+    """Axial slices of a knee or a brain look no worse to a localizer of recesses."""
+    reason = "no sagittal series shows that this is the lumbar spine, and at which level"
+    assert of(RECESS, located(study_of(axial()))) == ({Status.NOT_SEEN}, {reason})
+
+
+def test_recesses_that_no_sagittal_series_leads_to_are_unsure() -> None:
+    adrift = replace(axial(), flags=frozenset({"no_position"}))
+    status, reasons = of(RECESS, located(study_of(*study().series[:2], adrift)))
+    assert status == {Status.UNSURE}
+    assert all(item.endswith("no sagittal series tells the level") for item in reasons)
+
+
+def test_where_the_sagittal_series_disagree_nothing_is_sure() -> None:
+    far = [replace(item, patient=(0.0, 0.0, -30.0 * k)) for k, item in enumerate(locate_all(study()))]
+    locations = with_status(study(), far, 5, disagree=True)
+    assert {item.status for item in locations} == {Status.UNSURE}
+    assert all(
+        item.reason.startswith("the sagittal series put the levels at different") for item in locations
+    )
+
+
+@pytest.mark.parametrize(("view", "factor"), [(View.SAGITTAL_T1, 0.75), (View.SAGITTAL_T2, 1.2), (None, 1.0)])
+def test_a_false_spacing_of_one_sagittal_series_is_noticed(
+    studies: dict[str, Study], view: View | None, factor: float
+) -> None:
+    given = next(
+        item for item in studies.values() if item.of_view(View.SAGITTAL_T1) and item.of_view(View.SAGITTAL_T2)
+    )
+
+    def falsified(series: Series) -> Series:
+        slices = (
+            replace(item, plane=replace(item.plane, spacing=(factor * down, factor * across)))
+            for item in series.slices
+            for down, across in [item.plane.spacing]
+        )
+        return replace(series, slices=tuple(slices))
+
+    series = tuple(falsified(item) if item.view is view else item for item in given.series)
+    locations = SliceSelector.bundled().locate(replace(given, series=series))
+    sagittal = [item for item in locations if item.view is not View.AXIAL_T2]
+    disagree = {item.reason.startswith("the sagittal series put the levels") for item in sagittal}
+    assert disagree == {view is not None}
 
 
 def test_pictures_that_show_no_spine_are_not_seen() -> None:
