@@ -27,7 +27,7 @@ SMALL = [
     "--preview-px", "32",
 ]  # fmt: skip
 """Settings with which a study is extracted in a second."""
-MOST_SECONDS = 300.0
+MOST_SECONDS = 1800.0
 
 
 def make_studies(work: Path, studies: int) -> Path:

@@ -38,7 +38,8 @@ KINDS = ("model", "model", "former", "store", "new", "selector", "tuned")
 UNLISTED_KINDS = ("former", "tuned")
 """What carries no digests, so that damage by chance may stay unseen."""
 OUTCOMES = ("refused", "the same", "other numbers", "traceback", "signal", "too long", "code run")
-_SECONDS, _EXTRA_BYTES = 60, 3 * 2**30
+_SECONDS, _WAITING, _EXTRA_BYTES = 60, 900, 3 * 2**30
+"""Seconds of a core, and of the clock, which a busy machine stretches; memory beyond what the program has."""
 _RUN_EVENTS = (
     "subprocess.Popen",
     "os.system",
@@ -196,7 +197,7 @@ def in_child(
     _, status = os.waitpid(child, 0)
     seconds = time.perf_counter() - begun
     outcome, words = "signal", f"status {status}"
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGALRM, signal.SIGXCPU):
         outcome = "too long"
     elif answer.is_file() and not status:
         outcome, words, megabytes = json.loads(answer.read_text())
@@ -218,7 +219,8 @@ def _bound() -> float:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
-    signal.alarm(_SECONDS)
+    signal.alarm(_WAITING)
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS + 5))
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").is_file() else 0
     if pages:
         size = pages * resource.getpagesize() + _EXTRA_BYTES

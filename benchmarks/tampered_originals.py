@@ -116,7 +116,7 @@ def _as_before(model: Path, grades: NDArray[np.int64]) -> None:
             write_json(folder / "manifest.json", content)
     whole = read_json(model / "manifest.json")
     del whole["files"]
-    write_json(model / "manifest.json", whole)
+    write_json(model / "manifest.json", whole | {"schema": 1})  # later layouts must list their files
 
 
 def _selector() -> SliceSelector:

@@ -18,7 +18,7 @@ from lsdc.metrics.evaluation import Evaluation, evaluate_predictions
 from lsdc.metrics.graded import GradedPredictions, match_labels, match_reader
 from lsdc.metrics.prediction_forms import holds_predictions, open_graded
 from lsdc.metrics.prediction_tables import COLUMNS, one_hot_labels, read_truth, truth_of
-from lsdc.runtime import ConfigError, TableError
+from lsdc.runtime import TableError
 from lsdc.runtime.artifact import MANIFEST, check_output_file
 from lsdc.runtime.console import say
 from lsdc.runtime.paths import PathLike
@@ -79,10 +79,8 @@ def evaluate(
     0.912
     """
     if out is not None:
-        out = check_output_file(out)
         given = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
-        if out.resolve() in {Path(path).resolve() for path in (labels, *given)}:
-            raise ConfigError(f"out={str(out)!r} is one of the tables that are measured; choose another name")
+        out = check_output_file(out, [labels, *given])
     graded = read_graded(labels, predictions, grades=grades, decimal_comma=decimal_comma)
     evaluation = evaluate_predictions(graded, resamples=resamples, seed=seed)
     if out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,7 +232,9 @@ def apply_blend(
     TableError
         When a table is malformed, or of a member that the blend does not know.
     """
-    out = check_output_file(out)
+    given = [members] if isinstance(members, str | os.PathLike) else members
+    read = [file for one in given for file in (Path(one).iterdir() if Path(one).is_dir() else [one])]
+    out = check_output_file(out, read)
     opened = BlendModel.open(model)
     predictions = read_members(members, decimal_comma=decimal_comma)
     kept = [name for name in predictions.members if name in opened.members or name not in BASELINES]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, View
-from lsdc.features.series_table import simulated_studies
+from lsdc.features.series_table import SERIES, simulated_studies
 from lsdc.features.store import FeatureStore
 from lsdc.runtime.schema import Check, list_of, mapping_of, optional, record, text, whole
 
@@ -112,7 +112,9 @@ class FitCard:
         firsts = rows.iloc[:: len(TARGETS)]
         ranges = {words: _range(firsts[name]) for name, words in _RANGES.items() if name in firsts}
         configuration = store.manifest["configuration"]
-        simulated = len(simulated_studies(store.series).intersection(firsts["study_id"]))
+        # Part by part: one of an earlier version has no such table.
+        made = [simulated_studies(part.table(SERIES)) for part in store.parts.all]
+        simulated = len(frozenset[str]().union(*made).intersection(firsts["study_id"]))
         return cls(
             f"{INTENDED_USE}; {NOT_INTENDED}", len(firsts), counts, {k: v for k, v in ranges.items() if v is not None},
             tuple(_never_saw(counts, firsts, simulated)), store.backbone,

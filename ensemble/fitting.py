@@ -155,6 +155,8 @@ def fit(
     0.504
     """
     store, out = Path(store), check_output_folder(out)
+    if oof is not None:
+        oof = check_output_folder(oof)  # before members are fitted
     check_trials(trials)
     check_engine(engine, scheduler)
     if engine != "local" and world() > 1:
@@ -199,7 +201,7 @@ def fit(
         )
         if rank() == 0:
             if oof is not None:
-                _write_oof(tables, check_output_folder(oof))
+                _write_oof(tables, Path(oof))
             # No id of a patient goes into a model, which may be given away.
             pseudonyms = Pseudonyms(fingerprint(configuration))
             hidden = {name: pseudonyms.hidden(table) for name, table in tables.items()}

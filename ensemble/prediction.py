@@ -135,7 +135,7 @@ def predict(
     LsdcError
         When `out` cannot be a file, or `baselines` no folder.
     """
-    out = check_output_file(out)
+    out = check_output_file(out, [model, store, sample])
     check_weighting(weighting)
     if leave_out and sample is not None:
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,8 +134,10 @@ class StackProgress:
         probabilities : (k, 5, 5, 3) float64
             For its studies.
         """
-        with atomic(self._path(fold)) as temporary, temporary.open("wb") as stream:
-            np.save(stream, probabilities)
+        content = io.BytesIO()
+        np.save(content, probabilities)  # to a file on a full disk it says only how many numbers went there
+        with atomic(self._path(fold)) as temporary:
+            temporary.write_bytes(content.getvalue())
 
     def _path(self, fold: int) -> Path:
         return self.folder / f"fold_{fold}.npy"

@@ -29,6 +29,7 @@ from lsdc.runtime.first_names import first_of
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote_output import OutputFolder
+from lsdc.runtime.whole_files import check_output_file
 
 _MOST_NAMED = 5
 
@@ -130,6 +131,8 @@ def append(
     check_workers(workers)
     check_engine(engine, scheduler, workers)
     data, place = data_place(data), OutputFolder.of(store)
+    if ids is not None:
+        check_output_file(ids, [data])  # before studies are searched
     FeatureStore.open(store)  # a lock in a folder that is no store would be litter
     place.folder.mkdir(parents=True, exist_ok=True)
     with only_writer(place.folder):

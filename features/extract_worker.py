@@ -24,6 +24,7 @@ from lsdc.features.vanished_data import check_present
 from lsdc.runtime.artifact import atomic, read_json, write_json
 from lsdc.runtime.errors import Problem
 from lsdc.runtime.output_faults import writing_to
+from lsdc.runtime.remote_errors import BREAKS_OFF
 from lsdc.slice_selector.mark_checks import mark_problems
 from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import make_example
@@ -118,13 +119,18 @@ def write_example(task: ExampleTask) -> None:
             example.save(temporary)
 
 
-def extract_study(task: StudyTask) -> None:
+def extract_study(task: StudyTask) -> bool:
     """Read a study, locate its targets, and write its images, record and rows.
 
     Parameters
     ----------
     task : StudyTask
         The study, what locates it, and where the results go.
+
+    Returns
+    -------
+    bool
+        Whether transfers of its files have broken off, so that another try may bring more of it.
 
     Raises
     ------
@@ -133,7 +139,9 @@ def extract_study(task: StudyTask) -> None:
     OutputError
         When the results cannot be written.
     """
-    write_study(task, read(task.source))
+    study = read(task.source)
+    write_study(task, study)
+    return any(BREAKS_OFF in problem.reason for problem in study.problems)
 
 
 def write_study(task: StudyTask, study: Study, reason: str = "") -> None:

@@ -30,6 +30,7 @@ from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote_output import OutputFolder
+from lsdc.runtime.whole_files import check_output_file
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ def extract(
     check_workers(workers)
     check_engine(engine, scheduler, workers)
     data, place = data_place(data), OutputFolder.of(out)
+    if ids is not None:
+        check_output_file(ids, [data])  # before studies are searched
     out = place.folder
     plan = plan_extraction(data, settings, _like(like), study_id, cohort)
     check_reachable(plan.cohort, engine)  # before the output is claimed

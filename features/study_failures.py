@@ -13,7 +13,7 @@ from lsdc.runtime.engine import Failure, attempt_each
 from lsdc.runtime.errors import ArtifactError, Problem
 from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.output_faults import OutputError
-from lsdc.runtime.remote_errors import RemoteError
+from lsdc.runtime.remote_errors import BREAKS_OFF, RemoteError
 
 FATAL = (OutputError, VanishedError, ArtifactError, RemoteError)
 """What ends the run: a disk that takes nothing more, a folder or a server that has gone, a selector that cannot be
@@ -27,10 +27,10 @@ _REMEDY = "look at its files, or leave it out; please report it if they are soun
 
 
 def extract_studies(tasks: Sequence[StudyTask], workers: int | None) -> None:
-    """Extract the studies that an earlier run left undone, and those that failed there once.
+    """Extract the studies that an earlier run left undone, and those that failed or came incompletely there once.
 
     A study that fails is put down with 25 rows, no image, and a problem that says why. So is one of which
-    no file behind a URL is there and may be read.
+    no file behind a URL is there and may be read. One of which transfers break off is put down with what came of it.
 
     Parameters
     ----------
@@ -49,18 +49,31 @@ def extract_studies(tasks: Sequence[StudyTask], workers: int | None) -> None:
     todo = [task for task in tasks if not task.rows_path.is_file() or 0 < _tries(task) < _MOST_TRIES]
     attempts = attempt_each(extract_study, todo, "extracting", workers, seconds=_seconds, fatal=FATAL)
     for task, outcome in attempts:
+        if task.failure_path.is_file():
+            for embedding in task.work.glob("embedding_*.npy"):
+                embedding.unlink()  # made while the study had no image, or others
         if isinstance(outcome, Failure):
             _put_down(task, outcome)
-        elif task.failure_path.is_file():
-            for embedding in task.work.glob("embedding_*.npy"):
-                embedding.unlink()  # made while the study had no image
-            task.failure_path.unlink()
-    failed = sum(task.failure_path.is_file() for task in tasks)
-    if failed:
-        warn(
-            f"{failed} of {len(tasks)} studies failed; their rows hold no image, and problems.csv says why; to try "
-            "them again, extract to another directory"
-        )
+        elif outcome:
+            _note(task, BREAKS_OFF)
+        else:
+            task.failure_path.unlink(missing_ok=True)
+    _warn_of_failures(tasks)
+
+
+def _warn_of_failures(tasks: Sequence[StudyTask]) -> None:
+    """Say how many studies are not in the store as they should be."""
+    reasons = [read_json(task.failure_path)["reason"] for task in tasks if task.failure_path.is_file()]
+    incomplete = reasons.count(BREAKS_OFF)
+    for count, words in (
+        (len(reasons) - incomplete, "failed; their rows hold no image"),
+        (incomplete, "lack files whose transfers broke off"),
+    ):
+        if count:
+            warn(
+                f"{count} of {len(tasks)} studies {words}, and problems.csv says why; to try them again, extract to "
+                "another directory"
+            )
 
 
 def make_examples(tasks: Sequence[ExampleTask], workers: int | None) -> None:
@@ -84,7 +97,7 @@ def make_examples(tasks: Sequence[ExampleTask], workers: int | None) -> None:
     attempts = attempt_each(write_example, todo, "reading", workers, seconds=_seconds, fatal=FATAL)
     for task, outcome in attempts:
         if isinstance(outcome, Failure):
-            _note(task, outcome)
+            _note(task, _reason(outcome))
         else:
             task.failure_path.unlink(missing_ok=True)
 
@@ -128,15 +141,15 @@ def _reason(failure: Failure) -> str:
     return str(failure.error) if isinstance(failure.error, UnfetchedError) else failure.reason
 
 
-def _note(task: StudyTask | ExampleTask, failure: Failure) -> None:
+def _note(task: StudyTask | ExampleTask, reason: str) -> None:
     """Count a failure; of a folder that has gone, no study is to blame."""
     check_present(task.source)
-    write_json(task.failure_path, {"tries": _tries(task) + 1, "reason": _reason(failure)})
+    write_json(task.failure_path, {"tries": _tries(task) + 1, "reason": reason})
 
 
 def _put_down(task: StudyTask, failure: Failure) -> None:
     """Write what a store holds of a study that failed, as if nothing of it could be read."""
-    _note(task, failure)
+    _note(task, _reason(failure))
     remedy = UNFETCHED_REMEDY if isinstance(failure.error, UnfetchedError) else _REMEDY
     problem = Problem(task.source.study_id, f"study failed: {_reason(failure)}", remedy)
     task.arrays.clear(task.index)

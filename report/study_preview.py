@@ -82,8 +82,8 @@ def preview(store: FeatureStore | PathLike, study: str, out: PathLike) -> Previe
     ArtifactError
         When the path is no finished store.
     """
-    store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
     out = check_output_file(out)
+    store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
     known = store.studies["study_id"].tolist()
     if study not in known:
         raise LsdcError(

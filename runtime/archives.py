@@ -17,15 +17,16 @@ from pathlib import Path, PurePosixPath
 
 from lsdc.runtime.errors import LsdcError
 from lsdc.runtime.safe_text import printable
+from lsdc.runtime.whole_files import MACHINE
 
-UNPACKED_PREFIX = "lsdc-unpacked-"
-"""What the names of the folders begin with into which archives are unpacked."""
+UNPACKED_PREFIX = f"lsdc-unpacked-{MACHINE}-"
+"""What the names of the folders begin with into which archives are unpacked here; machines may share their place."""
 MAX_MEMBERS = 200_000
 """Archives of more files are refused."""
 MAX_UNPACKED_BYTES = 2**36
 """Archives of more bytes are refused, as are those that promise 200 times their size and 64 MiB: bombs."""
 _FREE_BYTES, _MOST_COMPRESSED = 2**26, 200
-_MOST_PARTS, _LONGEST_PART, _LONGEST_NAME = 40, 200, 4096
+_MOST_PARTS, _LONGEST_PART, _LONGEST_INSIDE, _LONGEST_NAME = 40, 200, 3000, 4096
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _CHUNK = 2**20
@@ -170,22 +171,25 @@ def _checked(found: list[zipfile.ZipInfo], size: int, name: str) -> list[zipfile
     """Refuse an archive of which any member is not what an export holds; leave out folders and Apple's extras."""
     if len(found) > MAX_MEMBERS:
         raise ArchiveError(f"{name}: holds {len(found)} files, more than {MAX_MEMBERS}; unpack it yourself")
-    members, total, seen = [], 0, set()
+    members, total, seen, folders = [], 0, set(), set()
     for member in found:
-        _check_name(member, name)
-        if member.is_dir() or member.filename.startswith("__MACOSX/"):
+        parts = _parts(member, name)
+        if member.filename.endswith(("/", "\\")) or parts[0] == "__MACOSX":
             continue
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
             raise ArchiveError(f"{name}: holds a link or a device; unpack it yourself")
         if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
             raise ArchiveError(f"{name}: is encrypted or packed in a rare way; unpack it yourself")
-        place = tuple(map(_part, PurePosixPath(member.filename).parts))
+        place = tuple(map(_part, parts))
         if place in seen:
             raise ArchiveError(f"{name}: holds two files of one name; unpack it yourself")
         seen.add(place)
+        folders |= {place[:k] for k in range(1, len(place))}
         total += member.file_size
         members.append(member)
+    if seen & folders:
+        raise ArchiveError(f"{name}: holds a file and a folder of one name; unpack it yourself")
     most = min(MAX_UNPACKED_BYTES, _FREE_BYTES + _MOST_COMPRESSED * size)
     if total > most:
         raise ArchiveError(
@@ -195,19 +199,17 @@ def _checked(found: list[zipfile.ZipInfo], size: int, name: str) -> list[zipfile
     return members
 
 
-def _check_name(member: zipfile.ZipInfo, name: str) -> None:
-    inside = member.filename
-    parts = PurePosixPath(inside.replace("\\", "/")).parts
-    if (
-        inside.startswith(("/", "\\"))
-        or ".." in parts
-        or re.match("[A-Za-z]:", inside)
-        or "\\" in inside
-        or not parts
-    ):
+def _parts(member: zipfile.ZipInfo, name: str) -> tuple[str, ...]:
+    """Split a member's name, in which Windows programs write backslashes, and refuse one that leads out."""
+    inside = member.filename.replace("\\", "/")
+    parts = PurePosixPath(inside).parts
+    if inside.startswith("/") or ".." in parts or re.match("[A-Za-z]:", inside) or not parts:
         raise ArchiveError(f"{name}: holds a file whose name leads out of the archive; it is not unpacked")
-    if len(parts) > _MOST_PARTS:
-        raise ArchiveError(f"{name}: its folders are nested more than {_MOST_PARTS} deep; it is not unpacked")
+    if len(parts) > _MOST_PARTS or len(os.fsencode(inside)) > _LONGEST_INSIDE:
+        raise ArchiveError(
+            f"{name}: its folders are nested more than {_MOST_PARTS} deep, or have names too long; it is not unpacked"
+        )
+    return parts
 
 
 def _part(name: str) -> str:
@@ -229,7 +231,7 @@ def _check_room(place: Path, total: int, name: str) -> None:
 
 def _write(content: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
     """Write a member, however much it turns out to hold no more than it promised."""
-    target = folder.joinpath(*map(_part, PurePosixPath(member.filename).parts))
+    target = folder.joinpath(*map(_part, PurePosixPath(member.filename.replace("\\", "/")).parts))
     target.parent.mkdir(parents=True, exist_ok=True)
     left = member.file_size
     with content.open(member) as source, target.open("xb") as out:

@@ -139,6 +139,10 @@ def run_program(command: type, program: str, args: Sequence[str] | None = None) 
     """
     words = list(sys.argv[1:] if args is None else args)
     wants_json = "--json" in words
+    if empty := _empty_one(words):
+        return _failed(
+            program, f"{empty} is empty, as an unset variable of the shell is; give a value", words
+        )
     try:
         with _sigterm_raises():
             parsed = _parse(command, program, words)
@@ -168,6 +172,16 @@ def run_program(command: type, program: str, args: Sequence[str] | None = None) 
         traceback.print_exc()
         text = f"an error of lsdc ({type(error).__name__}: {error}); please report it with the lines above"
         return _failed(program, text, words, type(error).__name__, OUR_ERROR)
+
+
+def _empty_one(words: Sequence[str]) -> str:
+    """Name the first argument that is empty: as a path it would be the working directory."""
+    for before, word in zip(("", *words), words):
+        if not word:
+            return before if before.startswith("--") else "an argument"
+        if word.startswith("--") and word.endswith("="):
+            return word[:-1]
+    return ""
 
 
 def end_at_once_if_stopped(code: int) -> int:
@@ -353,6 +367,7 @@ def _words_of(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     place = f"{error.filename}: " if error.filename else ""
     if error.errno in _FULL:
+        place = f"{error.filename2}: " if error.filename2 else place  # what is copied is named first
         place = place or "output "
         return f"{place}cannot be written ({reason}); make room or choose another output, then run the same command"
     return f"{place}{reason}"

@@ -16,6 +16,8 @@ _REACHED = (
 """Parts of the names of errors that tell of a connection."""
 _INTERNAL = getattr(errno, "EREMOTEIO", errno.EIO)
 """What s3fs makes of status 500."""
+BREAKS_OFF = "its transfer breaks off, though the server answers"
+"""What is wrong with a file that may be sound: another run may bring it."""
 
 
 class RemoteError(LsdcError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lsdc.runtime.remote import RemoteFolder
-from lsdc.runtime.remote_errors import ObjectError, RemoteError, UnreachableError
+from lsdc.runtime.remote_errors import BREAKS_OFF, ObjectError, RemoteError, UnreachableError
 
 T = TypeVar("T")
 AT_ONCE = 16
@@ -118,9 +118,7 @@ def _each(
                 if not _answers(remote, name):
                     raise error
                 if tries[name] == _TRIES:
-                    found[name] = ObjectError(
-                        error.place, "its transfer breaks off, though the server answers"
-                    )
+                    found[name] = ObjectError(error.place, BREAKS_OFF)
             if away:
                 time.sleep(_PAUSE)
             away.clear()

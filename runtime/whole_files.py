@@ -7,14 +7,14 @@ import re
 import shutil
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lsdc.runtime.errors import ConfigError, LsdcError
 from lsdc.runtime.paths import PathLike
 
-_MACHINE = zlib.crc32(socket.gethostname().encode())
+MACHINE = f"{zlib.crc32(socket.gethostname().encode()):010d}"
 """Tells machines apart that write to the same folder: containers tend to have the same process ids."""
 _LONGEST_NAME = 255
 """Bytes of a file's name."""
@@ -58,7 +58,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 def _temporary_name(path: Path) -> str:
     """Name what is being written: hidden, this process's own on all machines, and as long as a file's name may be."""
-    ending = f".{os.getpid()}{_MACHINE:010d}.part{path.suffix}"
+    ending = f".{os.getpid()}{MACHINE}.part{path.suffix}"
     stem = path.stem
     while stem and len(os.fsencode(f".{stem}{ending}")) > _LONGEST_NAME:
         stem = stem[:-1]
@@ -185,13 +185,15 @@ def check_output_folder(path: PathLike) -> Path:
     return Path(path)
 
 
-def check_output_file(path: PathLike) -> Path:
+def check_output_file(path: PathLike, inputs: Iterable[PathLike | None] = ()) -> Path:
     """Refuse an output that cannot be replaced by a file; call it before long work.
 
     Parameters
     ----------
     path : path
         Where a file is to be written.
+    inputs : iterable of path or None, default none
+        What it is made from, which is not to be replaced; of folders, what they hold may be.
 
     Returns
     -------
@@ -202,8 +204,14 @@ def check_output_file(path: PathLike) -> Path:
     ------
     LsdcError
         As `check_output`, and when it is a folder.
+    ConfigError
+        When it is one of the inputs.
     """
     found = check_output(path)
     if found.is_dir():
         raise LsdcError(f"{path}: is a folder; give the name of a file")
+    if found.exists() and os.path.realpath(found) in {
+        os.path.realpath(one) for one in inputs if one is not None
+    }:
+        raise ConfigError(f"{shortened(path)}: is one of the files that are read; choose another output")
     return found

@@ -134,7 +134,12 @@ def minimize(
         if engine is not None:
             _run_elsewhere(search, objective, study, trials, engine)
         for _ in track(trials, "tuning", remaining) if show else trials:
-            study.optimize(lambda trial: _evaluate(trial, search, objective), n_trials=1)
+            try:
+                study.optimize(lambda trial: _evaluate(trial, search, objective), n_trials=1)
+            except AssertionError as error:  # of Optuna, where its journal takes nothing more
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
         return dict(study.best_params)
 
 

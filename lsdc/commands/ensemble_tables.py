@@ -166,6 +166,7 @@ class Blend:
             What `blend` and `apply_blend` give, side by side.
         """
         from lsdc.ensemble.external import apply_blend, blend
+        from lsdc.runtime.whole_files import check_output_file
 
         if bool(self.apply) != (self.submission is not None):
             raise ConfigError("--apply and --submission belong together; give both")
@@ -173,6 +174,8 @@ class Blend:
             raise ConfigError("--labels and --members belong together; give both")
         if self.labels is None and not self.apply:
             raise ConfigError("nothing to do; give --labels and --members to stack, --apply to use a stack")
+        if self.submission is not None:
+            check_output_file(self.submission)  # before the search
         result: dict[str, Any] = {}
         if self.labels is not None:
             result = blend(

@@ -122,10 +122,9 @@ class Preview:
         Preview
             Where the image is, and how many targets were located.
         """
-        from lsdc.features.store import FeatureStore
         from lsdc.report.study_preview import preview
 
-        return preview(FeatureStore.open(self.store), self.study, self.out)
+        return preview(self.store, self.study, self.out)
 
 
 COMMANDS: dict[str, type] = {

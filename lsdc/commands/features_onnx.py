@@ -70,7 +70,9 @@ class ExportOnnx:
         """
         from lsdc.runtime.console import say
         from lsdc.runtime.onnx_export import check_installed
+        from lsdc.runtime.whole_files import check_output_file
 
+        check_output_file(self.out, [self.source])
         check_installed()
         written = self._encoder() if self.member is None else self._member(self.member)
         said = "; ".join(f"{name}: {shape}" for name, shape in written.inputs.items())

@@ -103,7 +103,7 @@ def overview(
     60
     """
     begun = time.monotonic()
-    out = check_output_file(out)
+    out = check_output_file(out, [data])
     folder = None if plots is None else check_output_folder(plots)
     opened = None if store is None else FeatureStore.open(store)
     cohort = CohortHeaders.read(data, workers)

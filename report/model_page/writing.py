@@ -108,7 +108,7 @@ def write_model_page(
     ('Studies that lost most', 'Model card')
     """
     begun = time.monotonic()
-    out = check_output_file(out)
+    out = check_output_file(out, [model, data])
     folder = None if plots is None else check_output_folder(plots)
     scored = ScoredModel.read(model)
     own = None if store is None else OwnStore.open(scored.opened, store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,13 +11,16 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.member import Linear
 from support.store import fake_store
 
+from lsdc.ensemble.fit_card import FitCard
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.prediction import predict
 from lsdc.features.merging import merge
+from lsdc.features.series_table import SERIES
 from lsdc.features.store import FeatureStore
 from lsdc.features.writer import write_store
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime.remote_cache import CACHE
+from lsdc.testing.damage import relist
 
 pytestmark = pytest.mark.usefixtures("brief_learners")
 
@@ -49,3 +53,16 @@ def test_a_merged_store_gives_the_same_predictions(tmp_path: Path) -> None:
         predict(fitted.model, store, tmp_path / f"{name}.csv")
         written.append((tmp_path / f"{name}.csv").read_bytes())
     assert written[0] == written[1] == written[2]
+
+
+def test_simulated_patients_are_counted_where_a_part_has_no_table_of_series(tmp_path: Path) -> None:
+    merged = in_parts(fake_store(tmp_path / "whole", 6, folds=2).path, tmp_path)
+    for name in ("odd", "even"):
+        assert not FeatureStore.open(tmp_path / name).listed.has(SERIES)
+    ids = FeatureStore.open(tmp_path / "odd").studies["study_id"]
+    pd.DataFrame({"study_id": ids, "traits": "simulated"}).to_csv(tmp_path / "odd" / SERIES, index=False)
+    relist(tmp_path / "odd")
+    shutil.rmtree(merged)
+    merge([tmp_path / "odd", tmp_path / "even"], merged)
+    store = FeatureStore.open(merged)
+    assert FitCard.of(store, store.rows, seed=0).learned_from == "6 studies, 3 of them of simulated patients"

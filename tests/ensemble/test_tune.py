@@ -1,3 +1,4 @@
+import errno
 import os
 import pwd
 import shutil
@@ -122,6 +123,25 @@ def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path) -> None:
         stream.write(b'{"op_code":5,"tri')
     assert search(second, path) == search(Bowl())
     assert len(first.points + second.points) == 25
+
+
+@pytest.mark.parametrize("room", range(1, 12))
+def test_a_full_disk_is_said_and_the_search_resumes(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, append = iter(range(room)), JournalFileBackend.append_logs
+
+    def fills(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        if next(calls, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, logs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalFileBackend, "append_logs", fills)
+        with pytest.raises(OSError, match="No space left on device"):
+            search(Bowl(), tmp_path / "journal")
+    search(Bowl(), tmp_path / "journal")
+    assert len(trials_in(tmp_path / "journal")[1]) == 25
 
 
 def test_damaged_journal_is_named(tmp_path: Path) -> None:

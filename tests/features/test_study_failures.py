@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from lsdc.features.store_settings import Settings
 from lsdc.features.study_failures import example_problems
 from lsdc.features.study_selectors import StudySelectors, make_selectors
 from lsdc.features.vanished_data import VanishedError
+from lsdc.runtime.errors import Problem
 from lsdc.runtime.output_faults import OutputError
+from lsdc.runtime.remote_errors import BREAKS_OFF
 
 SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
 
@@ -147,6 +150,40 @@ def test_a_resume_tries_again_once(
         run(data, tmp_path / "mended")
     np.save(tmp_path / "mended" / "work" / "embedding_000000.npy", np.zeros(3))  # of the study without image
     monkeypatch.setattr(study_failures, "extract_study", extract_study)
+    go_on()
+    assert contents(run(data, tmp_path / "mended").path) == contents(sound.path)
+
+
+def test_a_resume_tries_again_what_transfers_broke_off(
+    data: Path, sound: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def breaks_off(source: StudySource) -> Study:
+        read.append(source.study_id)
+        study = read_study(source)
+        if source.study_id != second:
+            return study
+        lost = Problem(study.study_id, f"cannot be fetched, {BREAKS_OFF}", "")
+        return replace(study, series=study.series[1:], problems=(*study.problems, lost))
+
+    second = sound.studies.study_id[1]
+    monkeypatch.setattr(extract_worker, "read_study", breaks_off)
+    go_on = stopping(monkeypatch)
+    for count in (3, 4, 4):  # the third run leaves it alone
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "breaks")
+        assert len(read) == count
+    go_on()
+    store = run(data, tmp_path / "breaks")
+    assert store.problems.reason.tolist() == [f"cannot be fetched, {BREAKS_OFF}"]
+    assert set(store.rows.status[25:50]) != {"not seen"}
+
+    go_on = stopping(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path / "mended")
+    np.save(tmp_path / "mended" / "work" / "embedding_000000.npy", np.zeros(3))  # of what had come
+    monkeypatch.setattr(extract_worker, "read_study", read_study)
     go_on()
     assert contents(run(data, tmp_path / "mended").path) == contents(sound.path)
 

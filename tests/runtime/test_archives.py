@@ -18,7 +18,8 @@ from support.dicom import write_series
 from lsdc.cohort.dicom.containers import container_of
 from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.dicom.opening import UnreadableError, open_dataset, open_header
-from lsdc.runtime.archives import ArchiveError, is_archive, unpack
+from lsdc.runtime.archives import UNPACKED_PREFIX, ArchiveError, is_archive, unpack
+from lsdc.runtime.whole_files import MACHINE
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +67,25 @@ def link() -> zipfile.ZipInfo:
         ([("C:\\evil.dcm", b"x")], "leads out of the archive"),
         ([("a\\..\\..\\evil", b"x")], "leads out of the archive"),
         ([("/".join("a" * 60), b"x")], "nested more than 40 deep"),
+        ([("/".join(["a" * 190] * 30), b"x")], "or have names too long"),
+        ([("a", b"x"), ("a/b", b"x")], "a file and a folder of one name"),
+        ([("a\\b", b"x"), ("a", b"x")], "a file and a folder of one name"),
         ([(link(), b"/etc/passwd")], "holds a link"),
         ([("good.dcm", b"x"), ("bomb", bytes(80 << 20))], "would unpack to 83886081 bytes"),
     ],
-    ids=["parent", "parent inside", "absolute", "drive", "backslashes", "deep", "link", "bomb"],
+    ids=[
+        "parent",
+        "parent inside",
+        "absolute",
+        "drive",
+        "backslashes",
+        "deep",
+        "long",
+        "file and folder",
+        "folder and file",
+        "link",
+        "bomb",
+    ],
 )
 def test_nothing_of_a_bad_archive_is_written(
     tmp_path: Path, members: list[tuple[str | zipfile.ZipInfo, bytes]], message: str
@@ -127,12 +143,24 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     child = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     )
-    stale = tmp_path / "temporary" / f"lsdc-unpacked-{int(child.stdout)}-abc"
-    mine = tmp_path / "temporary" / f"lsdc-unpacked-{os.getpid()}-abc"
-    for place in (stale, mine):
+    stale = tmp_path / "temporary" / f"{UNPACKED_PREFIX}{int(child.stdout)}-abc"
+    mine = tmp_path / "temporary" / f"{UNPACKED_PREFIX}{os.getpid()}-abc"
+    other = UNPACKED_PREFIX.replace(
+        MACHINE, f"{int(MACHINE) ^ 1:010d}"
+    )  # of another machine, where it may live
+    there = tmp_path / "temporary" / f"{other}{int(child.stdout)}-abc"
+    for place in (stale, mine, there):
         (place / "x.zip").mkdir(parents=True)
     unpack(packed(tmp_path / "x.zip", ("a.dcm", b"1")))
-    assert mine.is_dir() and not stale.exists()
+    assert mine.is_dir() and there.is_dir() and not stale.exists()
+
+
+def test_an_archive_that_windows_made_has_folders_too(tmp_path: Path) -> None:
+    path = packed(tmp_path / "export.zip", ("a\\", b""), ("a\\b\\1.dcm", b"1"), ("a\\2.dcm", b"2"))
+    folder = unpack(path)
+    assert (folder / "a" / "b" / "1.dcm").read_bytes() == b"1" and (
+        folder / "a" / "2.dcm"
+    ).read_bytes() == b"2"
 
 
 @pytest.mark.parametrize(

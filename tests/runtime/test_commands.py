@@ -47,6 +47,8 @@ class Double:
             raise ZeroDivisionError("fourteen")
         if self.number == 15:
             Path("/proc/no_such_folder/file").write_text("x")
+        if self.number == 16:
+            raise OSError(28, "No space left on device", "store/crops.npy", None, "copy/crops.npy")
         say("doubling")
         return {"doubled": np.float32(2 * self.number), "nothing": float("nan")}
 
@@ -74,6 +76,7 @@ def test_without_json_stdout_stays_empty(capsys: pytest.CaptureFixture[str]) -> 
         (["double", "13"], 130, "Stopped", "the same command resumes where it stopped"),
         (["double", "14"], 1, "ZeroDivisionError", "an error of lsdc (ZeroDivisionError: fourteen)"),
         (["double", "15"], 2, "FileNotFoundError", "/proc/no_such_folder/file: No such file or directory"),
+        (["double", "16"], 1, "OSError", "prog: copy/crops.npy: cannot be written (No space left on device)"),
     ],
 )
 def test_errors_are_words_on_stderr_and_one_object_on_stdout(
@@ -83,8 +86,8 @@ def test_errors_are_words_on_stderr_and_one_object_on_stdout(
     seen = capsys.readouterr()
     error = json.loads(seen.out)["error"]
     assert (error["type"], error["exit_code"]) == (kind, code)
-    assert words in error["message"] and words in seen.err
-    assert ("Traceback" in seen.err) == (code == 1)
+    assert words.removeprefix("prog: ") in error["message"] and words in seen.err
+    assert ("Traceback" in seen.err) == (kind == "ZeroDivisionError")
 
 
 def test_a_users_mistake_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,12 +212,10 @@ def test_a_pipe_that_nobody_reads_ends_quietly(program: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line() -> None:
-    code = "import sys; from lsdc.commands.ensemble import main; sys.exit(main(['members', '--json']))"
+def test_a_full_disk_is_one_line(program: Path) -> None:
+    words = [sys.executable, str(program), "print"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
-        )
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "cannot be written (No space left on device)" in done.stderr
