@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.stack_artifact import DURATIONS
 from lsdc.ensemble.tuning.storage import JOURNAL
 from lsdc.features.writer import write_store
 from lsdc.phantom.writer import simulate
@@ -169,9 +170,9 @@ def differing(one: Path, two: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Hash every file of a directory, but for the journal of trials, which tells the time of each."""
+    """Hash every file of a directory, but for the journal of trials and the list of durations, which tell times."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != JOURNAL
+        if path.is_file() and path.name not in (JOURNAL, DURATIONS)
     }
