@@ -14,6 +14,7 @@ from lsdc.cohort.dicom.kinds import DIXON_HINTS, FAT_ONLY, OPPOSED
 from lsdc.cohort.joined_series import place_of
 from lsdc.cohort.study import Series
 
+_HINTS = frozenset(DIXON_HINTS.values())
 _NEVER = {DIXON_HINTS["fat"]: FAT_ONLY, DIXON_HINTS["opposed-phase"]: OPPOSED}
 _TRAITS = {DIXON_HINTS["water"]: "water", DIXON_HINTS["in-phase"]: "in_phase"}
 
@@ -32,11 +33,13 @@ def tell_dixon_apart(series: Sequence[Series]) -> list[Series]:
         The same, in the same order: those of fat and of opposed phase without a view, those of water and in phase with
         the trait that says so, all without the traits that were only perhaps. What a table describes keeps its view.
     """
+    if not any(item.traits & _HINTS for item in series):
+        return list(series)
     places = [frozenset(map(place_of, item.slices)) for item in series]
     result = []
     for k, item in enumerate(series):
         beside = [other for j, other in enumerate(series) if j != k and places[j] == places[k]]
-        hints = item.traits & set(DIXON_HINTS.values())
+        hints = item.traits & _HINTS
         plain = replace(item, traits=item.traits - hints)
         hint = min(hints, default="")
         if hint in _NEVER and item.view is not None and "view_guessed" in item.flags:

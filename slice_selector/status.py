@@ -52,7 +52,6 @@ def with_status(
         One per target, in the order of `TARGETS`.
     chained : int
         How many neighbors among the vertebrae L1 to S1 the pictures show below each other, 0 to 5.
-
     disagree : bool, default False
         Whether the sagittal T1 series shows the levels clearly elsewhere than the T2 series says they are.
 

@@ -12,13 +12,21 @@ FAT, OPPOSED, IN_PHASE, WATER = "fat", "opposed-phase", "in-phase", "water"
 """The images that a Dixon sequence makes."""
 _DIXON = any_of(word_lists.DIXON)
 _PARTS = {part: any_of(words) for part, words in word_lists.DIXON_PARTS.items()}
-_NAMED_PARTS = {
-    part: re.compile(rf"(?:{any_of(words).pattern})$") for part, words in word_lists.NAMED_PARTS.items()
-}
-_LAST_WORDS = {
-    part: re.compile(rf"(?:{any_of(words).pattern})$") for part, words in word_lists.DIXON_PARTS.items()
-}
+_NAMED_PARTS, _LAST_WORDS = (
+    {part: re.compile(rf"(?:{any_of(words).pattern})$") for part, words in lists.items()}
+    for lists in (word_lists.NAMED_PARTS, word_lists.DIXON_PARTS)
+)
 _PREFIX = re.compile(r"\s*([a-z ]+?)\s*:", re.IGNORECASE)
+
+
+def _without_suppression(words: str) -> str:
+    """Leave out what names suppressed fat: "saturation de graisse" names no image of fat."""
+    return FAT_SATURATED.sub(" ", words).strip()
+
+
+def _types(image_type: str) -> list[str]:
+    """List the values of ImageType after the two that say nothing of Dixon, as plain words."""
+    return [plain_words(item) for item in image_type.split("\\")[2:]]
 
 
 @lru_cache(REMEMBERED)
@@ -47,9 +55,9 @@ def dixon_part(description: str, image_type: str, protocol: str = "") -> str:
     >>> dixon_part("FAT:Sag T2", "")
     'fat'
     """
-    words, types = plain_words(description), [plain_words(item) for item in image_type.split("\\")[2:]]
+    words, types = plain_words(description), _types(image_type)
     named = bool(_DIXON.search(words) or _DIXON.search(plain_words(protocol)) or "dixon" in types)
-    words = FAT_SATURATED.sub(" ", words).strip()  # "saturation de graisse" names no image of fat
+    words = _without_suppression(words)
     for part, pattern in _PARTS.items():
         if any(pattern.fullmatch(item) and (named or len(item) > 2) for item in types):
             return part
@@ -85,8 +93,7 @@ def dixon_hint(description: str, image_type: str) -> str:
     >>> dixon_hint("t2_tse_sag_W", ""), dixon_hint("t2_tse_sag", "")
     ('water', '')
     """
-    types = [plain_words(item) for item in image_type.split("\\")[2:]]
-    words = FAT_SATURATED.sub(" ", plain_words(description)).strip()
+    words, types = _without_suppression(plain_words(description)), _types(image_type)
     stated = (part for part, pattern in _PARTS.items() if any(map(pattern.fullmatch, types)))
     last = (part for part, pattern in _LAST_WORDS.items() if pattern.search(words))
     return next(stated, "") or next(last, "")

@@ -49,7 +49,8 @@ def frame_datasets(dataset: Dataset, count: int) -> list[Dataset]:
     DICOM PS3.3 C.7.6.16, Multi-frame Functional Groups Module.
     """
     shared, groups = items(dataset, _GROUPS[0])[:1], items(dataset, _GROUPS[1])
-    own = [dataset, *[_picked(dataset, _OF_ALL_FRAMES)] * (count - 1)]
+    rest = [_picked(dataset, _OF_ALL_FRAMES)] * (count - 1) if count > 1 else []
+    own = [dataset, *rest]
     if not groups and not shared:
         return own
     return [_flat(of_file, [*shared, *groups[k : k + 1]]) for k, of_file in enumerate(own)]

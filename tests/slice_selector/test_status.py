@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from false_spacing import falsified
 from support.made_study import axial, locate_all, sagittal, study_of
 
 from lsdc.cohort.location import Location, Status
@@ -117,15 +118,7 @@ def test_a_false_spacing_of_one_sagittal_series_is_noticed(
         item for item in studies.values() if item.of_view(View.SAGITTAL_T1) and item.of_view(View.SAGITTAL_T2)
     )
 
-    def falsified(series: Series) -> Series:
-        slices = (
-            replace(item, plane=replace(item.plane, spacing=(factor * down, factor * across)))
-            for item in series.slices
-            for down, across in [item.plane.spacing]
-        )
-        return replace(series, slices=tuple(slices))
-
-    series = tuple(falsified(item) if item.view is view else item for item in given.series)
+    series = tuple(falsified(item, factor) if item.view is view else item for item in given.series)
     locations = SliceSelector.bundled().locate(replace(given, series=series))
     sagittal = [item for item in locations if item.view is not View.AXIAL_T2]
     disagree = {item.reason.startswith("the sagittal series put the levels") for item in sagittal}
