@@ -2,6 +2,7 @@
 
     python benchmarks/extract.py                              # 100 simulated studies; half an hour on two cores
     python benchmarks/extract.py --data cohort --store store  # a labeled cohort, and a store made of it
+    python benchmarks/extract.py --linked 1975                # as many as the competition has: what fitting takes then
 
 Stages are timed in this process on one thread, in seconds of the processor; the commands in processes of their own, in
 seconds of the clock. Ratios are of one run: machines differ, and are noisy.
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pydicom
+from linked_cohort import link_cohort
 from naive_extract import describe, embed_crop_by_crop, look_slice_by_slice, rank_row_by_row, read_twice
 from pipeline import run as run_command
 
@@ -66,6 +68,8 @@ class Extract:
     """a finished store with fitted selectors; by default one is made of the cohort, which times the fitting"""
     studies: int = 100
     """simulated studies; a second look needs about 75"""
+    linked: int = 0
+    """link the labeled studies under more names until there are so many, and time the whole extraction of these"""
     timed: int = 20
     """studies whose stages are timed, evenly spread"""
     naive: int = 3
@@ -101,13 +105,11 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
         data = folder / "cohort"
         simulate(data, options.studies, seed=5)
     result: dict[str, Any] = {}
+    if options.linked:
+        result["linked"] = time_whole(data, data.parent / f"linked_{options.linked}", options.linked)
     if store is None:
         store = folder / "store"
-        stages = run_command("lsdc-features", "extract", data, "--out", store, quiet=True)
-        seconds = stages.result["seconds"]
-        fit = (seconds["read examples"] + seconds["fit selector"]) / stages.result["studies"]
-        result["fit_selector_seconds_per_study"] = round(fit, 3)
-        result["mebibytes_of_the_largest_process"] = round(stages.mebibytes)
+        result |= time_fit(data, store)
     sources = list(discover(data).studies)
     if options.commands:
         result |= time_commands(data, store, folder, len(sources))
@@ -115,6 +117,30 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
     with on_one_thread():  # as in a worker
         result |= time_stages([sources[k] for k in spread], store, folder, options.naive)
     return result
+
+
+def time_whole(data: Path, folder: Path, count: int) -> dict[str, float]:
+    """Extract a cohort of so many linked studies, selectors and all, and clean up."""
+    try:
+        link_cohort(data, folder / "cohort", count)
+        return time_fit(folder / "cohort", folder / "store")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def time_fit(data: Path, store: Path) -> dict[str, float]:
+    """Make a store of a labeled cohort: seconds of the clock a study."""
+    stages = run_command("lsdc-features", "extract", data, "--out", store, quiet=True)
+    seconds, count = stages.result["seconds"], stages.result["studies"]
+    fit = seconds["read examples"] + seconds["fit selector"]
+    return {
+        "studies": count,
+        "read_examples_seconds": round(seconds["read examples"]),
+        "fit_selector_seconds": round(seconds["fit selector"]),
+        "fit_selector_seconds_per_study": round(fit / count, 3),
+        "all_seconds": round(stages.seconds),
+        "mebibytes_of_the_largest_process": round(stages.mebibytes),
+    }
 
 
 def time_commands(data: Path, store: Path, folder: Path, count: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ The bundled selector extracts them, so that reading, locating, cutting, embeddin
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from linked_cohort import link_study
 from tyro.conf import Positional
 
 from lsdc.runtime.commands import Reporting, run_program
@@ -84,15 +84,6 @@ def measure(options: FlatMemory, folder: Path, count: int) -> tuple[float, float
     if process.returncode:
         raise SystemExit(process.returncode)
     return main_peak, worker_peak
-
-
-def link_study(study: Path, to: Path) -> None:
-    """Link the files of a study under another name, as a study of its own."""
-    for path in study.rglob("*"):
-        if path.is_file():
-            place = to / path.relative_to(study)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, place)
 
 
 def own_memory_of(process: int) -> float:

@@ -42,11 +42,14 @@ class ExampleTask:
         Its annotated points, as `read_coordinates` gives them.
     out : Path
         The npz file to write.
+    described : bool
+        Whether the rankers learn from it, which needs a description of every slice.
     """
 
     source: StudySource
     coordinates: pd.DataFrame
     out: Path
+    described: bool = True
 
     @property
     def failure_path(self) -> Path:
@@ -110,7 +113,7 @@ def write_example(task: ExampleTask) -> None:
     study = read(task.source)
     if not study.series:
         return
-    example = make_example(study, task.coordinates)
+    example = make_example(study, task.coordinates, task.described)
     found = mark_problems(study, task.coordinates)
     with writing_to(task.out):
         if found:

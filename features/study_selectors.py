@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lsdc.features.extract_worker import ExampleTask
 from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan
 from lsdc.features.extractor import SELECTOR, Extractor
@@ -17,6 +19,9 @@ from lsdc.runtime.errors import Problem
 from lsdc.slice_selector.example_files import ExampleFiles
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.selector import SliceSelector
+
+_DESCRIBED = 500
+"""The rankers learn from the slices of so many studies: of each they know dozens of rows, and draw 4,000 in all."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,17 @@ def _fit_selectors(
     """Fit one selector per fold on the annotated studies outside it, and one on all; list who could not teach."""
     assert plan.cohort.coordinates is not None
     coordinates = dict(iter(plan.cohort.coordinates.groupby("study_id")))
-    tasks = [
-        ExampleTask(source, coordinates[source.study_id], examples / f"{source.study_id}.npz")
+    taught = [
+        source
         for source in plan.cohort.studies
         if source.study_id in plan.folds and source.study_id in coordinates
+    ]
+    order = np.random.default_rng(plan.settings.seed).permutation(len(taught))
+    tasks = [
+        ExampleTask(
+            source, coordinates[source.study_id], examples / f"{source.study_id}.npz", place < _DESCRIBED
+        )
+        for source, place in zip(taught, order)
     ]
     with clock.stage("read examples"):
         # All selectors learn from the same studies, also where a run is killed in between.

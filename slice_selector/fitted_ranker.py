@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from lsdc.runtime.joined_trees import join_forest
 from lsdc.runtime.tensor_files import read_arrays, write_tensors
 from lsdc.runtime.trees import Trees
 from lsdc.runtime.xgboost_model import read_xgboost
-from lsdc.slice_selector.ranker import REGRESSORS, EnsembleRanker
 
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
+
+    from lsdc.slice_selector.ranker import EnsembleRanker
+
+REGRESSORS = ("forest", "svm", "mlp", "xgboost")
+"""The parts of the ensemble, in the order of its weights."""
 Arrays = dict[str, NDArray[Any]]
 _FOREST, _BOOSTED = "forest.", "xgboost."
 _MATRICES = ("components", "support", "hidden")

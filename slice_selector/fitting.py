@@ -54,6 +54,9 @@ class SelectorConfig:
         Peak of the schedule.
     second_look : bool, optional
         Whether a second look is fitted; by default where there are close-ups enough.
+    half : int
+        Where either half of the folds has so many studies, two selectors are fitted, each on one half, instead of one
+        per fold and one on all: the networks see no more images of a large cohort than of a middling one.
     """
 
     seed: int = 0
@@ -62,6 +65,7 @@ class SelectorConfig:
     batch: int = 32
     learning_rate: float = 1e-3
     second_look: bool | None = None
+    half: int = 750
 
 
 def fit_selector(examples: Sequence[SelectorExample], config: SelectorConfig) -> SliceSelector:
@@ -136,7 +140,9 @@ def cross_fit_selector(
 ) -> None:
     """Fit one selector per fold on the studies outside it, and one on all, into folders.
 
-    Resumes where an earlier run on the same `out` stopped: selectors that are finished are kept.
+    Of large cohorts two selectors are fitted, each on one half of the folds (see `SelectorConfig.half`), and copied:
+    each fold gets the one that did not see it, and `all` the one that saw more. Resumes where an earlier run on the
+    same `out` stopped: selectors that are finished are kept.
 
     Parameters
     ----------
@@ -152,13 +158,27 @@ def cross_fit_selector(
         Processes; by default as many as there are cores.
     """
     out = Path(out)
-    keys = [ALL, *sorted(set(folds.values()))]
+    groups = _groups(examples, folds, config.half)
     # One answer for all: the points of training studies and of new ones must be found in the same way.
-    fewest = min(sum(len(item.closeup) for item in _seen(examples, folds, key)) for key in keys)
+    fewest = min(sum(len(item.closeup) for item in _seen(examples, folds, group)) for group in groups)
     config = replace(config, second_look=fewest * (1 - _JUDGES) >= _LEAST_CLOSEUPS)
-    todo = [key for key in keys if not is_finished(folder_of(out, key))]
+    todo = [group for group in groups if not all(is_finished(folder_of(out, key)) for key in group)]
     work = partial(_fit_one, examples=examples, folds=dict(folds), config=config, out=out)
     for_each(work, todo, "fitting selectors", workers)
+
+
+def _groups(
+    examples: Sequence[SelectorExample], folds: Mapping[str, int], half: int
+) -> list[tuple[int, ...]]:
+    """List the folds that share a selector, which is fitted on the studies of no fold of theirs.
+
+    `ALL` shares where studies are many: new ones are then located as well by a selector that saw half of them.
+    """
+    keys = sorted(set(folds.values()))
+    halves = [(ALL, *keys[: len(keys) // 2]), tuple(keys[len(keys) // 2 :])]
+    if min(len(_seen(examples, folds, group)) for group in halves) >= half:
+        return halves
+    return [(ALL,), *((key,) for key in keys)]
 
 
 def folder_of(out: Path, fold: int) -> Path:
@@ -169,7 +189,7 @@ def folder_of(out: Path, fold: int) -> Path:
     out : Path
         As in `cross_fit_selector`.
     fold : int
-        Which fold, or `ALL` for the selector that saw all studies.
+        Which fold, or `ALL` for the selector that locates new studies.
 
     Returns
     -------
@@ -184,24 +204,31 @@ def folder_of(out: Path, fold: int) -> Path:
     return out / ("all" if fold == ALL else f"fold_{fold}")
 
 
-def _seen(examples: Sequence[SelectorExample], folds: Mapping[str, int], fold: int) -> list[SelectorExample]:
-    """List the studies that a fold's selector learns from."""
-    return [item for item in examples if fold == ALL or folds.get(item.study_id) != fold]
+def _seen(
+    examples: Sequence[SelectorExample], folds: Mapping[str, int], group: tuple[int, ...]
+) -> list[SelectorExample]:
+    """List the studies that the selector of some folds learns from."""
+    return [item for item in examples if folds.get(item.study_id, ALL) not in group]
 
 
 def _fit_one(
-    fold: int, examples: Sequence[SelectorExample], folds: dict[str, int], config: SelectorConfig, out: Path
+    group: tuple[int, ...],
+    examples: Sequence[SelectorExample],
+    folds: dict[str, int],
+    config: SelectorConfig,
+    out: Path,
 ) -> None:
-    """Fit and save one selector, on one thread: the processes share the cores."""
+    """Fit one selector on one thread, as the processes share the cores, and save it for each fold of its group."""
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        selector = fit_selector(_seen(examples, folds, fold), config)
+        selector = fit_selector(_seen(examples, folds, group), config)
     finally:
         torch.set_num_threads(threads)
-    folder = folder_of(out, fold)
-    shutil.rmtree(folder, ignore_errors=True)
-    with atomic(folder) as temporary:
-        selector.save(temporary)
+    for key in group:
+        folder = folder_of(out, key)
+        shutil.rmtree(folder, ignore_errors=True)
+        with atomic(folder) as temporary:
+            selector.save(temporary)

@@ -19,8 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from xgboost import XGBRegressor
 
-REGRESSORS = ("forest", "svm", "mlp", "xgboost")
-"""The parts of the ensemble, in the order of its weights."""
+from lsdc.slice_selector.fitted_ranker import REGRESSORS
 
 
 class EnsembleRanker(RegressorMixin, BaseEstimator):

@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from lsdc.cohort.mean_positions import slice_fraction
 from lsdc.cohort.vocabulary import TARGETS, Family, Level, Side, Target, View
@@ -17,7 +16,6 @@ from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.paths import PathLike
 from lsdc.slice_selector.fitted_ranker import FittedRanker
 from lsdc.slice_selector.former_ranker import read_former
-from lsdc.slice_selector.ranker import EnsembleRanker
 from lsdc.slice_selector.training_example import SelectorExample
 
 AXIAL_REACH_MM = 15.0
@@ -117,6 +115,11 @@ class SliceRanking:
         SliceRanking
             Itself.
         """
+        # Imported here, as what fits takes longer to import than what was fitted takes to locate a study.
+        from sklearn.decomposition import PCA
+
+        from lsdc.slice_selector.ranker import EnsembleRanker
+
         rng = np.random.default_rng(self.seed)
         rows = [row for k, example in enumerate(examples) for row in self._training_rows(example, k)]
         if not rows:
@@ -137,7 +140,11 @@ class SliceRanking:
     ) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
         """Descriptors, geometry, relevance and group of the slices near each annotated one."""
         for k, target in enumerate(TARGETS):
-            if target.condition.family is not self.family or example.annotated[k] < 0:
+            if (
+                target.condition.family is not self.family
+                or example.annotated[k] < 0
+                or not len(example.descriptors)
+            ):
                 continue
             wanted = int(example.annotated[k])
             near = example.series == example.series[wanted]

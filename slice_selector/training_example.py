@@ -29,8 +29,8 @@ class SelectorExample:
     ----------
     study_id : str
         Of the study.
-    descriptors : (n, d) float32
-        One per slice of every series with a view.
+    descriptors : (n, d) or (0, 0) float32
+        One per slice of every series with a view; none where the rankers are not to learn from the study.
     view : (n,) int8
         Index into `View`.
     series : (n,) int16
@@ -82,7 +82,7 @@ class SelectorExample:
     closeup_marked: NDArray[np.bool_]
 
     def save(self, path: PathLike) -> None:
-        """Write the arrays as a compressed npz file.
+        """Write the arrays as an npz file; compressing it would take as long as reading the study.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class SelectorExample:
         """
         with Path(path).open("wb") as stream:
             arrays: Any = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
-            np.savez_compressed(stream, **arrays)
+            np.savez(stream, **arrays)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
@@ -143,7 +143,7 @@ def series_geometry(series: Series) -> tuple[NDArray[np.float64], NDArray[np.flo
     return positions - middle, (positions - positions.min()) / max(float(np.ptp(positions)), 1e-6)
 
 
-def make_example(study: Study, coordinates: pd.DataFrame | None) -> SelectorExample:
+def make_example(study: Study, coordinates: pd.DataFrame | None, described: bool = True) -> SelectorExample:
     """Reduce a study and what readers marked in it to what the selector learns from.
 
     Parameters
@@ -153,6 +153,8 @@ def make_example(study: Study, coordinates: pd.DataFrame | None) -> SelectorExam
     coordinates : DataFrame or None
         The study's rows of the coordinate table (series_id, instance_number, condition, level, x, y). Marks on slices
         that the study does not have are left out. With None, nothing is annotated.
+    described : bool
+        Whether slices are described, so that the rankers learn from the study.
 
     Returns
     -------
@@ -166,7 +168,7 @@ def make_example(study: Study, coordinates: pd.DataFrame | None) -> SelectorExam
     closeups = annotated_closeups(study, annotations)
     return SelectorExample(
         study_id=study.study_id,
-        descriptors=_described(study, annotations),
+        descriptors=_described(study, annotations) if described else np.zeros((0, 0), np.float32),
         view=_joined([part.view for part in rows], np.int8),
         series=_joined([part.series for part in rows], np.int16),
         offset=_joined([part.offset for part in rows], np.float32),
