@@ -13,6 +13,14 @@ from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Family, Side
 from lsdc.slice_selector.mark_checks import is_outside
 
+_TARGETS = {
+    (family, side): [
+        k for k, t in enumerate(TARGETS) if t.condition.family is family and t.condition.side is side
+    ]
+    for family in Family
+    for side in (None, *Side)
+}
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -122,4 +130,4 @@ def targets_by_level(family: Family, side: Side | None = None) -> list[int]:
     >>> targets_by_level(Family.SPINAL)
     [0, 1, 2, 3, 4]
     """
-    return [k for k, t in enumerate(TARGETS) if t.condition.family is family and t.condition.side is side]
+    return list(_TARGETS[family, side])

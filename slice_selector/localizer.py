@@ -61,6 +61,7 @@ class Localizer:
         *,
         batch: int = 32,
         judge: Sequence[SelectorExample] = (),
+        most: int | None = None,
     ) -> History:
         """Fine-tune on the images of examples, from the present weights, on the CPU.
 
@@ -74,6 +75,8 @@ class Localizer:
             Images per step.
         judge : sequence of SelectorExample
             Other studies; the epoch with the least loss on their images is kept. Without any, the last one.
+        most : int, optional
+            Images of an epoch, drawn anew for each; by default all.
 
         Returns
         -------
@@ -85,7 +88,7 @@ class Localizer:
             return History()
         from lsdc.slice_selector.localizer_training import fine_tune
 
-        return fine_tune(self.network, self.kind, annotated, held_out, recipe, batch)
+        return fine_tune(self.network, self.kind, annotated, held_out, recipe, batch, most)
 
     def _images(self, examples: Sequence[SelectorExample]) -> AnnotatedImages:
         """Join the images of this kind."""

@@ -30,6 +30,7 @@ def fine_tune(
     held_out: AnnotatedImages,
     recipe: Recipe,
     batch: int,
+    most: int | None = None,
 ) -> History:
     """Fine-tune a network on annotated images, from the present weights, on the CPU.
 
@@ -47,13 +48,16 @@ def fine_tune(
         How to train.
     batch : int
         Images per step.
+    most : int, optional
+        Images of an epoch, drawn anew for each; by default all.
 
     Returns
     -------
     History
         The losses by epoch.
     """
-    steps, mirror = max(1, len(annotated.images) // batch), kind == "axial"
+    count = min(len(annotated.images), most or len(annotated.images))
+    steps, mirror = max(1, count // batch), kind == "axial"
     teacher = copy.deepcopy(network).eval()
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:

@@ -82,6 +82,7 @@ class SecondLook:
         start: PointNetwork,
         batch: int = 64,
         judge: Closeups | None = None,
+        most: int | None = None,
     ) -> History:
         """Train on close-ups of marks, from the weights of a localizer.
 
@@ -97,6 +98,8 @@ class SecondLook:
             Crops per step.
         judge : Closeups, optional
             Of other studies; the epoch with the least loss on them is kept.
+        most : int, optional
+            Close-ups of an epoch, drawn anew for each; by default all.
 
         Returns
         -------
@@ -105,7 +108,7 @@ class SecondLook:
         """
         from lsdc.slice_selector.second_look_training import train_second_look
 
-        return train_second_look(self.network, closeups, recipe, start, batch, judge)
+        return train_second_look(self.network, closeups, recipe, start, batch, judge, most)
 
     def glance(
         self, cutter: Cutter, slices: Sequence[int] | NDArray[np.intp], points: NDArray[np.float64]

@@ -27,6 +27,7 @@ def train_second_look(
     start: PointNetwork,
     batch: int,
     judge: Closeups | None,
+    most: int | None = None,
 ) -> History:
     """Train the network of a second look on close-ups of marks, from the weights of a localizer.
 
@@ -44,6 +45,8 @@ def train_second_look(
         Crops per step.
     judge : Closeups or None
         Of other studies; the epoch with the least loss on them is kept.
+    most : int, optional
+        Close-ups of an epoch, drawn anew for each; by default all.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def train_second_look(
     mine, theirs = network.state_dict(), start.state_dict()
     same = {name for name, value in mine.items() if theirs[name].shape == value.shape}
     network.load_state_dict({name: (theirs if name in same else mine)[name] for name in mine})
-    steps = max(1, len(closeups.images) // batch)
+    steps = max(1, min(len(closeups.images), most or len(closeups.images)) // batch)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:
         rng = np.random.default_rng([recipe.seed, epoch])

@@ -12,8 +12,13 @@ import pytest
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family
 from lsdc.runtime import ArtifactError
+from lsdc.runtime.recipe import History, Recipe
+from lsdc.slice_selector import localizer_training, second_look_training
+from lsdc.slice_selector.closeups import CLOSEUP_PX, Closeups
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
+from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.ranking import SliceRanking
+from lsdc.slice_selector.second_look import SecondLook
 from lsdc.slice_selector.selector import SliceSelector, is_finished
 from lsdc.slice_selector.training_example import SelectorExample, make_example
 
@@ -57,7 +62,7 @@ def test_halves_of_a_large_cohort_share_selectors(
     nothing = np.zeros((0, 0), np.float32)  # rankers take longest, and have tests of their own
     large = [replace(examples[k % len(examples)], study_id=str(k), descriptors=nothing) for k in range(5)]
     folds = {str(k): k for k in range(5)}
-    config = replace(tiny, half=2, images=8, looks=8)
+    config = replace(tiny, half=2, images=16, looks=8)
     cross_fit_selector(large, folds, config, tmp_path / "out", workers=1)
     folders = {key: folder_of(tmp_path / "out", key) for key in (ALL, 0, 1, 2, 3, 4)}
     assert all(is_finished(folder) for folder in folders.values())
@@ -82,6 +87,27 @@ def test_halves_of_a_large_cohort_share_selectors(
     cross_fit_selector(large, folds, config, tmp_path / "out", workers=1)
     assert (folders[1] / "sagittal.safetensors").read_bytes() == weights[1]
     assert (folders[2] / "manifest.json").stat().st_mtime_ns == finished
+
+
+def test_an_epoch_sees_at_most_so_many_images(
+    examples: list[SelectorExample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+
+    def count(*args: object, steps_per_epoch: int, **rest: object) -> History:
+        steps.append(steps_per_epoch)
+        return History()
+
+    for module in (localizer_training, second_look_training):
+        monkeypatch.setattr(module, "train", count)
+    localizer, recipe = Localizer("sagittal"), Recipe(1, 1e-3)
+    images = sum(len(example.sagittal) for example in examples)
+    for most in (None, 4, 10 * images):
+        localizer.fit(examples, recipe, batch=2, most=most)
+    closeups = Closeups(np.zeros((9, CLOSEUP_PX, CLOSEUP_PX), np.uint8), np.ones(9, bool))
+    for most in (None, 4):
+        SecondLook().fit(closeups, recipe, start=localizer.network, batch=2, most=most)
+    assert steps == [images // 2, 2, images // 2, 4, 2]
 
 
 def test_rankers_pass_over_studies_that_are_not_described(
