@@ -106,7 +106,9 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
         simulate(data, options.studies, seed=5)
     result: dict[str, Any] = {}
     if options.linked:
-        result["linked"] = time_whole(data, data.parent / f"linked_{options.linked}", options.linked)
+        with TemporaryDirectory(dir=data.parent) as beside:  # links cannot lead to another disk
+            link_cohort(data, Path(beside) / "cohort", options.linked)
+            result["linked"] = time_fit(Path(beside) / "cohort", Path(beside) / "store")
     if store is None:
         store = folder / "store"
         result |= time_fit(data, store)
@@ -117,15 +119,6 @@ def measure(options: Extract, folder: Path) -> dict[str, Any]:
     with on_one_thread():  # as in a worker
         result |= time_stages([sources[k] for k in spread], store, folder, options.naive)
     return result
-
-
-def time_whole(data: Path, folder: Path, count: int) -> dict[str, float]:
-    """Extract a cohort of so many linked studies, selectors and all, and clean up."""
-    try:
-        link_cohort(data, folder / "cohort", count)
-        return time_fit(folder / "cohort", folder / "store")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def time_fit(data: Path, store: Path) -> dict[str, float]:

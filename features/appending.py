@@ -238,7 +238,7 @@ def _grow(
     shards = deal_studies(plan.sources, plan.settings.sizes, prefix)
     _mention_leftovers(store, out, shards)
     assert isinstance(plan.like, Extractor)
-    selectors = StudySelectors(plan.like.selector, {})
+    selectors = StudySelectors.like(plan.like, plan.sources, plan.like.selector)
     made = extract_shards(
         out, shards, plan, Tools(selectors, encoder, plan.configuration(encoder), workers, clock)
     )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from lsdc.cohort.pseudonyms import Pseudonyms
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_check import STORE_CONFIGURATION
+from lsdc.features.taught_studies import TAUGHT, read_taught
 from lsdc.runtime.archives import is_archive, unpack
 from lsdc.runtime.artifact import Artifact, list_files, write_manifest
 from lsdc.runtime.errors import ArtifactError
@@ -104,6 +105,9 @@ class Extractor:
                 saved = SavedExtractor.open(folder / EXTRACTOR)
                 return cls(Path(path), saved, saved.manifest["folds"], Pseudonyms(saved.manifest["salt"]))
         store = path if isinstance(path, FeatureStore) else FeatureStore.open(path)
+        # The selectors themselves know best: in a store that was made like another, folds are other folds.
+        if store.listed.has(f"{SELECTOR}/{TAUGHT}"):
+            return cls(store.path, store, *read_taught(store.file(f"{SELECTOR}/{TAUGHT}")))
         known = store.studies if "fold" in store.studies else store.studies.iloc[:0].assign(fold=-1)
         folds = {str(study): int(fold) for study, fold in zip(known["study_id"], known["fold"])}
         return cls(store.path, store, folds, Pseudonyms(""))
@@ -183,7 +187,11 @@ def write_extractor(store: FeatureStore, folder: Path, pseudonyms: Pseudonyms) -
     extractor = Extractor.of(store)
     shutil.copyfile(extractor.encoder, folder / ENCODER)
     shutil.copytree(extractor.selector, folder / SELECTOR)
-    folds = {pseudonyms.of(study): fold for study, fold in extractor.folds.items()}
+    if extractor.pseudonyms.salt:  # they are hidden already
+        pseudonyms = extractor.pseudonyms
+        folds = dict(extractor.folds)
+    else:
+        folds = {pseudonyms.of(study): fold for study, fold in extractor.folds.items()}
     # Paths of the machine on which weights and a table of folds were found say nothing elsewhere.
     configuration = extractor.configuration | {"weights": ENCODER, "like": None}
     if not isinstance(configuration.get("folds"), int):

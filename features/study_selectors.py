@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import pandas as pd
 
+from lsdc.cohort.discovery.sources import StudySource
+from lsdc.cohort.vocabulary import Condition, Family
 from lsdc.features.extract_worker import ExampleTask
 from lsdc.features.extraction_plan import BUNDLED, ExtractionPlan
 from lsdc.features.extractor import SELECTOR, Extractor
 from lsdc.features.stage_clock import StageClock
 from lsdc.features.study_failures import example_problems, make_examples
+from lsdc.features.taught_studies import write_taught
 from lsdc.runtime.artifact import MANIFEST, atomic
 from lsdc.runtime.errors import Problem
 from lsdc.slice_selector.example_files import ExampleFiles
@@ -21,7 +26,8 @@ from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector,
 from lsdc.slice_selector.selector import SliceSelector
 
 _DESCRIBED = 500
-"""The rankers learn from the slices of so many studies: of each they know dozens of rows, and draw 4,000 in all."""
+"""The ranker of a family learns from the slices of so many studies: of each it knows dozens of rows, and it draws
+4,000 of all."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,27 @@ class StudySelectors:
     folder: Path
     folds: Mapping[str, int]
     problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def like(cls, like: Extractor, sources: Sequence[StudySource], folder: Path) -> Self:
+        """Locate studies as another store or a model would: those that taught it by the selector that never saw them.
+
+        Parameters
+        ----------
+        like : Extractor
+            Of that store or model.
+        sources : sequence of StudySource
+            The studies.
+        folder : Path
+            Of the selectors, or of a copy of them.
+
+        Returns
+        -------
+        StudySelectors
+            Which of them locates which study.
+        """
+        known = {source.study_id: like.fold_of(source.study_id) for source in sources}
+        return cls(folder, {study: fold for study, fold in known.items() if fold is not None})
 
     def folder_for(self, study_id: str) -> Path:
         """Give the folder of the selector that never saw a study.
@@ -94,6 +121,7 @@ def make_selectors(plan: ExtractionPlan, out: Path, workers: int | None, clock: 
                 SliceSelector.bundled().save(temporary)
         return StudySelectors(folder, plan.folds)
     problems = _fit_selectors(plan, out / "work" / "examples", folder, workers, clock)
+    write_taught(folder, plan.folds)
     return StudySelectors(folder, plan.folds, tuple(problems))
 
 
@@ -103,8 +131,7 @@ def _copy_selectors(plan: ExtractionPlan, like: Extractor, folder: Path) -> Stud
     if not folder.is_dir():
         with atomic(folder) as temporary:
             shutil.copytree(source, temporary)
-    known = {item.study_id: like.fold_of(item.study_id) for item in plan.sources}
-    return StudySelectors(folder, {study: fold for study, fold in known.items() if fold is not None})
+    return StudySelectors.like(like, plan.sources, folder)
 
 
 def _fit_selectors(
@@ -118,12 +145,15 @@ def _fit_selectors(
         for source in plan.cohort.studies
         if source.study_id in plan.folds and source.study_id in coordinates
     ]
-    order = np.random.default_rng(plan.settings.seed).permutation(len(taught))
+    described = _described(coordinates, [source.study_id for source in taught], plan.settings.seed)
     tasks = [
         ExampleTask(
-            source, coordinates[source.study_id], examples / f"{source.study_id}.npz", place < _DESCRIBED
+            source,
+            coordinates[source.study_id],
+            examples / f"{source.study_id}.npz",
+            source.study_id in described,
         )
-        for source, place in zip(taught, order)
+        for source in taught
     ]
     with clock.stage("read examples"):
         # All selectors learn from the same studies, also where a run is killed in between.
@@ -133,3 +163,14 @@ def _fit_selectors(
         found = ExampleFiles(sorted(examples.glob("*.npz")))
         cross_fit_selector(found, plan.folds, SelectorConfig(seed=plan.settings.seed), folder, workers)
     return example_problems(tasks)
+
+
+def _described(coordinates: Mapping[str, pd.DataFrame], studies: Sequence[str], seed: int) -> set[str]:
+    """Draw the studies from which rankers learn: of each family so many that are marked for it."""
+    drawn = np.random.default_rng(seed).permutation(np.array(studies, object))
+    found: set[str] = set()
+    for family in Family:
+        words = [condition.value for condition in Condition if condition.family is family]
+        marked = [study for study in drawn if coordinates[study]["condition"].isin(words).any()]
+        found |= set(marked[:_DESCRIBED])
+    return found

@@ -13,13 +13,14 @@ from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS, Family, Side
 from lsdc.slice_selector.mark_checks import is_outside
 
-_TARGETS = {
+_BY_LEVEL = {
     (family, side): [
         k for k, t in enumerate(TARGETS) if t.condition.family is family and t.condition.side is side
     ]
     for family in Family
     for side in (None, *Side)
 }
+"""Indices into `TARGETS`, head to foot: asked for once per slice, which took a tenth of the time of an example."""
 
 
 @dataclass(frozen=True)
@@ -130,4 +131,4 @@ def targets_by_level(family: Family, side: Side | None = None) -> list[int]:
     >>> targets_by_level(Family.SPINAL)
     [0, 1, 2, 3, 4]
     """
-    return list(_TARGETS[family, side])
+    return list(_BY_LEVEL[family, side])

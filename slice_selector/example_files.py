@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -11,9 +10,10 @@ from lsdc.slice_selector.training_example import SelectorExample
 
 
 class ExampleFiles(Sequence[SelectorExample]):
-    """Examples that are read when they are first asked for, once in each process.
+    """Examples that are read whenever they are asked for, and not kept.
 
-    The examples of a whole cohort are gigabytes, which no pipe or network should carry for every fold.
+    The examples of a whole cohort are gigabytes, which no pipe or network should carry for every fold, and of which a
+    process needs only a part.
 
     Parameters
     ----------
@@ -24,11 +24,6 @@ class ExampleFiles(Sequence[SelectorExample]):
     def __init__(self, paths: Iterable[Path]) -> None:
         self.paths = tuple(paths)
 
-    @cached_property
-    def _read(self) -> tuple[SelectorExample, ...]:
-        """All examples."""
-        return tuple(SelectorExample.load(path) for path in self.paths)
-
     @overload
     def __getitem__(self, index: int) -> SelectorExample: ...
 
@@ -36,8 +31,10 @@ class ExampleFiles(Sequence[SelectorExample]):
     def __getitem__(self, index: slice) -> tuple[SelectorExample, ...]: ...
 
     def __getitem__(self, index: int | slice) -> SelectorExample | tuple[SelectorExample, ...]:
-        """Take an example, or some."""
-        return self._read[index]
+        """Read an example, or some."""
+        if isinstance(index, slice):
+            return tuple(map(SelectorExample.load, self.paths[index]))
+        return SelectorExample.load(self.paths[index])
 
     def __len__(self) -> int:
         """Count the files."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.runtime.artifact import atomic
+from lsdc.runtime.artifact import MANIFEST, atomic
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import Recipe
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from lsdc.slice_selector.network import PointNetwork
 
 ALL = -1
-"""In place of a fold: the selector that is fitted on all studies."""
+"""In place of a fold: the selector that locates new studies."""
 _JUDGED_FROM, _JUDGES = 100, 0.1
 """With fewer studies, none is held out to judge: a tenth of them would decide by chance."""
 _IMAGES_A_PASS = 500
 """For each so many images, the localizer gets one more pass over them."""
 _HALF_IMAGES, _HALF_LOOKS = 10_000, 30_000
-"""A selector of half of a large cohort sees at most so many images of each kind, and so many close-ups: twice as many
-images as selectors that learned from 390 real studies, which found points as well as those of 790 did."""
+"""A selector of half of a large cohort sees at most so many images of each kind, and so many close-ups: no fewer than
+selectors of 390 real studies saw, which found points nearly as well as those of 790 (docs/measured/selector.md)."""
 _LEAST_CLOSEUPS = 2000
 """With fewer close-ups, no second look is fitted."""
 
@@ -47,19 +48,20 @@ class SelectorConfig:
     seed : int
         Of everything random.
     images : int
-        Each localizer sees at most so many images, in one to four passes: fewer passes over large cohorts, the last of
-        which is not a whole one, and one over small ones, which leave little to be learned.
+        Each localizer sees at most so many images, in one to four passes: fewer over large cohorts, where a single one
+        may leave images out, and one over small cohorts, which leave little to be learned. In halves at most 10,000.
     looks : int
-        The second look sees at most so many close-ups, in one to four passes.
+        The second look sees at most so many close-ups, in one to four passes. In halves at most 30,000.
     batch : int
         Images per step, and half of the close-ups per step. With fewer images in all, the bundled weights stay.
     learning_rate : float
         Peak of the schedule.
     second_look : bool, optional
         Whether a second look is fitted; by default where there are close-ups enough.
-    half : int
-        Where either half of the folds has so many studies, two selectors are fitted, each on one half, instead of one
-        per fold and one on all: the networks see no more images of a large cohort than of a middling one.
+    halves_from : int
+        Where each of two halves of the folds has so many annotated studies, two selectors are fitted, each on one
+        half, instead of one per fold and one on all: networks see no more images of a large cohort than of a middling
+        one.
     """
 
     seed: int = 0
@@ -68,7 +70,7 @@ class SelectorConfig:
     batch: int = 32
     learning_rate: float = 1e-3
     second_look: bool | None = None
-    half: int = 750
+    halves_from: int = 750
 
 
 def fit_selector(examples: Sequence[SelectorExample], config: SelectorConfig) -> SliceSelector:
@@ -144,9 +146,10 @@ def cross_fit_selector(
 ) -> None:
     """Fit one selector per fold on the studies outside it, and one on all, into folders.
 
-    Of large cohorts two selectors are fitted, each on one half of the folds (see `SelectorConfig.half`), and copied:
-    each fold gets the one that did not see it, and `all` the one that saw more. Resumes where an earlier run on the
-    same `out` stopped: selectors that are finished are kept.
+    Of large cohorts two selectors are fitted, each on one half of the folds (see `SelectorConfig.halves_from`), and
+    copied: each fold gets the one that did not see it, and `all` the one that saw more studies. Studies without a
+    fold teach all selectors but `all`, which locates them. Resumes where an earlier run on the same `out` stopped:
+    selectors that are finished are kept.
 
     Parameters
     ----------
@@ -162,30 +165,52 @@ def cross_fit_selector(
         Processes; by default as many as there are cores.
     """
     out = Path(out)
-    groups = _groups(examples, folds, config.half)
-    if len(groups) == 2:
+    # Examples are gigabytes: they are read one by one, and not kept.
+    closeups = {item.study_id: len(item.closeup) for item in examples}
+    groups = _halves(closeups, folds)
+    if (
+        min(sum(_teaches(study, folds, group) for study in closeups) for group in groups)
+        >= config.halves_from
+    ):
         images, looks = min(config.images, _HALF_IMAGES), min(config.looks, _HALF_LOOKS)
         config = replace(config, images=images, looks=looks)
+    else:
+        groups = [(ALL,), *((key,) for key in sorted(set(folds.values())))]
     # One answer for all: the points of training studies and of new ones must be found in the same way.
-    fewest = min(sum(len(item.closeup) for item in _seen(examples, folds, group)) for group in groups)
+    fewest = min(
+        sum(count for study, count in closeups.items() if _teaches(study, folds, group)) for group in groups
+    )
     config = replace(config, second_look=fewest * (1 - _JUDGES) >= _LEAST_CLOSEUPS)
-    todo = [group for group in groups if not all(is_finished(folder_of(out, key)) for key in group)]
+    todo = [group for group in groups if not _are_finished([folder_of(out, key) for key in group])]
     work = partial(_fit_one, examples=examples, folds=dict(folds), config=config, out=out)
     for_each(work, todo, "fitting selectors", workers)
 
 
-def _groups(
-    examples: Sequence[SelectorExample], folds: Mapping[str, int], half: int
-) -> list[tuple[int, ...]]:
-    """List the folds that share a selector, which is fitted on the studies of no fold of theirs.
+def _halves(studies: Iterable[str], folds: Mapping[str, int]) -> list[tuple[int, ...]]:
+    """Deal the folds into two groups of about as many studies; each shares a selector, fitted on the other group.
 
-    `ALL` shares where studies are many: new ones are then located as well by a selector that saw half of them.
+    `ALL` goes to the group of fewer studies, whose selector saw more: new studies are located by that one.
     """
-    keys = sorted(set(folds.values()))
-    halves = [(ALL, *keys[: len(keys) // 2]), tuple(keys[len(keys) // 2 :])]
-    if min(len(_seen(examples, folds, group)) for group in halves) >= half:
-        return halves
-    return [(ALL,), *((key,) for key in keys)]
+    counts = Counter(folds[study] for study in studies if study in folds)
+    halves: tuple[list[int], list[int]] = ([], [])
+    sizes = [0, 0]
+    for key in sorted(set(folds.values()), key=lambda key: (-counts[key], key)):
+        smaller = sizes.index(min(sizes))
+        halves[smaller].append(key)
+        sizes[smaller] += counts[key]
+    halves[sizes.index(min(sizes))].insert(0, ALL)
+    return [tuple(half) for half in halves]
+
+
+def _are_finished(folders: Sequence[Path]) -> bool:
+    """Tell whether folders hold copies of one finished selector: those of an earlier version may be several."""
+    if not all(is_finished(folder) for folder in folders):
+        return False
+    contents = [
+        {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
+        for folder in folders
+    ]
+    return all(content == contents[0] for content in contents)
 
 
 def folder_of(out: Path, fold: int) -> Path:
@@ -211,11 +236,9 @@ def folder_of(out: Path, fold: int) -> Path:
     return out / ("all" if fold == ALL else f"fold_{fold}")
 
 
-def _seen(
-    examples: Sequence[SelectorExample], folds: Mapping[str, int], group: tuple[int, ...]
-) -> list[SelectorExample]:
-    """List the studies that the selector of some folds learns from."""
-    return [item for item in examples if folds.get(item.study_id, ALL) not in group]
+def _teaches(study_id: str, folds: Mapping[str, int], group: tuple[int, ...]) -> bool:
+    """Tell whether the selector of some folds learns from a study, which it then must not locate."""
+    return folds.get(study_id, ALL) not in group
 
 
 def _fit_one(
@@ -231,7 +254,8 @@ def _fit_one(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        selector = fit_selector(_seen(examples, folds, group), config)
+        taught = [item for item in examples if _teaches(item.study_id, folds, group)]
+        selector = fit_selector(taught, config)
     finally:
         torch.set_num_threads(threads)
     for key in group:

@@ -56,7 +56,7 @@ def fine_tune(
     History
         The losses by epoch.
     """
-    count = min(len(annotated.images), most or len(annotated.images))
+    count = len(annotated.images) if most is None else min(most, len(annotated.images))
     steps, mirror = max(1, count // batch), kind == "axial"
     teacher = copy.deepcopy(network).eval()
 

@@ -139,12 +139,10 @@ class SliceRanking:
         self, example: SelectorExample, group: int
     ) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
         """Descriptors, geometry, relevance and group of the slices near each annotated one."""
+        if not len(example.descriptors):
+            return
         for k, target in enumerate(TARGETS):
-            if (
-                target.condition.family is not self.family
-                or example.annotated[k] < 0
-                or not len(example.descriptors)
-            ):
+            if target.condition.family is not self.family or example.annotated[k] < 0:
                 continue
             wanted = int(example.annotated[k])
             near = example.series == example.series[wanted]

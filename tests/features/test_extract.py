@@ -14,11 +14,14 @@ from support.knowing import know
 
 from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.discovery.studies import discover, read_study
+from lsdc.cohort.pseudonyms import Pseudonyms
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features import extract_worker, study_failures
+from lsdc.features.appending import append
 from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction import Extraction, extract
+from lsdc.features.extractor import EXTRACTOR, Extractor, write_extractor
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
 from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError
@@ -147,6 +150,40 @@ def test_like_uses_the_other_stores_selector_and_sizes(
     assert like.selector == str(made.path)
     assert new.feature_fingerprint == made.feature_fingerprint
     np.testing.assert_array_equal(new.embedding, made.embedding)
+
+
+def located_by(store: Path) -> dict[str, str]:
+    """The selector of each study of a store."""
+    studies = FeatureStore.open(store).studies
+    return dict(zip(studies["study_id"], studies["selector"]))
+
+
+def test_copies_of_selectors_know_whom_they_saw(
+    made: FeatureStore, data: Path, knowing: None, tmp_path: Path
+) -> None:
+    """A leak is planted: stores that do not hold, or deal over other folds, what taught the selectors they hand on."""
+    first, second, third, *_ = taught = sorted(path.name for path in (data / "train_images").iterdir())
+    truth = located_by(made.path)
+    assert {truth[study] for study in taught} == {"fold_0", "fold_1"}
+    for study in (first, second, third):
+        shutil.copytree(data / "train_images" / study, tmp_path / study / "test_images" / study)
+    run(tmp_path / first, tmp_path / "copy", like=made.path)  # without labels: no study of it has a fold
+    assert located_by(tmp_path / "copy") == {first: truth[first]}
+    run(tmp_path / first, tmp_path / "again", like=tmp_path / "copy")
+    assert located_by(tmp_path / "again") == {first: truth[first]}
+    run(tmp_path / second, tmp_path / "other", like=tmp_path / "copy")
+    assert located_by(tmp_path / "other") == {second: truth[second]}
+    append(tmp_path / third, tmp_path / "copy", workers=1)
+    assert located_by(tmp_path / "copy") == {first: truth[first], third: truth[third]}
+    # A model hands on what it was given, and names nobody.
+    for store in (made, FeatureStore.open(tmp_path / "other")):
+        model = tmp_path / f"model_{store.path.name}"
+        assert write_extractor(store, model / EXTRACTOR, Pseudonyms("salt"))
+        extractor = Extractor.of(model)
+        assert all(f"fold_{extractor.fold_of(study)}" == truth[study] for study in taught)
+        assert extractor.fold_of("a stranger") is None
+        written = b"".join(path.read_bytes() for path in model.rglob("*.json"))
+        assert not any(study.encode() in written for study in taught)
 
 
 def test_like_refuses_what_contradicts_it(made: FeatureStore, data: Path, tmp_path: Path) -> None:

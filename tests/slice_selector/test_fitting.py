@@ -13,13 +13,13 @@ from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Family
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.recipe import History, Recipe
-from lsdc.slice_selector import localizer_training, second_look_training
+from lsdc.slice_selector import fitting, localizer_training, second_look_training
 from lsdc.slice_selector.closeups import CLOSEUP_PX, Closeups
 from lsdc.slice_selector.fitting import ALL, SelectorConfig, cross_fit_selector, folder_of
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.ranking import SliceRanking
 from lsdc.slice_selector.second_look import SecondLook
-from lsdc.slice_selector.selector import SliceSelector, is_finished
+from lsdc.slice_selector.selector import SliceSelector
 from lsdc.slice_selector.training_example import SelectorExample, make_example
 
 Selectors = tuple[Path, dict[str, int]]
@@ -55,38 +55,86 @@ def test_a_finished_fold_is_kept(
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("manifest.json")}
 
 
+@pytest.fixture
+def fitted_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[str], SelectorConfig]]:
+    """The studies and settings of each selector that is fitted, which then is the bundled one, named by its number."""
+    calls: list[tuple[set[str], SelectorConfig]] = []
+
+    class Named:
+        def save(self, folder: Path) -> None:
+            folder.mkdir(exist_ok=True)
+            (folder / "number").write_text(str(len(calls)))
+            (folder / "manifest.json").write_text("{}")
+
+    def fit(examples: list[SelectorExample], config: SelectorConfig) -> Named:
+        calls.append(({example.study_id for example in examples}, config))
+        return Named()
+
+    monkeypatch.setattr(fitting, "fit_selector", fit)
+    return calls
+
+
+def number_of(out: Path, key: int) -> int:
+    return int((folder_of(out, key) / "number").read_text())
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param((2, 2, 2, 2, 2), id="equal folds"),
+        pytest.param((9, 2, 2), id="a large fold"),
+        pytest.param((1, 1, 1, 6), id="a large fold at the end"),
+        pytest.param((4, 4), id="two folds"),
+    ],
+)
 def test_halves_of_a_large_cohort_share_selectors(
-    examples: list[SelectorExample], tiny: SelectorConfig, tmp_path: Path
+    examples: list[SelectorExample],
+    fitted_on: list[tuple[set[str], SelectorConfig]],
+    sizes: tuple[int, ...],
+    tmp_path: Path,
 ) -> None:
-    """Two selectors serve five folds and new studies, and none of them saw the studies that it locates."""
-    nothing = np.zeros((0, 0), np.float32)  # rankers take longest, and have tests of their own
-    large = [replace(examples[k % len(examples)], study_id=str(k), descriptors=nothing) for k in range(5)]
-    folds = {str(k): k for k in range(5)}
-    config = replace(tiny, half=2, images=16, looks=8)
-    cross_fit_selector(large, folds, config, tmp_path / "out", workers=1)
-    folders = {key: folder_of(tmp_path / "out", key) for key in (ALL, 0, 1, 2, 3, 4)}
-    assert all(is_finished(folder) for folder in folders.values())
-    weights = {key: (folder / "sagittal.safetensors").read_bytes() for key, folder in folders.items()}
-    assert weights[ALL] == weights[0] == weights[1] != weights[2] == weights[3] == weights[4]
+    """Two selectors serve all folds and new studies, and none saw a study that it locates."""
+    folds = {f"{fold}_{k}": fold for fold, size in enumerate(sizes) for k in range(size)}
+    large = [replace(examples[0], study_id=study) for study in (*folds, "without a fold")]
+    config = SelectorConfig(halves_from=3, images=20_000, looks=20_000)
+    cross_fit_selector(large, folds, config, tmp_path, workers=1)
+    assert len(fitted_on) == 2
+    assert all(used.images == 10_000 and used.looks == 20_000 for _, used in fitted_on)
+    saw = {key: fitted_on[number_of(tmp_path, key) - 1][0] for key in (ALL, *range(len(sizes)))}
+    assert not any(study in saw[fold] for study, fold in folds.items())
+    assert "without a fold" not in saw[ALL]
+    assert len(saw[ALL] & set(folds)) == max(len(studies & set(folds)) for studies, _ in fitted_on)
 
-    # What readers marked in folds 0 and 1 is not known to the selector that locates them.
-    shifted = [
-        replace(item, sagittal_points=item.sagittal_points + 20.0) if folds[item.study_id] < 2 else item
-        for item in large
-    ]
-    cross_fit_selector(shifted, folds, config, tmp_path / "again", workers=1)
-    again = {
-        key: (folder_of(tmp_path / "again", key) / "sagittal.safetensors").read_bytes() for key in folders
-    }
-    assert [key for key in folders if again[key] != weights[key]] == [2, 3, 4]
 
-    finished = (folders[2] / "manifest.json").stat().st_mtime_ns
-    (
-        folders[1] / "manifest.json"
-    ).unlink()  # as a kill leaves it: the half is fitted again, the other one is kept
-    cross_fit_selector(large, folds, config, tmp_path / "out", workers=1)
-    assert (folders[1] / "sagittal.safetensors").read_bytes() == weights[1]
-    assert (folders[2] / "manifest.json").stat().st_mtime_ns == finished
+def test_a_cohort_below_the_bound_has_a_selector_per_fold(
+    examples: list[SelectorExample], fitted_on: list[tuple[set[str], SelectorConfig]], tmp_path: Path
+) -> None:
+    folds = {f"{fold}_{k}": fold for fold in range(5) for k in range(2)}
+    small = [replace(examples[0], study_id=study) for study in folds]
+    config = SelectorConfig(halves_from=5, images=20_000)
+    cross_fit_selector(small, folds, config, tmp_path, workers=1)  # the smaller half has four studies
+    assert sorted(len(studies) for studies, _ in fitted_on) == [8] * 5 + [10]
+    assert all(used.images == 20_000 for _, used in fitted_on)
+
+
+def test_halves_resume(
+    examples: list[SelectorExample], fitted_on: list[tuple[set[str], SelectorConfig]], tmp_path: Path
+) -> None:
+    """A half that was left unfinished, or whose folders hold several selectors, is fitted again; the other stays."""
+    folds = {f"{fold}_{k}": fold for fold in range(5) for k in range(2)}
+    large = [replace(examples[0], study_id=study) for study in folds]
+    config = SelectorConfig(halves_from=3)
+    for spoiled in ("", "manifest.json", "number"):
+        cross_fit_selector(large, folds, config, tmp_path, workers=1)
+        if spoiled == "number":  # as the six selectors of an earlier version
+            (folder_of(tmp_path, 1) / spoiled).write_text("7")
+        elif spoiled:  # as a kill between two copies
+            (folder_of(tmp_path, 1) / spoiled).unlink()
+    cross_fit_selector(large, folds, config, tmp_path, workers=1)
+    assert len(fitted_on) == 4
+    assert len({number_of(tmp_path, key) for key in (ALL, *range(5))}) == 2
+    cross_fit_selector(large, folds, config, tmp_path, workers=1)
+    assert len(fitted_on) == 4
 
 
 def test_an_epoch_sees_at_most_so_many_images(
@@ -110,17 +158,20 @@ def test_an_epoch_sees_at_most_so_many_images(
     assert steps == [images // 2, 2, images // 2, 4, 2]
 
 
+@pytest.mark.parametrize("family", list(Family))
 def test_rankers_pass_over_studies_that_are_not_described(
-    examples: list[SelectorExample], studies: dict[str, Study], coordinates: dict[str, pd.DataFrame]
+    examples: list[SelectorExample],
+    studies: dict[str, Study],
+    coordinates: dict[str, pd.DataFrame],
+    family: Family,
 ) -> None:
     name, study = next(iter(studies.items()))
     silent = make_example(study, coordinates[name], described=False)
     assert silent.descriptors.size == 0
     np.testing.assert_array_equal(silent.sagittal, examples[0].sagittal)
-    alone, beside = (SliceRanking(Family.FORAMINAL).fit(given) for given in (examples, [*examples, silent]))
-    assert alone.ranker is not None and beside.ranker is not None
-    for key, array in alone.ranker.arrays.items():
-        np.testing.assert_array_equal(array, beside.ranker.arrays[key])
+    seen = [rows[0] for rows in SliceRanking(family)._training_rows(examples[0], 0)]
+    assert sum(map(len, seen)) > 10
+    assert list(SliceRanking(family)._training_rows(silent, 0)) == []
 
 
 def test_a_selector_folder_is_checked(tmp_path: Path) -> None:
