@@ -30,7 +30,6 @@ from lsdc.models.heads.sklearn_member import SklearnMember
 from lsdc.models.registry import MEMBERS
 from lsdc.models.search_space import Range
 from lsdc.runtime.artifact import file_hash, read_json, write_json
-from lsdc.slice_selector.fitted_ranker import FittedRanker
 from lsdc.slice_selector.ranker import EnsembleRanker
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
 from lsdc.slice_selector.selector import SliceSelector
@@ -126,9 +125,7 @@ def _selector() -> SliceSelector:
     pca = PCA(6, random_state=0).fit(descriptors)
     X = np.hstack([geometry, pca.transform(descriptors)])
     ranking = SliceRanking(Family.SPINAL)
-    ranking.ranker = FittedRanker.of(
-        EnsembleRanker(6, svm_rows=100, random_state=0).fit(X, X[:, 0] + X[:, 6]), pca
-    )
+    ranking.ranker = EnsembleRanker(6, svm_rows=100, random_state=0).fit(X, X[:, 0] + X[:, 6]).fitted(pca)
     rankings = {family: SliceRanking(family) for family in Family} | {Family.SPINAL: ranking}
     return SliceSelector(rankings, {})
 

@@ -139,7 +139,7 @@ def _fit_selectors(
 ) -> list[Problem]:
     """Fit one selector per fold on the annotated studies outside it, and one on all; list who could not teach."""
     assert plan.cohort.coordinates is not None
-    coordinates = dict(iter(plan.cohort.coordinates.groupby("study_id")))
+    coordinates = {str(study): rows for study, rows in plan.cohort.coordinates.groupby("study_id")}
     taught = [
         source
         for source in plan.cohort.studies

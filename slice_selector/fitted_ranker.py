@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdc.runtime.joined_trees import join_forest
 from lsdc.runtime.tensor_files import read_arrays, write_tensors
 from lsdc.runtime.trees import Trees
-from lsdc.runtime.xgboost_model import read_xgboost
-
-if TYPE_CHECKING:
-    from sklearn.decomposition import PCA
-
-    from lsdc.slice_selector.ranker import EnsembleRanker
 
 REGRESSORS = ("forest", "svm", "mlp", "xgboost")
 """The parts of the ensemble, in the order of its weights."""
@@ -74,40 +66,6 @@ class FittedRanker:
         )  # fmt: skip
         if not right or not (self.arrays["scale"] > 0).all():
             raise ValueError("arrays that do not fit each other")
-
-    @classmethod
-    def of(cls, ranker: EnsembleRanker, pca: PCA) -> Self:
-        """Take what was fitted out of scikit-learn's and XGBoost's objects.
-
-        Parameters
-        ----------
-        ranker : EnsembleRanker
-            Fitted.
-        pca : PCA
-            Fitted, without whitening.
-
-        Returns
-        -------
-        FittedRanker
-            Predicts the same to about seven digits.
-        """
-        forest, svm, network, boosted = ranker.parts_
-        (hidden, out), (hidden_bias, out_bias) = network.coefs_, network.intercepts_
-        arrays: Mapping[str, Any] = {
-            "pca_mean": pca.mean_, "components": pca.components_,
-            "mean": ranker.scaler_.mean_, "scale": ranker.scaler_.scale_, "weights": ranker.weights_,
-            "support": svm.support_vectors_, "dual": svm.dual_coef_[0], "offset": svm.intercept_,
-            "gamma": np.array([svm._gamma]), "hidden": hidden, "hidden_bias": hidden_bias, "out": out[:, 0],
-            "out_bias": out_bias,
-        }  # fmt: skip
-        trees = [estimator.tree_ for estimator in forest.estimators_]
-        nodes = [(t.feature, t.threshold, t.children_left, t.children_right, t.value[:, 0, 0]) for t in trees]
-        floats = {name: np.array(values, order="C") for name, values in arrays.items()}
-        return cls(
-            floats,
-            join_forest(nodes, len(floats["mean"])),
-            read_xgboost(boosted.get_booster().save_raw("ubj")),
-        )
 
     def transform(self, descriptors: NDArray[Any]) -> NDArray[Any]:
         """Compress descriptors.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold
@@ -19,7 +21,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from xgboost import XGBRegressor
 
-from lsdc.slice_selector.fitted_ranker import REGRESSORS
+from lsdc.runtime.joined_trees import join_forest
+from lsdc.runtime.xgboost_model import read_xgboost
+from lsdc.slice_selector.fitted_ranker import REGRESSORS, FittedRanker
 
 
 class EnsembleRanker(RegressorMixin, BaseEstimator):
@@ -122,6 +126,37 @@ class EnsembleRanker(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self._predict_parts(self.parts_, self.scaler_.transform(X)) @ self.weights_
+
+    def fitted(self, pca: PCA) -> FittedRanker:
+        """Give what was fitted as plain arrays, which need no library to predict from.
+
+        Parameters
+        ----------
+        pca : PCA
+            Fitted, without whitening: the compression of the descriptors.
+
+        Returns
+        -------
+        FittedRanker
+            Predicts the same to about seven digits.
+        """
+        forest, svm, network, boosted = self.parts_
+        (hidden, out), (hidden_bias, out_bias) = network.coefs_, network.intercepts_
+        arrays: Mapping[str, Any] = {
+            "pca_mean": pca.mean_, "components": pca.components_,
+            "mean": self.scaler_.mean_, "scale": self.scaler_.scale_, "weights": self.weights_,
+            "support": svm.support_vectors_, "dual": svm.dual_coef_[0], "offset": svm.intercept_,
+            "gamma": np.array([svm._gamma]), "hidden": hidden, "hidden_bias": hidden_bias, "out": out[:, 0],
+            "out_bias": out_bias,
+        }  # fmt: skip
+        trees = [estimator.tree_ for estimator in forest.estimators_]
+        nodes = [(t.feature, t.threshold, t.children_left, t.children_right, t.value[:, 0, 0]) for t in trees]
+        floats = {name: np.array(values, order="C") for name, values in arrays.items()}
+        return FittedRanker(
+            floats,
+            join_forest(nodes, len(floats["mean"])),
+            read_xgboost(boosted.get_booster().save_raw("ubj")),
+        )
 
     def _weigh(self, X: NDArray, y: NDArray, groups: NDArray, seed: int) -> NDArray[np.float64]:
         """Fit the weights of the parts to their predictions for groups that they did not see."""

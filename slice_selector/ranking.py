@@ -132,7 +132,7 @@ class SliceRanking:
         pca = PCA(_COMPONENTS, random_state=self.seed).fit(descriptors)
         features = np.concatenate([geometry, pca.transform(descriptors)], axis=1)
         ranker = EnsembleRanker(random_state=self.seed).fit(features, relevance, groups)
-        self.ranker = FittedRanker.of(ranker, pca)
+        self.ranker = ranker.fitted(pca)
         return self
 
     def _training_rows(

@@ -63,7 +63,7 @@ def test_its_arrays_predict_what_the_libraries_do(
     fitted: tuple[EnsembleRanker, PCA], rows: Rows, tmp_path: Path
 ) -> None:
     ranker, pca = fitted
-    FittedRanker.of(ranker, pca).save(tmp_path / "new.safetensors")
+    ranker.fitted(pca).save(tmp_path / "new.safetensors")
     trusted = (*SKLEARN_TYPES, "lsdc.slice_selector.ranker.EnsembleRanker", *XGBOOST)
     save_estimator(tmp_path / "ranker.skops", ranker, trusted)
     save_estimator(tmp_path / "pca.skops", pca)
@@ -85,7 +85,7 @@ def test_edited_arrays_are_refused(
     fitted: tuple[EnsembleRanker, PCA], tmp_path: Path, name: str, value: float | None
 ) -> None:
     path = tmp_path / f"{Family.SPINAL}_ranker.safetensors"
-    FittedRanker.of(*fitted).save(path)
+    fitted[0].fitted(fitted[1]).save(path)
     arrays = read_arrays(path)
     if value is None:
         arrays[name] = arrays[name][:2]
