@@ -106,8 +106,9 @@ class Extractor:
                 return cls(Path(path), saved, saved.manifest["folds"], Pseudonyms(saved.manifest["salt"]))
         store = path if isinstance(path, FeatureStore) else FeatureStore.open(path)
         # The selectors themselves know best: in a store that was made like another, folds are other folds.
-        if store.listed.has(f"{SELECTOR}/{TAUGHT}"):
-            return cls(store.path, store, *read_taught(store.file(f"{SELECTOR}/{TAUGHT}")))
+        taught = f"{SELECTOR}/{TAUGHT}"
+        if store.listed.has(taught):
+            return cls(store.path, store, *read_taught(store.file(taught)))
         known = store.studies if "fold" in store.studies else store.studies.iloc[:0].assign(fold=-1)
         folds = {str(study): int(fold) for study, fold in zip(known["study_id"], known["fold"])}
         return cls(store.path, store, folds, Pseudonyms(""))

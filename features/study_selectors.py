@@ -137,7 +137,7 @@ def _copy_selectors(plan: ExtractionPlan, like: Extractor, folder: Path) -> Stud
 def _fit_selectors(
     plan: ExtractionPlan, examples: Path, folder: Path, workers: int | None, clock: StageClock
 ) -> list[Problem]:
-    """Fit one selector per fold on the annotated studies outside it, and one on all; list who could not teach."""
+    """Fit the selectors on the annotated studies, cross-fitted; list who could not teach."""
     assert plan.cohort.coordinates is not None
     coordinates = {str(study): rows for study, rows in plan.cohort.coordinates.groupby("study_id")}
     taught = [
@@ -168,9 +168,8 @@ def _fit_selectors(
 def _described(coordinates: Mapping[str, pd.DataFrame], studies: Sequence[str], seed: int) -> set[str]:
     """Draw the studies from which rankers learn: of each family so many that are marked for it."""
     drawn = np.random.default_rng(seed).permutation(np.array(studies, object))
-    found: set[str] = set()
-    for family in Family:
-        words = [condition.value for condition in Condition if condition.family is family]
-        marked = [study for study in drawn if coordinates[study]["condition"].isin(words).any()]
-        found |= set(marked[:_DESCRIBED])
-    return found
+    marked: dict[Family, list[str]] = {family: [] for family in Family}
+    for study in drawn:
+        for family in {Condition(word).family for word in coordinates[study]["condition"].unique()}:
+            marked[family].append(study)
+    return {study for found in marked.values() for study in found[:_DESCRIBED]}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lsdc.cohort.vocabulary import Family
-from lsdc.runtime.artifact import MANIFEST, atomic
+from lsdc.runtime.artifact import atomic, list_files
 from lsdc.runtime.engine import for_each
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import Recipe
@@ -204,13 +204,8 @@ def _halves(studies: Iterable[str], folds: Mapping[str, int]) -> list[tuple[int,
 
 def _are_finished(folders: Sequence[Path]) -> bool:
     """Tell whether folders hold copies of one finished selector: those of an earlier version may be several."""
-    if not all(is_finished(folder) for folder in folders):
-        return False
-    contents = [
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MANIFEST}
-        for folder in folders
-    ]
-    return all(content == contents[0] for content in contents)
+    first, *copies = folders
+    return all(map(is_finished, folders)) and all(list_files(copy) == list_files(first) for copy in copies)
 
 
 def folder_of(out: Path, fold: int) -> Path:

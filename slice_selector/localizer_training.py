@@ -56,8 +56,7 @@ def fine_tune(
     History
         The losses by epoch.
     """
-    count = len(annotated.images) if most is None else min(most, len(annotated.images))
-    steps, mirror = max(1, count // batch), kind == "axial"
+    steps, mirror = max(1, len(annotated.images[:most]) // batch), kind == "axial"
     teacher = copy.deepcopy(network).eval()
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:

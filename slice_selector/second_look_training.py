@@ -56,8 +56,7 @@ def train_second_look(
     mine, theirs = network.state_dict(), start.state_dict()
     same = {name for name, value in mine.items() if theirs[name].shape == value.shape}
     network.load_state_dict({name: (theirs if name in same else mine)[name] for name in mine})
-    count = len(closeups.images) if most is None else min(most, len(closeups.images))
-    steps = max(1, count // batch)
+    steps = max(1, len(closeups.images[:most]) // batch)
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, ...]]:
         rng = np.random.default_rng([recipe.seed, epoch])

@@ -17,7 +17,7 @@ from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.pseudonyms import Pseudonyms
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.features import extract_worker, study_failures
+from lsdc.features import extract_worker, study_failures, study_selectors
 from lsdc.features.appending import append
 from lsdc.features.extract_worker import StudyTask
 from lsdc.features.extraction import Extraction, extract
@@ -150,6 +150,19 @@ def test_like_uses_the_other_stores_selector_and_sizes(
     assert like.selector == str(made.path)
     assert new.feature_fingerprint == made.feature_fingerprint
     np.testing.assert_array_equal(new.embedding, made.embedding)
+
+
+def test_each_family_draws_the_studies_that_its_ranker_learns_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks of one family that few studies have are not lost among those of another that all have."""
+    studies = [str(k) for k in range(40)]
+    common, rare = "left_neural_foraminal_narrowing", "spinal_canal_stenosis"
+    coordinates = {
+        study: pd.DataFrame({"condition": [common] * 2 + [rare] * (int(study) < 5)}) for study in studies
+    }
+    monkeypatch.setattr(study_selectors, "_DESCRIBED", 8)
+    drawn = study_selectors._described(coordinates, studies, seed=0)
+    assert set(studies[:5]) <= drawn and 8 <= len(drawn) <= 13
+    assert drawn == study_selectors._described(coordinates, studies, seed=0)
 
 
 def located_by(store: Path) -> dict[str, str]:

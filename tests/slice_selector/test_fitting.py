@@ -57,7 +57,7 @@ def test_a_finished_fold_is_kept(
 
 @pytest.fixture
 def fitted_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[str], SelectorConfig]]:
-    """The studies and settings of each selector that is fitted, which then is the bundled one, named by its number."""
+    """The studies and settings of each selector that is fitted, which then is no more than its number."""
     calls: list[tuple[set[str], SelectorConfig]] = []
 
     class Named:
