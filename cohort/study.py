@@ -13,6 +13,7 @@ from lsdc.cohort.geometry import SlicePlane
 from lsdc.cohort.image_stacks import Images, PerView, stack_images
 from lsdc.cohort.vocabulary import View
 from lsdc.runtime import Problem
+from lsdc.runtime.percentiles import percentiles
 
 _WINDOW_SLICES, _WINDOW_STEP = 24, 4
 """The gray window is taken from so many slices at most, and from each so-manieth row and column of them."""
@@ -112,6 +113,12 @@ class Series:
         positions.flags.writeable = False  # it is computed once, and every caller gets the same array
         return positions
 
+    @cached_property
+    def step(self) -> float:
+        """Usual distance between neighboring slices, mm: the median; 0 where there are fewer than two."""
+        steps = np.abs(np.diff(self.positions))
+        return float(np.median(steps)) if len(steps) else 0.0
+
     def nearest(self, point: ArrayLike) -> int:
         """Find the slice whose plane is nearest to a point.
 
@@ -157,7 +164,7 @@ class Series:
         count = min(_WINDOW_SLICES, len(self.slices))
         chosen = np.unique(np.linspace(0, len(self.slices) - 1, count).round().astype(int))
         parts = [self.slices[index].pixels[::_WINDOW_STEP, ::_WINDOW_STEP].ravel() for index in chosen]
-        low, high = map(float, np.percentile(np.concatenate(parts), (1, 99)))
+        low, high = map(float, percentiles(np.concatenate(parts), (1, 99)))
         return low, high if high > low else low + max(1.0, abs(low) * _LEAST_RELATIVE_WIDTH)
 
 

@@ -130,12 +130,11 @@ def neighbors(series: Series, center: int) -> tuple[int, int, int]:
         Three indices into `series.slices`.
     """
     positions = series.positions
-    steps = np.abs(np.diff(positions))
-    usual = float(np.median(steps)) if len(steps) else 0.0
 
     def near(index: int) -> int:
         if not 0 <= index < len(positions):
             return center
-        return index if abs(positions[index] - positions[center]) <= _LARGEST_GAP * usual + 1e-3 else center
+        gap = abs(positions[index] - positions[center])
+        return index if gap <= _LARGEST_GAP * series.step + 1e-3 else center
 
     return near(center - 1), center, near(center + 1)

@@ -19,6 +19,8 @@ from lsdc.slice_selector.training_example import series_geometry
 
 SHOWN_WITHIN_MM = 8.0
 """A slice farther than this from a level does not show it."""
+_CANDIDATES = 3
+"""So many of the nearest slices are described, which costs time, and compared."""
 _NEAR_GEOMETRY_MM = 9.0
 """Spread of recesses around where the canal's point puts them."""
 _GEOMETRY_CONFIDENCE = 0.3
@@ -127,7 +129,7 @@ class AxialSearch:
         canal : (3,) float
             Its canal point, mm towards the patient's left, posterior, head.
         ranking : SliceRanking
-            Of the subarticular family; chooses among the slices that pass within 8 mm of the point.
+            Of the subarticular family; chooses among the three slices nearest to the point, within 8 mm.
 
         Returns
         -------
@@ -138,7 +140,9 @@ class AxialSearch:
         near = np.nonzero(np.abs(distance) < AXIAL_REACH_MM)[0]
         if not len(near) or np.abs(distance).min() > SHOWN_WITHIN_MM:
             return None
+        order = np.argsort(np.abs(distance[near]), kind="stable")
         shown = np.abs(distance[near]) <= SHOWN_WITHIN_MM
+        shown[order[_CANDIDATES:]] = False
         descriptors = (
             None if ranking.ranker is None else np.array([self._describe(int(k)) for k in near[shown]])
         )

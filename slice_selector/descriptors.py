@@ -10,6 +10,7 @@ from PIL import Image
 from skimage.measure import moments_hu
 
 from lsdc.cohort.geometry import SlicePlane
+from lsdc.runtime.percentiles import percentiles
 from lsdc.slice_selector.textures import (
     edge_strength,
     entropy,
@@ -17,7 +18,6 @@ from lsdc.slice_selector.textures import (
     neighbor_statistics,
     normalized_moments,
     pattern_codes,
-    percentiles,
 )
 
 SIZE = 128
@@ -169,9 +169,9 @@ def edges(image: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     (3,) float64
-        Mean, standard deviation and 90th percentile of Sobel's gradient.
+        Mean, standard deviation and 90th percentile of Sobel's gradient, to single precision.
     """
-    strength = edge_strength(image)
+    strength = edge_strength(image.astype(np.float32))
     return np.array([strength.mean(), strength.std(), *percentiles(strength, [90])])
 
 

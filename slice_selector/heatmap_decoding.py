@@ -113,6 +113,25 @@ def _mass(heatmap: Maps, point: NDArray[np.float64]) -> float:
     return float(heatmap[rows, columns].sum())
 
 
+def masses(maps: Maps, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum the probability of the 5 x 5 cells around a point of each level, as `refine` does.
+
+    Parameters
+    ----------
+    maps : (5, cells, cells) float
+        Probability per level.
+    points : (5, 2) float
+        Column and row, px of the image; within it.
+
+    Returns
+    -------
+    (5,) float64
+        Probability mass around each point.
+    """
+    cells = np.round((points - (STRIDE - 1) / 2) / STRIDE)
+    return np.array([refine(heatmap, cell)[2] for heatmap, cell in zip(maps, cells)])
+
+
 def peak(heatmap: Maps) -> NDArray[np.float64]:
     """Find the strongest point of one heatmap.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target
 from lsdc.slice_selector.descriptors import Descriptor, describe
-from lsdc.slice_selector.heatmap_decoding import STRIDE, level_doubt, ordered_levels
+from lsdc.slice_selector.heatmap_decoding import STRIDE, level_doubt, masses, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
 from lsdc.slice_selector.search_window import find_window
@@ -30,6 +31,8 @@ _FARTHEST_MIDLINE_MM = 12.0
 """A series is centered on the patient at least so well; a canal found farther from its middle is not believed."""
 _MARKED_WEIGHT = 2.0
 """What the second look's probability that a slice is marked counts beside the ranker's relevance, both 0 to 1."""
+_SIDES_MM = 8.0
+"""Spread of the foramina of one side around where those of both sides together are."""
 _NEAR_CANAL_MM = 16.0
 """Spread of foraminal points around the canal's point of their level."""
 _LEAST_CONFIDENCE = 0.08
@@ -137,20 +140,20 @@ class SagittalSearch:
 
     def find(
         self,
-        condition: Condition,
+        conditions: Sequence[Condition],
         ranking: SliceRanking,
-        near: NDArray[np.float64] | None,
+        near: NDArray[np.float64] | None = None,
         midline: float = 0.0,
         second_look: SecondLook | None = None,
-    ) -> LevelLocations:
-        """Locate the five levels of a condition.
+    ) -> list[LevelLocations]:
+        """Locate the five levels of conditions of a family.
 
         Parameters
         ----------
-        condition : Condition
-            The canal or a foramen.
+        conditions : sequence of Condition
+            The canal, or both foramina, whose levels are the same: they are counted on the slices of both sides.
         ranking : SliceRanking
-            Of the condition's family; chooses the slices.
+            Of the family; chooses the slices.
         near : (5, 3) float or None
             Canal points, mm, in whose neighborhood foramina are sought; rows of NaN are left out.
         midline : float
@@ -160,36 +163,48 @@ class SagittalSearch:
 
         Returns
         -------
-        LevelLocations
-            By the network; by mean positions where there is no localizer or its heatmaps say nothing.
+        list of LevelLocations
+            One per condition: by the network; by mean positions where there is no localizer or its heatmaps say
+            nothing.
         """
-        slices = self.slices if ranking.ranker is None else self._described(condition.family)
-        scores = ranking.score([Target(condition, level) for level in Level], slices)
-        candidates = np.argsort(scores.mean(axis=0))[::-1][:_CANDIDATES]
-        maps = self._heatmaps(candidates, condition.family)
-        # Slices of both sides tell where in the plane the levels are, but only one side's show the target.
-        allowed = self._on_side(condition.side, midline)
-        scores = np.where(allowed, scores, -np.inf)
-        chosen = scores.argmax(axis=1)
-        if not len(maps):
-            return self._mean_positions(condition.family, chosen, near)
-        if ranking.ranker is None:
-            own = np.argsort(scores.mean(axis=0))[::-1][: min(_CANDIDATES, int(allowed.sum()))]
-            chosen = own[self._heatmaps(own, condition.family).sum(axis=(2, 3)).argmax(axis=0)]
-        together = maps.mean(axis=0)
+        family = conditions[0].family
+        slices = self.slices if ranking.ranker is None else self._described(family)
+        scores = [
+            ranking.score([Target(condition, level) for level in Level], slices) for condition in conditions
+        ]
+        best = [np.argsort(score.mean(axis=0))[::-1][:_CANDIDATES] for score in scores]
+        # Only one side's slices show a foramen.
+        allowed = [self._on_side(condition.side, midline) for condition in conditions]
+        scores = [np.where(mine, score, -np.inf) for mine, score in zip(allowed, scores)]
+        if self.localizer is None:
+            return [self._mean_positions(family, score.argmax(axis=1), near) for score in scores]
+        seen = np.stack([self._heatmaps(slices, family).mean(axis=0) for slices in best])
         if near is not None:
-            together = together * self._neighborhood(near, int(candidates[0]))
-        levels = ordered_levels(together, _CELL_MM)
-        if levels[:, 2].mean() < _LEAST_CONFIDENCE:
-            return self._mean_positions(condition.family, chosen, near)
-        confidence = np.clip(levels[:, 2], 0, 1)
-        if second_look is None or condition.family is not Family.FORAMINAL:
-            points = self._to_slices(chosen, levels[:, :2])
-        else:
-            chosen, centers = self._marked_slices(second_look, scores, levels[:, :2])
-            look = second_look.look(self.square.cutter, chosen, centers)
-            points, confidence = look.points, confidence * look.mass
-        return self._located(chosen, points, confidence, "network", level_doubt(together, levels))
+            seen = seen * self._neighborhood(near, int(best[0][0]))
+        counted = ordered_levels(seen.mean(axis=0), _CELL_MM)
+        doubt = level_doubt(seen.mean(axis=0), counted)
+        found = []
+        for maps, score, mine in zip(seen, scores, allowed):
+            chosen = score.argmax(axis=1)
+            if ranking.ranker is None:
+                own = np.argsort(score.mean(axis=0))[::-1][: min(_CANDIDATES, int(mine.sum()))]
+                chosen = own[self._heatmaps(own, family).sum(axis=(2, 3)).argmax(axis=0)]
+            points, confidence = counted[:, :2], counted[:, 2]
+            if len(conditions) > 1:
+                points = ordered_levels(maps * self._around(points), _CELL_MM)[:, :2]
+                confidence = masses(maps, points)
+            if confidence.mean() < _LEAST_CONFIDENCE:
+                found.append(self._mean_positions(family, chosen, near))
+                continue
+            confidence = np.clip(confidence, 0, 1)
+            if second_look is None:
+                points = self._to_slices(chosen, points)
+            else:
+                chosen, centers = self._marked_slices(second_look, score, points)
+                look = second_look.look(self.square.cutter, chosen, centers)
+                points, confidence = look.points, confidence * look.mass
+            found.append(self._located(chosen, points, confidence, "network", doubt))
+        return found
 
     def _marked_slices(
         self, second_look: SecondLook, scores: NDArray[np.float64], points: NDArray[np.float64]
@@ -228,9 +243,8 @@ class SagittalSearch:
         return self._located(chosen, points, confidence, "mean_position")
 
     def _heatmaps(self, slices: NDArray[np.intp], family: Family) -> NDArray[np.float32]:
-        """Compute heatmaps (slices, 5, cells, cells) of a family's levels; of no slice where there is no localizer."""
-        if self.localizer is None:
-            return np.zeros((0, N_LEVELS, 1, 1), np.float32)
+        """Compute heatmaps (slices, 5, cells, cells) of a family's levels."""
+        assert self.localizer is not None
         new = [int(k) for k in slices if int(k) not in self._maps]
         if new:
             maps, _, classes = self.localizer.look(np.array([self.square.cut(k) for k in new]))
@@ -249,6 +263,10 @@ class SagittalSearch:
             if np.isfinite(point).all():
                 result[level] = self.square.closeness(index, plane.to_pixel(point)[0], _NEAR_CANAL_MM)
         return result
+
+    def _around(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute weights (5, cells, cells) that fall with the distance from points (5, 2) px of the image."""
+        return np.stack([self.square.closeness_to(x, y, _SIDES_MM) for x, y in points])
 
     def _to_slices(self, chosen: NDArray[np.intp], points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.array([self.square.to_slice(int(k), point) for k, point in zip(chosen, points)])

@@ -118,9 +118,7 @@ class SliceSelector:
         """Locate the canal on the T2 series, and on a series that is placed in the patient where T2 is not."""
         placed = next((search for search in (t2, t1) if search is not None and search.series.placed), None)
         found = {
-            search.index: search.find(
-                Condition.SPINAL_CANAL_STENOSIS, self.rankings[Family.SPINAL], near=None
-            )
+            search.index: search.find([Condition.SPINAL_CANAL_STENOSIS], self.rankings[Family.SPINAL])[0]
             for search in dict.fromkeys((t2, placed))
             if search is not None
         }
@@ -144,10 +142,8 @@ class SliceSelector:
         second_look = self.second_look if t1.series.view is View.SAGITTAL_T1 else None
 
         def search(points: NDArray[np.float64] | None) -> dict[Side, LevelLocations]:
-            return {
-                side: t1.find(condition, ranking, points, midline, second_look)
-                for side, condition in _FORAMEN.items()
-            }
+            located = t1.find(list(_FORAMEN.values()), ranking, points, midline, second_look)
+            return dict(zip(_FORAMEN, located))
 
         if near is None:
             return search(None), False

@@ -189,7 +189,23 @@ class SquareImages:
         (px / STRIDE, px / STRIDE) float64
             1 at the point, exp(-1/2) at `spread_mm` from it.
         """
-        x, y = self.to_image(index, point)
+        return self.closeness_to(*self.to_image(index, point), spread_mm)
+
+    def closeness_to(self, x: float, y: float, spread_mm: float) -> NDArray[np.float64]:
+        """Weigh the cells of a heatmap by how close they are to a point of the image.
+
+        Parameters
+        ----------
+        x, y : float
+            Column and row in the image, px.
+        spread_mm : float
+            Standard deviation of the Gaussian, mm.
+
+        Returns
+        -------
+        (px / STRIDE, px / STRIDE) float64
+            1 at the point, exp(-1/2) at `spread_mm` from it.
+        """
         cells = np.arange(self.px // STRIDE) * STRIDE + (STRIDE - 1) / 2
         squared_mm = ((cells[None] - x) ** 2 + (cells[:, None] - y) ** 2) * (self.mm / self.px) ** 2
         return np.exp(-0.5 * squared_mm / spread_mm**2)

@@ -7,6 +7,7 @@ scikit-image that it stands for.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ _ROUNDING = 1e-12
 _POWERS = np.arange(4)[:, None]
 _LEAST_VARIANCE = 1e-30
 """Where there is but one gray level, it is said to go together with itself."""
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 def gradient_histograms(image: NDArray[np.float64], directions: int, cell: int) -> NDArray[np.float64]:
@@ -66,15 +68,19 @@ def _direction(down: NDArray[np.float64], across: NDArray[np.float64], direction
     run along an axis or a diagonal but for rounding, as in even backgrounds, the last bit of the angle decides.
     """
     steep, flat = np.abs(down), np.abs(across)
-    below = np.zeros(down.shape, np.uint8)
+    bins, scratch = np.zeros(down.shape, np.uint8), np.empty_like(down)
     for k in range(1, directions // 2):
-        below += steep >= flat * np.tan(k * np.pi / directions)
-    bins = np.where(down * across < 0, np.uint8(directions - 1) - below, below)
-    near = np.minimum(np.minimum(steep, flat), np.abs(steep - flat)) <= _ROUNDING * (steep + flat)
-    near &= steep + flat > 0
-    angle = np.arctan2(down[near], across[near]) * (180 / np.pi)
+        np.multiply(flat, np.tan(k * np.pi / directions), out=scratch)
+        bins += (steep >= scratch).view(np.uint8)
+    falling = (np.multiply(down, across, out=scratch) < 0).view(np.uint8)
+    bins += falling * (np.uint8(directions - 1) - 2 * bins)  # of eight bits: where it falls, the mirrored bin
+    np.subtract(steep, flat, out=scratch)
+    least = np.minimum(np.abs(scratch, out=scratch), np.minimum(steep, flat), out=scratch)
+    steep += flat
+    near = np.flatnonzero(least < _ROUNDING * steep)
+    angle = np.arctan2(down.ravel()[near], across.ravel()[near]) * (180 / np.pi)
     angle += 180.0 * (angle < 0)  # not to all: near 45 degrees the last bit decides
-    bins[near] = (angle * (directions / 180.0)).astype(np.uint8) % directions  # 180 degrees are 0
+    bins.ravel()[near] = (angle * (directions / 180.0)).astype(np.uint8) % directions  # 180 degrees are 0
     return bins
 
 
@@ -110,17 +116,19 @@ def pattern_codes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     [[8, 8, 8], [8, 0, 8], [8, 8, 8]]
     """
     (rows, columns), center = image.shape, image.astype(np.float64)
-    padded = np.zeros((rows + 2, columns + 2))
-    padded[1:-1, 1:-1] = image
+    whole = np.zeros((rows + 2, columns + 2), np.uint8)
+    whole[1:-1, 1:-1] = image
+    padded = whole.astype(np.float64)
     right, left = (_between(padded.T, columns, by).T for by in (_DIAGONAL, -_DIAGONAL))
     # Counterclockwise from the right, as scikit-image goes around.
     around = (
-        padded[1:-1, 2:], _between(right, rows, -_DIAGONAL), padded[:-2, 1:-1], _between(left, rows, -_DIAGONAL),
-        padded[1:-1, :-2], _between(left, rows, _DIAGONAL), padded[2:, 1:-1], _between(right, rows, _DIAGONAL),
+        whole[1:-1, 2:], _between(right, rows, -_DIAGONAL), whole[:-2, 1:-1], _between(left, rows, -_DIAGONAL),
+        whole[1:-1, :-2], _between(left, rows, _DIAGONAL), whole[2:, 1:-1], _between(right, rows, _DIAGONAL),
     )  # fmt: skip
     bits = np.zeros(image.shape, np.uint8)
     for k, neighbor in enumerate(around):
-        bit = np.greater_equal(neighbor, center, out=np.empty(image.shape, bool)).view(np.uint8)
+        same = image if neighbor.dtype == np.uint8 else center
+        bit = np.greater_equal(neighbor, same, out=np.empty(image.shape, bool)).view(np.uint8)
         bit <<= np.uint8(k)
         bits |= bit
     return _UNIFORM.take(bits)
@@ -156,25 +164,25 @@ def _uniform_codes() -> NDArray[np.uint8]:
 _UNIFORM = _uniform_codes()
 
 
-def edge_strength(image: NDArray[np.float64]) -> NDArray[np.float64]:
+def edge_strength(image: NDArray[_Float]) -> NDArray[_Float]:
     """Compute the strength of Sobel's gradient.
 
     Parameters
     ----------
-    image : (rows, columns) float64
+    image : (rows, columns) float32 or float64
         Beyond its edges it is mirrored.
 
     Returns
     -------
-    (rows, columns) float64
-        As `skimage.filters.sobel` gives it.
+    (rows, columns) float32 or float64
+        As `skimage.filters.sobel` gives it, in the precision of the image.
 
     Examples
     --------
     >>> edge_strength(np.array([[0.0, 0, 1, 1]] * 3))[1].round(3).tolist()
     [0.0, 0.707, 0.707, 0.0]
     """
-    padded = np.pad(image, 1, mode="symmetric")
+    padded = _mirrored(image)
     across = _smoothed(padded)
     across = across[:, 2:] - across[:, :-2]
     down = _smoothed(padded.T).T
@@ -186,7 +194,16 @@ def edge_strength(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt(across, out=across)
 
 
-def _smoothed(padded: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mirrored(image: NDArray[_Float]) -> NDArray[_Float]:
+    """Surround an image by a copy of its outermost pixels, in a fraction of the time of `numpy.pad`."""
+    padded = np.empty((image.shape[0] + 2, image.shape[1] + 2), image.dtype)
+    padded[1:-1, 1:-1] = image
+    padded[0, 1:-1], padded[-1, 1:-1] = image[0], image[-1]
+    padded[:, 0], padded[:, -1] = padded[:, 1], padded[:, -2]
+    return padded
+
+
+def _smoothed(padded: NDArray[_Float]) -> NDArray[_Float]:
     """Add to each row its neighbors, and itself once more; the first and the last row are left out."""
     result = padded[1:-1] * 2
     result += padded[:-2]
@@ -251,39 +268,6 @@ def entropy(image: NDArray[np.uint8]) -> float:
     counts = np.bincount(image.ravel())
     part = counts[counts > 0] / image.size
     return float(-(part * np.log2(part)).sum())
-
-
-def percentiles(values: NDArray[np.floating], percents: list[float]) -> NDArray[np.float64]:
-    """Compute percentiles.
-
-    Parameters
-    ----------
-    values : float array
-        Finite, of any shape, at least one.
-    percents : list of float
-        0 to 100.
-
-    Returns
-    -------
-    (len(percents),) float64
-        As `numpy.percentile` gives them, in a fraction of its time.
-
-    Examples
-    --------
-    >>> percentiles(np.array([0.0, 1.0, 3.0]), [0, 25, 50, 100]).tolist()
-    [0.0, 0.5, 1.0, 3.0]
-    """
-    places = np.array(percents) / 100 * (values.size - 1)
-    low = places.astype(np.intp)
-    high = np.minimum(low + 1, values.size - 1)
-    if len(percents) == 1:
-        # The next value is the least of those behind: that takes a fifth of the time of another partition.
-        ordered = np.partition(values, low[0], axis=None)
-        ordered[high] = ordered[high[0] :].min()
-    else:
-        ordered = np.sort(values, axis=None)
-    below, above = ordered[low].astype(np.float64), ordered[high].astype(np.float64)
-    return (above - below) * (places - low) + below
 
 
 def normalized_moments(image: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Side, Target, View
+from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, Side, Target, View
 from lsdc.features.projections import find_projections
+from lsdc.slice_selector.axial import SHOWN_WITHIN_MM, AxialSearch
 from lsdc.slice_selector.fitting import ALL, folder_of
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
 from lsdc.slice_selector.sagittal import SagittalSearch
@@ -156,6 +157,34 @@ def elsewhere(series: Series, flag: str) -> Series:
         for x, y, z in [item.plane.origin]
     )
     return replace(series, slices=slices, flags=series.flags | {flag})
+
+
+class _Farthest(SliceRanking):
+    """Prefers the farthest of the slices that it is asked about."""
+
+    def score(self, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
+        assert slices.descriptors is not None and slices.scored is not None
+        assert len(slices.descriptors) == slices.scored.sum()
+        return np.where(slices.scored, np.abs(slices.distance), -np.inf)[None]
+
+
+def test_recesses_are_sought_on_the_three_slices_nearest_to_the_canal(
+    whole: Study, selector: SliceSelector
+) -> None:
+    search, ranking = AxialSearch(whole, None), _Farthest(Family.SUBARTICULAR)
+    ranking.ranker = selector.rankings[Family.SUBARTICULAR].ranker
+    planes = [whole.series[k].slices[i].plane for k, i in search.slices]
+    counted = set()
+    for level, plane in zip(Level, planes[2:]):
+        canal = plane.to_patient([(120.0, 120.0)])[0]
+        found = search.find(level, canal, ranking)
+        assert found is not None
+        distance = np.sort([abs(plane.distance(canal)[0]) for plane in planes])
+        within = distance[distance <= SHOWN_WITHIN_MM][:3]
+        chosen = whole.series[found.series].slices[found.slice].plane
+        assert abs(chosen.distance(canal)[0]) == pytest.approx(within[-1])
+        counted.add(len(within))
+    assert 3 in counted
 
 
 def test_a_placed_axial_series_is_preferred_to_one_of_unknown_place(
