@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsdc.ensemble.blend_model import BlendModel
-from lsdc.ensemble.member_tables import read_members, read_stacking_data
+from lsdc.ensemble.member_files import gather_members
+from lsdc.ensemble.member_tables import aligned, read_stacking_data
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import Stacked
@@ -236,16 +237,16 @@ def apply_blend(
     read = [file for one in given for file in (Path(one).iterdir() if Path(one).is_dir() else [one])]
     out = check_output_file(out, read)
     opened = BlendModel.open(model)
-    predictions = read_members(members, decimal_comma=decimal_comma)
-    kept = [name for name in predictions.members if name in opened.members or name not in BASELINES]
-    unknown = [name for name in kept if name not in opened.members]
+    joined = {name.rpartition(".")[2] for name in opened.members}
+    others = [name for name in BASELINES if name not in joined]
+    known = f"{model}, which has {', '.join(opened.members)}"
+    tables = gather_members(members, None, decimal_comma, others).tables
+    if not tables:
+        raise TableError(f"no table is of a member of {known}")
+    unknown = [name for name in tables if name not in opened.members]
     if unknown:
-        raise TableError(
-            f"{unknown[0]!r} is no member of {model}, which has {', '.join(opened.members)}; remove its table"
-        )
-    if not kept:
-        raise TableError(f"no table is of a member of {model}, which has {', '.join(opened.members)}")
-    predictions = predictions.of(kept)
+        raise TableError(f"{unknown[0]!r} is no member of {known}; remove its table")
+    predictions = aligned(tables)
     absent = [name for name in opened.members if name not in predictions.members]
     if absent:
         say(f"there is no table of {', '.join(absent)}; the members present decide")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import TARGETS
+from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.studies_asked import fitted_on
@@ -17,7 +17,7 @@ from lsdc.ensemble.unseen import graded_unseen, known_grades
 from lsdc.features.sight import Refusal, Sight
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import Probabilities
-from lsdc.metrics.prediction_tables import COLUMNS
+from lsdc.metrics.prediction_tables import COLUMNS, to_cube
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
 from lsdc.runtime.console import say
@@ -38,7 +38,7 @@ class Graded:
     refused : (n, 5, 5) bool
         The targets that the caller refused; their probabilities are the weighted prior's.
     known : frozenset of str
-        Studies that the model was fitted on; members that had not seen them predicted them.
+        Studies that the model was fitted on; members and stacks that had not seen them predicted them.
     """
 
     predictions: Predictions
@@ -87,18 +87,31 @@ def grade_store(
     studies = store.rows["study_id"][mask].iloc[:: len(TARGETS)].tolist()
     known = fitted_on(model, store, studies)
     if known:
-        say(f"{len(known)} studies are those the model was fitted on; they get out-of-fold predictions")
+        say(
+            f"{len(known)} studies are those the model was fitted on; they get the predictions of members and of a "
+            "stack that had not seen them"
+        )
     tables = member_tables(model, store, mask, known, device)
     predictions = Predictions.from_tables(tables, [*studies, *extra])
     sight = Sight.of(store.rows[mask], predictions.studies)
     refused = sight.refused(refuse)
     labels, labeled = known_grades(model.nested)
     prior = model.baselines["weighted_prior"].predict(predictions)
-    cube = model.stacker.predict(predictions)
+    cube = _unlearned(model, predictions.studies, known, model.stacker.predict(predictions))
     names = [model.pseudonyms.of(study) for study in predictions.studies]
     cube = graded_unseen(cube, sight.seen(), prior, labels, names, labeled)
     cube[refused] = prior[refused]
     return Graded(predictions, cube, sight, refused, frozenset(known))
+
+
+def _unlearned(model: Model, studies: Sequence[str], known: set[str], cube: Probabilities) -> Probabilities:
+    """Replace what the stack says of studies from whose grades it has learned: by what it said without their fold."""
+    nested = model.nested_of(sorted(known))
+    held_out = list(dict.fromkeys(parse_row_id(row_id)[0] for row_id in nested["row_id"]))
+    place = {study: k for k, study in enumerate(studies)}
+    result = np.array(cube)
+    result[[place[study] for study in held_out]] = to_cube(nested, held_out)
+    return result
 
 
 def member_tables(

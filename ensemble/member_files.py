@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,10 @@ class MemberTables:
 
 
 def gather_members(
-    members: PathLike | Sequence[PathLike], studies: Sequence[str] | None, decimal_comma: bool = False
+    members: PathLike | Sequence[PathLike],
+    studies: Sequence[str] | None,
+    decimal_comma: bool = False,
+    passed_over: Collection[str] = (),
 ) -> MemberTables:
     """Read the tables of all members, as `read_members` does, and the folds that come with them.
 
@@ -53,6 +56,8 @@ def gather_members(
         All studies that may be there; None: any.
     decimal_comma : bool
         As for `lsdc.ensemble.member_tables.read_members`.
+    passed_over : collection of str
+        Names of tables that are no members, without the `NAME.` of a path.
 
     Returns
     -------
@@ -70,6 +75,8 @@ def gather_members(
         prefix, path = _named(Path(given))
         for source, part in _sources(path, studies, decimal_comma):
             for name, table in part.tables.items():
+                if name in passed_over:
+                    continue
                 if prefix + name in gathered.tables:
                     raise TableError(
                         f"{source}: there are two tables of member {prefix + name!r}; keep one, or give one of the "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.folds import read_folds
@@ -120,7 +121,21 @@ def read_members(
         When a model is damaged.
     """
     tables = gather_members(members, studies, decimal_comma).tables
-    if studies is None:
-        found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
-        studies = sorted(found, key=lambda study: (len(study), study))
-    return Predictions.from_tables(tables, studies)
+    return aligned(tables) if studies is None else Predictions.from_tables(tables, studies)
+
+
+def aligned(tables: Mapping[str, pd.DataFrame]) -> Predictions:
+    """Align the prediction tables of members by the studies that they hold, in numeric order of their ids.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        By member, at least one: row_id, normal_mild, moderate, severe.
+
+    Returns
+    -------
+    Predictions
+        Rows that a table lacks are NaN.
+    """
+    found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
+    return Predictions.from_tables(tables, sorted(found, key=lambda study: (len(study), study)))

@@ -90,9 +90,9 @@ def predict(
     Targets that were not seen get what is known without seeing them: what patients have there whose other targets are
     alike (`lsdc.ensemble.unseen`). Every row says whether it was seen, in the columns `status` and `reason`.
 
-    Studies that the model was fitted on, known by id and features, get their out-of-fold predictions, so that
-    scores on them stay honest. What the numbers are, and what the model's card says of it, is printed on stderr and
-    written beside `out`, as `NAME.about.json` for `NAME.csv`.
+    Studies that the model was fitted on, known by id and features, get the predictions of members and of a stack
+    that had not seen their fold, so that scores on them stay honest. What the numbers are, and what the model's card
+    says of it, is printed on stderr and written beside `out`, as `NAME.about.json` for `NAME.csv`.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ import pandas as pd
 from lsdc.cohort.location import Location, Status
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Level, Target, View
+from lsdc.features.sight import rows_with_status
 
 
 def locations_of(study: Study, rows: pd.DataFrame) -> tuple[Location, ...]:
@@ -30,7 +31,7 @@ def locations_of(study: Study, rows: pd.DataFrame) -> tuple[Location, ...]:
         One per row, in their order. `series` and `slice` are None where nothing was located, and where the study no
         longer has the slice.
     """
-    return tuple(_location(study, row) for row in rows.to_dict("records"))
+    return tuple(_location(study, row) for row in rows_with_status(rows).to_dict("records"))
 
 
 def _location(study: Study, row: Mapping[Hashable, Any]) -> Location:

@@ -58,8 +58,7 @@ class Sight:
         Sight
             Of these studies; for a store of an earlier version, from its confidences.
         """
-        table = rows if "status" in rows else rows.assign(**_status_before(rows))
-        found = table.set_index("row_id")[["status", "reason"]].reindex(row_ids(studies))
+        found = rows_with_status(rows).set_index("row_id")[["status", "reason"]].reindex(row_ids(studies))
         shape = len(studies), len(TARGETS)
         status = found["status"].fillna(Status.NOT_SEEN.value).to_numpy(object).reshape(shape)
         return cls(
@@ -165,8 +164,21 @@ def _kinds(reason: str) -> Iterable[str]:
         yield re.sub(r"^[0-9]+ mm", "distances", re.sub(r" \(.*\)", "", part))
 
 
-def _status_before(rows: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
-    """Judge rows of a store of an earlier version, which has no status, by where and how surely they were located."""
+def rows_with_status(rows: pd.DataFrame) -> pd.DataFrame:
+    """Complete rows of a store of version 0.1, which has no status, by where and how surely they were located.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of a store.
+
+    Returns
+    -------
+    DataFrame
+        The same, with the columns `status` and `reason`.
+    """
+    if "status" in rows:
+        return rows
     absent = (rows["series_id"] == "").to_numpy(bool)
     unsure = (rows["confidence"] < _UNSURE_BEFORE).to_numpy(bool)
     if absent.all():  # written by `write_store` of features made elsewhere: no row says where they are from
@@ -174,4 +186,4 @@ def _status_before(rows: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
         absent, unsure = np.zeros_like(absent), unsure & located
     status = np.where(absent, Status.NOT_SEEN.value, np.where(unsure, Status.UNSURE.value, Status.SEEN.value))
     reason = np.where(absent, "its view is absent", np.where(unsure, "its place is uncertain", ""))
-    return {"status": status.astype(object), "reason": reason.astype(object)}
+    return rows.assign(status=status.astype(object), reason=reason.astype(object))

@@ -100,7 +100,8 @@ class LocationErrorSummary:
     baseline_name : str
         The baseline in words.
     median_mm, p95_mm : float
-        Median and 95th percentile of the in-plane distance, mm, over the targets that were located.
+        Median and 95th percentile of the in-plane distance, mm, over the targets that were located on the marked
+        series.
     """
 
     family: Family
@@ -151,7 +152,8 @@ def location_errors(study: Study, coordinates: pd.DataFrame, located: pd.DataFra
         spacing = study.series[marked[0]].slices[marked[1]].plane.spacing
         across, down = (location["x"] - mark["x"]) * spacing[1], (location["y"] - mark["y"]) * spacing[0]
         baseline = _baseline(study, target, marked, locations)
-        mm = float(np.hypot(across, down)) if chosen else np.nan
+        # Pixels of two series cannot be compared: each has its own origin.
+        mm = float(np.hypot(across, down)) if chosen and chosen[0] == marked[0] else np.nan
         result.append(
             LocationError(
                 target.condition.family,

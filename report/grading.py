@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 INDEX, STUDIES, FEATURES = "index.html", "studies", "features"
 """What a report holds besides the table: the list of studies, the folder of their pages, the feature store."""
 OUT_OF_FOLD = (
-    "the model was fitted on this study too; its grades are of members that had not seen it (out of fold)"
+    "the model was fitted on this study too; its grades are of members and of a stack that had not seen it (out of "
+    "fold)"
 )
 """What is said of a study that the model knows."""
 _SECONDS, _FEW = 600.0, 2

@@ -16,6 +16,25 @@ Objective = Callable[[Mapping[str, float], Callable[[int, float], None]], Mappin
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A trial that has begun.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+        The trial.
+    point : mapping of str to float
+        A value for each parameter.
+    spared : bool
+        Whether it is never given up.
+    """
+
+    trial: optuna.Trial
+    point: Mapping[str, float]
+    spared: bool
+
+
+@dataclass(frozen=True)
 class TrialTask:
     """The order to compute the losses at a point.
 
@@ -57,10 +76,7 @@ class Tried:
 
 
 def try_each(
-    study: optuna.Study,
-    objective: Objective,
-    drawn: Sequence[tuple[optuna.Trial, Mapping[str, float]]],
-    starts: int,
+    study: optuna.Study, objective: Objective, drawn: Sequence[Drawn]
 ) -> Iterator[tuple[optuna.Trial, Tried]]:
     """Compute the losses of some trials wherever the work is fanned out to.
 
@@ -70,10 +86,8 @@ def try_each(
         The study, with its finished trials.
     objective : callable
         Losses by name at a point.
-    drawn : sequence of (optuna.Trial, mapping of str to float)
+    drawn : sequence of Drawn
         The trials and their points.
-    starts : int
-        So many first trials are never given up.
 
     Yields
     ------
@@ -82,12 +96,12 @@ def try_each(
     """
     rival, rival_loss = _rival(study)
     tasks = [
-        TrialTask(trial.number, objective, dict(point), rival if trial.number >= starts else None, rival_loss)
-        for trial, point in drawn
+        TrialTask(one.trial.number, objective, dict(one.point), None if one.spared else rival, rival_loss)
+        for one in drawn
     ]
     results = {task.number: tried for task, tried in fan_out(try_point, tasks, "trials")}
-    for trial, _ in drawn:
-        yield trial, results[trial.number]
+    for one in drawn:
+        yield one.trial, results[one.trial.number]
 
 
 def try_point(task: TrialTask) -> Tried:
@@ -105,7 +119,7 @@ def try_point(task: TrialTask) -> Tried:
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(pruner=make_pruner())
     if task.rival is not None:
         best: Any = optuna.trial.create_trial(value=task.rival_loss, intermediate_values=dict(task.rival))

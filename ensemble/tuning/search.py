@@ -7,10 +7,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lsdc.ensemble.tuning.elsewhere import Tried, make_pruner, try_each
+from lsdc.ensemble.tuning.elsewhere import Drawn, Tried, make_pruner, try_each
 from lsdc.ensemble.tuning.journal_check import check_trials as check_journal_trials
 from lsdc.ensemble.tuning.storage import ignore_experimental_warnings
 from lsdc.models.search_space import Range
@@ -124,7 +125,7 @@ def minimize(
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of Ctrl-C with a traceback
     with warnings.catch_warnings():
         ignore_experimental_warnings()
         study = _open_study(search, storage)
@@ -133,9 +134,12 @@ def minimize(
         engine = chosen_engine()
         if engine is not None:
             _run_elsewhere(search, objective, study, trials, engine)
-        for _ in track(trials, "tuning", remaining) if show else trials:
+        for begun in track(trials, "tuning", remaining) if show else trials:
+            spared = begun < len(search.starts)
             try:
-                study.optimize(lambda trial: _evaluate(trial, search, objective), n_trials=1)
+                study.optimize(
+                    partial(_evaluate, search=search, objective=objective, spared=spared), n_trials=1
+                )
             except AssertionError as error:  # of Optuna, where its journal takes nothing more
                 if isinstance(error.__context__, OSError):
                     raise error.__context__ from None
@@ -144,22 +148,22 @@ def minimize(
 
 
 def _run_elsewhere(
-    search: Search, objective: Objective, study: optuna.Study, trials: Iterator[None], engine: Engine
+    search: Search, objective: Objective, study: optuna.Study, trials: Iterator[int], engine: Engine
 ) -> None:
     """Run as many trials at a time as the engine has room for; those of a time do not know each other's losses."""
-    for _ in trials:
+    for begun in trials:
         room = min(engine.slots(), search.trials - _finished(_count_states(study)))
-        drawn = [_drawn(search, study)]
-        drawn += [_drawn(search, study) for _ in islice(trials, room - 1)]
-        for trial, tried in try_each(study, objective, drawn, len(search.starts)):
+        drawn = [_drawn(search, study, begun)]
+        drawn += [_drawn(search, study, begun) for begun in islice(trials, room - 1)]
+        for trial, tried in try_each(study, objective, drawn):
             _tell(search, study, trial, tried)
         say(f"tuning: {_finished(_count_states(study))} of {search.trials} trials")
 
 
-def _drawn(search: Search, study: optuna.Study) -> tuple[optuna.Trial, Point]:
-    """Begin a trial and draw its point."""
+def _drawn(search: Search, study: optuna.Study, begun: int) -> Drawn:
+    """Begin a trial and draw its point; so many that count are before it."""
     trial = study.ask()
-    return trial, _point(trial, search)
+    return Drawn(trial, _point(trial, search), begun < len(search.starts))
 
 
 def _point(trial: optuna.Trial, search: Search) -> Point:
@@ -190,13 +194,13 @@ def _suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
     return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
 
 
-def _evaluate(trial: optuna.Trial, search: Search, objective: Objective) -> float:
-    """Compute the loss at the trial's point; all losses become attributes of the trial."""
+def _evaluate(trial: optuna.Trial, search: Search, objective: Objective, spared: bool) -> float:
+    """Compute the loss at the trial's point, also where it is hopeless if it is spared; all losses are noted."""
     import optuna
 
     def report_step(step: int, value: float) -> None:
         trial.report(value, step)
-        if trial.number >= len(search.starts) and trial.should_prune():
+        if not spared and trial.should_prune():
             raise optuna.TrialPruned
 
     losses = objective(_point(trial, search), report_step)
@@ -205,8 +209,11 @@ def _evaluate(trial: optuna.Trial, search: Search, objective: Objective) -> floa
     return losses[search.metric]
 
 
-def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[None]:
-    """Prepare the study for one trial after the other, until enough are finished."""
+def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[int]:
+    """Prepare the study for one trial after the other, until enough are finished; tell how many are before each.
+
+    Optuna's own number of a trial counts those that were interrupted, too.
+    """
     from optuna.trial import TrialState
 
     begun_at = time.monotonic()
@@ -226,7 +233,7 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[None]:
         if begun < len(search.starts) and not count[TrialState.WAITING]:
             study.enqueue_trial(dict(search.starts[begun]))
         study.sampler = _sampler(search, study, begun)
-        yield
+        yield begun
 
 
 def _count_states(study: optuna.Study) -> Counter[Any]:

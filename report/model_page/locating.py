@@ -9,6 +9,7 @@ import pandas as pd
 
 from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import Condition, Family, Level, View
+from lsdc.features.sight import rows_with_status
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.localization import LocationError, location_errors, summarize_location_errors
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders
@@ -40,7 +41,7 @@ def locating_section(store: FeatureStore | None, marked: CohortHeaders | None) -
             "locating", _TITLE, absent="What was seen and where: give the store that the model was fitted on, as "
             "`--store STORE`.",
         )  # fmt: skip
-    rows = store.rows
+    rows = rows_with_status(store.rows)
     parts: list[Drawing | Table] = [_seen(rows), _confidence(rows)]
     errors = [] if marked is None else location_errors_of(store, marked)
     absent = ""

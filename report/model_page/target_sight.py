@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import Condition, Level, Target
+from lsdc.features.sight import rows_with_status
 from lsdc.features.store import FeatureStore
 
 StatusOf = Mapping[tuple[str, Target], Status]
@@ -32,7 +33,7 @@ def statuses_of(store: FeatureStore | None) -> StatusOf:
     """
     if store is None:
         return {}
-    rows = store.rows
+    rows = rows_with_status(store.rows)
     parts = (rows[name] for name in ("study_id", "condition", "level", "status"))
     return {
         (str(study), Target(Condition(condition), Level(level))): Status(status)

@@ -12,7 +12,7 @@ from support.store import FakeStore, fake_store
 
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.evaluation import evaluate
-from lsdc.ensemble.external import apply_blend
+from lsdc.ensemble.external import apply_blend, blend
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.model import Model
@@ -112,6 +112,22 @@ def test_blend_and_apply_with_a_model_and_others_tables(
     applied = apply_blend(out, [tmp_path / "tables", theirs], tmp_path / "submission.csv")
     assert applied.rows == 125 and applied.prior_rows == 0
     assert len(read_predictions(tmp_path / "submission.csv")) == 125
+
+
+def test_a_blend_of_two_models_takes_what_each_predicts_beside_its_baselines(
+    made: tuple[FakeStore, Path, Path], tmp_path: Path
+) -> None:
+    """Both models write tables of the same baselines, which are no members of the blend."""
+    store, labels, model = made
+    blend(labels, [f"A={model}", f"B={model}"], tmp_path / "blend", trials=2)
+    places = []
+    for name in ("A", "B"):
+        predict(model, store.path, tmp_path / f"{name}.csv", baselines=tmp_path / name)
+        assert (tmp_path / name / "best_single.csv").is_file()
+        places.append(f"{name}={tmp_path / name}")
+    assert apply_blend(tmp_path / "blend", places, tmp_path / "submission.csv").rows == 125
+    with pytest.raises(TableError, match=r"'linear' is no member of .*blend, which has A\.linear, A\.timid"):
+        apply_blend(tmp_path / "blend", tmp_path / "A", tmp_path / "submission.csv")
 
 
 def test_the_stack_and_the_members_of_a_model_are_evaluated(made: tuple[FakeStore, Path, Path]) -> None:

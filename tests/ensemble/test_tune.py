@@ -98,6 +98,36 @@ def test_a_killed_search_resumes_and_repeats_nothing(tmp_path: Path, killed_at: 
     assert search(third, path) == best and third.points == []
 
 
+def test_starts_are_not_given_up_after_an_interruption(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Optuna counts the interrupted trial, too: by its numbers the second start would no longer be one."""
+    what = replace(SEARCH, starts=[{"a": 0.3, "b": 0.8}, {"a": 1.0, "b": 0.0}], trials=12)
+    path, interrupted = tmp_path / "optuna.journal", [False, True]
+
+    def bowl(point: Point, report_step: ReportStep) -> dict[str, float]:
+        if interrupted.pop():
+            raise KeyboardInterrupt
+        interrupted.append(False)
+        for step in range(8):
+            report_step(step, height(**point) + 0.01 * step)
+        return {"height": height(**point)}
+
+    with pytest.raises(KeyboardInterrupt):
+        minimize(what, bowl, open_storage(path))
+    assert capfd.readouterr().err == ""
+    interrupted.append(False)
+    resumed = minimize(what, bowl, open_storage(path))
+    whole = open_storage(None)
+    assert resumed == minimize(what, bowl, whole)
+    states = [
+        [(one.params, one.state) for one in optuna.load_study(study_name="bowl", storage=storage).trials]
+        for storage in (open_storage(path), whole)
+    ]
+    assert states[0][0][1] == TrialState.FAIL
+    assert states[0][1:] == states[1] and TrialState.PRUNED in {state for _, state in states[1]}
+
+
 def test_a_process_that_died_left_a_running_trial_which_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     study = optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name="bowl")

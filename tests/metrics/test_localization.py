@@ -11,7 +11,7 @@ from support.marked_rows import rows_at_marks
 
 from lsdc.cohort.discovery.studies import discover, read_study
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import Family
+from lsdc.cohort.vocabulary import Condition, Family, View
 from lsdc.metrics.localization import location_errors, summarize_location_errors
 
 Annotated = tuple[Study, pd.DataFrame]
@@ -48,6 +48,17 @@ def test_errors_are_summarized_per_family(annotated: Annotated, exact: pd.DataFr
     assert spinal.n == 5
     assert (spinal.selector.exact, spinal.selector.within_1) == (0, 1)
     assert spinal.median_mm > 1
+
+
+def test_there_is_no_distance_between_pixels_of_two_series(annotated: Annotated, exact: pd.DataFrame) -> None:
+    """Each series has an origin and a spacing of its own."""
+    study, coordinates = annotated
+    other = next(series for series in study.series if series.view is View.SAGITTAL_T1)
+    of_canal = exact["condition"] == Condition.SPINAL_CANAL_STENOSIS.value
+    number = other.slices[0].instance_number
+    moved = exact.mask(of_canal, exact.assign(series_id=other.series_id, instance_number=number))
+    errors = [one for one in location_errors(study, coordinates, moved) if one.family is Family.SPINAL]
+    assert errors and all(np.isinf(error.slices) and np.isnan(error.mm) for error in errors)
 
 
 def test_the_baseline_for_recesses_knows_no_annotation(annotated: Annotated, exact: pd.DataFrame) -> None:

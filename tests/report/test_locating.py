@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from support.marked_rows import rows_at_marks
 
+from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.store import FeatureStore
 from lsdc.report.cohort_page.cohort_headers import CohortHeaders
 from lsdc.report.model_page.locating import locating_section, location_errors_of
+from lsdc.report.model_page.target_sight import statuses_of
 from lsdc.report.sections import Drawing, Table
 
 
@@ -59,3 +61,14 @@ def test_what_is_missing_for_errors_is_said(marked: CohortHeaders) -> None:
     assert "train_label_coordinates.csv" in locating_section(store, None).absent
     store.rows["study_id"] = "another"
     assert "none of the annotated points" in locating_section(store, marked).absent
+
+
+def test_stores_of_version_0_1_are_shown_by_their_confidences(marked: CohortHeaders) -> None:
+    store = store_of(marked, 0.0)
+    before = store.rows.drop(columns="status")
+    before.loc[:2, "confidence"] = 0.01
+    before["located_by"] = "network"
+    old = cast(FeatureStore, SimpleNamespace(rows=before))
+    seen = next(part for part in locating_section(old, None).parts if isinstance(part, Table))
+    assert sum(int(row[2]) for row in seen.rows) == 3
+    assert {Status.SEEN, Status.UNSURE} <= set(statuses_of(old).values())
