@@ -40,7 +40,7 @@ SEARCH = Search("height", "height", [{"a": Range(), "b": Range(1, 9, whole=True)
 
 
 def make_originals(folder: Path) -> None:
-    """Make all that is damaged: `store`, `model`, `former` (as version 0.2 wrote it), `selector`, `tuned`."""
+    """Make all that is damaged: `store`, `model`, `former` (as version 0.1 wrote it), `selector`, `tuned`."""
     examples = make_examples(30, folds=2)
     new = make_examples(4, first=500)
     for name, one in (("store", examples), ("new", new)):

@@ -70,7 +70,7 @@ def evaluate(
     ArtifactError
         When a model directory is damaged.
     ConfigError
-        When there are no predictions, `resamples` is negative, or `grades` cannot be understood.
+        When there are no predictions, `resamples` or `seed` is negative, or `grades` cannot be understood.
 
     Examples
     --------

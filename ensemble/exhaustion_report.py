@@ -44,7 +44,7 @@ class Exhaustion:
     last_third : float
         By how much the last third of the trials improved the best one; NaN where it is not known.
     trials : int
-        Number of finished trials.
+        Number of finished trials, those that were given up early among them.
     """
 
     added: dict[str, Interval]

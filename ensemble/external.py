@@ -16,7 +16,7 @@ from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stackers.default import DefaultStacker
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.prior import WeightedPrior
-from lsdc.ensemble.tuning.search import check_trials
+from lsdc.ensemble.tuning.search import check_search
 from lsdc.metrics.prediction_tables import write_submission
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import check_output_file, claim, list_files, write_manifest
@@ -133,7 +133,7 @@ def blend(
     TableError
         When a table is malformed, holds rows of studies without labels, or the folds do not cover the studies.
     ConfigError
-        When `trials` is below 1, the storage cannot be used, or `grades` cannot be understood.
+        When `trials` is below 1 or `seed` below 0, the storage cannot be used, or `grades` cannot be understood.
     ArtifactError
         When `out` was begun with other data or arguments, or another process is writing to it.
 
@@ -143,7 +143,7 @@ def blend(
     >>> apply_blend(blended.model, "test", "submission.csv").rows  # doctest: +SKIP
     1500
     """
-    check_trials(trials)
+    check_search(trials, seed)
     out = check_output_folder(out)
     data = read_stacking_data(labels, members, folds, seed, grades=grades, decimal_comma=decimal_comma)
     configuration = {"problem": data.hash, "trials": trials, "seed": seed}
@@ -195,9 +195,9 @@ def tune(
     TableError
         When a table is malformed, or holds rows of studies without labels.
     ConfigError
-        When `trials` is below 1, or the database cannot be reached or holds a search on other data.
+        When `trials` is below 1 or `seed` below 0, or the database cannot be reached or holds a search on other data.
     """
-    check_trials(trials)
+    check_search(trials, seed)
     data = read_stacking_data(labels, members, None, seed)
     tuned = DefaultStacker(trials, seed, storage).fit(data.predictions, data.grades)
     weights = {family.value: weights for family, weights in tuned.weights_.items()}

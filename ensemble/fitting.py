@@ -28,7 +28,7 @@ from lsdc.ensemble.suspects.decisions import read_decisions
 from lsdc.ensemble.suspects.learned_labels import LearnedLabels, Noise
 from lsdc.ensemble.thresholds import THRESHOLDS, Thresholds
 from lsdc.ensemble.training_data import TrainingData, training_rows
-from lsdc.ensemble.tuning.search import check_trials
+from lsdc.ensemble.tuning.search import check_search
 from lsdc.ensemble.tuning.settings_file import with_settings
 from lsdc.features.extractor import EXTRACTOR, selector_digest, write_extractor
 from lsdc.features.stage_clock import StageClock
@@ -157,7 +157,7 @@ def fit(
     store, out = Path(store), check_output_folder(out)
     if oof is not None:
         oof = check_output_folder(oof)  # before members are fitted
-    check_trials(trials)
+    check_search(trials, seed)
     check_engine(engine, scheduler)
     if engine != "local" and world() > 1:
         raise ConfigError("engine: under torchrun its processes fit the folds; leave the engine out")

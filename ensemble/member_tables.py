@@ -18,6 +18,8 @@ from lsdc.metrics.prediction_tables import grades_of, read_truth
 from lsdc.runtime import TableError
 from lsdc.runtime.paths import PathLike
 
+_FEWEST = 2
+
 
 def read_stacking_data(
     labels: PathLike,
@@ -54,8 +56,8 @@ def read_stacking_data(
     Raises
     ------
     TableError
-        When a table is malformed, holds rows of studies without labels, or the members' folds do not cover the
-        studies.
+        When a table is malformed, holds rows of studies without labels or fewer than two labeled studies, or the
+        members' folds do not cover the studies.
     ConfigError
         When `grades` cannot be understood.
     """
@@ -63,6 +65,8 @@ def read_stacking_data(
     studies = table.index.tolist()
     found = gather_members(members, studies, decimal_comma)
     given = grades_of(table)
+    if (count := int(np.any(given >= 0, axis=(1, 2)).sum())) < _FEWEST:
+        raise TableError(f"{labels}: {count} labeled studies; a stack needs at least {_FEWEST}")
     if folds is not None:
         fold_of = read_folds(folds, studies)
     elif found.folds:

@@ -127,7 +127,8 @@ def predict(
     Raises
     ------
     ConfigError
-        When there is no such weighting or refusal, or rows are to be left out that a sample submission asks for.
+        When there is no such weighting or refusal, or rows are to be left out that a sample submission asks for or of
+        which none is refused.
     ArtifactError
         When model or store is absent or damaged, their features differ, or a member's class is not installed.
     TableError
@@ -141,6 +142,8 @@ def predict(
         raise ConfigError(
             "leave_out and sample exclude each other: a sample submission asks for all of its rows"
         )
+    if leave_out and refuse == "none":
+        raise ConfigError("leave_out leaves out what is refused; refuse `not-seen` or `unsure` as well")
     about_path(out)  # Refused now rather than after the work, as the baselines are.
     if baselines is not None:
         check_output_folder(baselines)

@@ -97,7 +97,7 @@ class ExtractionPlan:
         return fingerprint(self._studies() | {"files": [_state(file, packed) for file in self._files()]})
 
     def content_before(self) -> str:
-        """Hash the studies and folds alone, as versions before 0.3 did.
+        """Hash the studies and folds alone, as version 0.1 did.
 
         Returns
         -------

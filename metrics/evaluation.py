@@ -20,6 +20,7 @@ from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.console import track
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.seeds import check_seed
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,7 +120,7 @@ def evaluate_predictions(
     Raises
     ------
     ConfigError
-        When there are no predictions, or `resamples` is negative.
+        When there are no predictions, or `resamples` or `seed` is negative.
     TableError
         When two of the predictions have the same name.
     """
@@ -127,6 +128,7 @@ def evaluate_predictions(
         raise ConfigError("nothing to evaluate; give a prediction table or a model directory")
     if resamples < 0:
         raise ConfigError(f"resamples must not be negative, as {resamples} is")
+    check_seed(seed)
     names = [one.name for one in predictions]
     twice = [name for name in names if names.count(name) > 1]
     if twice:

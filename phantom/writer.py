@@ -18,6 +18,7 @@ from lsdc.runtime.console import say
 from lsdc.runtime.engine import check_workers, for_each
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
+from lsdc.runtime.seeds import check_seed
 from lsdc.runtime.whole_files import check_output_folder
 
 _WORK = "unfinished"
@@ -98,7 +99,7 @@ def simulate(
     Raises
     ------
     ConfigError
-        When `studies`, `test_fraction` or `workers` is out of range.
+        When `studies`, `seed`, `test_fraction` or `workers` is out of range.
     ArtifactError
         When `out` holds something else, or a cohort of other arguments, or another process is writing to it.
 
@@ -114,6 +115,7 @@ def simulate(
         raise ConfigError(f"studies must be at least 1, not {studies}")
     if not 0 <= test_fraction < 1:
         raise ConfigError(f"test_fraction must be at least 0 and below 1, not {test_fraction}")
+    check_seed(seed)
     check_workers(workers)
     begun, folder = time.perf_counter(), check_output_folder(out)
     claim(

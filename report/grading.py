@@ -31,9 +31,10 @@ from lsdc.report.pages.index_page import IndexEntry, write_index_page
 from lsdc.report.pages.sentences import SIMULATED_PATIENT
 from lsdc.report.study_outputs import StudyOutputs, graded_study, unread_study, write_outputs
 from lsdc.runtime.artifact import atomic, claim
+from lsdc.runtime.claims import OtherClaimError
 from lsdc.runtime.console import say, warn
 from lsdc.runtime.engine import Failure, attempt_each, attempt_here, check_workers
-from lsdc.runtime.errors import ConfigError, Problem
+from lsdc.runtime.errors import ArtifactError, ConfigError, Problem
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.output_faults import OutputError
 from lsdc.runtime.paths import PathLike
@@ -180,9 +181,21 @@ def grade(
     claim(out, configuration, lambda: "choose another folder for the report, or delete it")
     with only_writer(out):
         like = NAME if str(model) == NAME else opened.path
-        found = extract(
-            data, out / FEATURES, like=like, study_id=study_id, device=device, workers=workers, cohort=cohort
-        )
+        try:
+            found = extract(
+                data,
+                out / FEATURES,
+                like=like,
+                study_id=study_id,
+                device=device,
+                workers=workers,
+                cohort=cohort,
+            )
+        except OtherClaimError as error:
+            raise ArtifactError(
+                f"{out}: the studies, their files or how studies are named have changed since it was begun; choose "
+                "another folder for the report, or delete it"
+            ) from error
         store = FeatureStore.open(found.store)
         opened.check_store(store)
         graded = grade_store(opened, store, np.ones(len(store.rows), bool), refuse=refuse, device=device)

@@ -17,6 +17,10 @@ CONFIG = "config.json"
 """The file of a directory that tells with which configuration it is being written."""
 
 
+class OtherClaimError(ArtifactError):
+    """A directory was begun with another configuration."""
+
+
 def claim(
     folder: Path, config: Mapping[str, Any], redo: Callable[[], str], place: PathLike | None = None
 ) -> bool:
@@ -43,7 +47,8 @@ def claim(
     Raises
     ------
     ArtifactError
-        When the folder holds work of another configuration, or files that are not ours, or another run writes there.
+        When the folder holds work of another configuration (`OtherClaimError`), or files that are not ours, or another
+        run writes there.
     """
     mark, shown = folder / CONFIG, place or folder
     wanted = json.loads(json.dumps(dict(config), default=str))
@@ -55,7 +60,7 @@ def claim(
             different = sorted(
                 key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
             )
-            raise ArtifactError(
+            raise OtherClaimError(
                 f"{shown}: begun with another configuration ({', '.join(different)} differ); {redo()}"
             )
         return False

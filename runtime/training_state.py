@@ -226,7 +226,7 @@ class TrainingState:
             self.best = content["best"]
             self.optimizer.load_state_dict(content["optimizer"])
             self.schedule.load_state_dict(content["schedule"] | {"lr_lambdas": [None]})
-            if content["scaler"]:  # versions up to 0.2 scaled in half precision alone
+            if content["scaler"]:  # version 0.1 scaled in half precision alone
                 self.scaler.load_state_dict(content["scaler"])
             self.history = History(**content["history"])
         except ArtifactError:

@@ -1,4 +1,4 @@
-"""The rankings that versions up to 0.2 wrote as skops files, read as arrays: no object of the file is made."""
+"""The rankings that version 0.1 wrote as skops files, read as arrays: no object of the file is made."""
 
 from __future__ import annotations
 

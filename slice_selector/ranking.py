@@ -208,7 +208,7 @@ class SliceRanking:
         Parameters
         ----------
         folder : path
-            Where the file is; versions up to 0.2 wrote two skops files, which are read as arrays.
+            Where the file is; version 0.1 wrote two skops files, which are read as arrays.
         family : Family
             Whose ranking.
 

@@ -87,7 +87,7 @@ class Boosted(RowStacker):
 
 
 def _trees(found: Any) -> Trees:
-    """Check the trees of a state; versions up to 0.2 kept LightGBM's text, which the library must not read itself."""
+    """Check the trees of a state; version 0.1 kept LightGBM's text, which the library must not read itself."""
     trees = read_lightgbm(found) if isinstance(found, str) else Trees.from_lists(found)
     if len(trees.base) != len(Grade):
         raise ValueError("not as many outputs as grades")

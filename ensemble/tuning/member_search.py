@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsdc.ensemble.training_data import TrainingData
 from lsdc.ensemble.tuning.member_problem import METRIC, MemberProblem, space_of
-from lsdc.ensemble.tuning.search import Search, check_trials, minimize
+from lsdc.ensemble.tuning.search import Search, check_search, minimize
 from lsdc.ensemble.tuning.settings_file import SETTINGS, read_settings, write_settings
 from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.models.examples import Examples
@@ -103,7 +103,7 @@ def search_member(
     ArtifactError
         When another process is writing to `out`.
     """
-    check_trials(trials)
+    check_search(trials, seed)
     if timeout is not None and timeout <= 0:
         raise ConfigError(f"timeout must be above 0 seconds, not {timeout:g}")
     options = (options or Options()).resolved()

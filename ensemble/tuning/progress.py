@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lsdc.ensemble.tuning.storage import ignore_experimental_warnings, open_storage
+
+if TYPE_CHECKING:
+    import optuna
 
 
 def finished_losses(where: Path | str, study: str) -> list[float]:
@@ -21,10 +25,9 @@ def finished_losses(where: Path | str, study: str) -> list[float]:
     Returns
     -------
     list of float
-        In the order of the trials; those that ended early have none. Empty where there is no such study.
+        In the order of the trials; infinite where one was given up early. Empty where there is no such study.
     """
     import optuna
-    from optuna.trial import TrialState
 
     with warnings.catch_warnings():
         ignore_experimental_warnings()
@@ -32,5 +35,27 @@ def finished_losses(where: Path | str, study: str) -> list[float]:
             opened = optuna.load_study(study_name=study, storage=open_storage(where))
         except KeyError:
             return []
-        trials = opened.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-        return [float(trial.value) for trial in trials if trial.value is not None]
+        return losses_of(opened)
+
+
+def losses_of(study: optuna.Study) -> list[float]:
+    """List the losses of the finished trials of an opened study.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        The study.
+
+    Returns
+    -------
+    list of float
+        In the order of the trials; infinite where one was given up early.
+    """
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
+    # A trial that was given up has the loss of its last step as its value.
+    return [
+        float("inf") if trial.state is TrialState.PRUNED or trial.value is None else float(trial.value)
+        for trial in trials
+    ]

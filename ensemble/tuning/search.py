@@ -18,6 +18,7 @@ from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
 from lsdc.runtime.console import say, track
 from lsdc.runtime.engine_choice import Engine, chosen_engine
+from lsdc.runtime.seeds import check_seed
 
 if TYPE_CHECKING:
     import optuna
@@ -74,21 +75,24 @@ class Search:
         return {name: bounds for block in self.blocks for name, bounds in block.items()}
 
 
-def check_trials(trials: int) -> None:
-    """Refuse a search without a trial.
+def check_search(trials: int, seed: int) -> None:
+    """Refuse a search without a trial, or with a seed that is none.
 
     Parameters
     ----------
     trials : int
         Number of trials asked for.
+    seed : int
+        Seed of the sampler.
 
     Raises
     ------
     ConfigError
-        When it is below 1.
+        When there is to be no trial, or the seed is below 0.
     """
     if trials < 1:
         raise ConfigError(f"trials must be at least 1, not {trials}")
+    check_seed(seed)
 
 
 def minimize(

@@ -174,6 +174,11 @@ class Blend:
             raise ConfigError("--labels and --members belong together; give both")
         if self.labels is None and not self.apply:
             raise ConfigError("nothing to do; give --labels and --members to stack, --apply to use a stack")
+        of_a_stack = self.folds, self.storage, self.grades, self.search
+        if self.labels is None and of_a_stack != (None, None, None, Search()):
+            raise ConfigError(
+                "--folds, --storage, --grades, --trials and --seed belong to --labels; give them too"
+            )
         if self.submission is not None:
             check_output_file(self.submission)  # before the search
         result: dict[str, Any] = {}

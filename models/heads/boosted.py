@@ -49,7 +49,7 @@ class BoostedHead(ABC):
 
     suffix: ClassVar[str]
     former_suffix: ClassVar[str]
-    """The end of the library's own file, which versions up to 0.2 wrote; it is not the library that reads it."""
+    """The end of the library's own file, which version 0.1 wrote; it is not the library that reads it."""
     space: ClassVar[Space]
     defaults: ClassVar[Settings]
     booster: Trees

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
+from lsdc.ensemble.tuning.progress import losses_of
 from lsdc.ensemble.tuning.storage import JOURNAL, ignore_experimental_warnings, open_storage
 from lsdc.report.pages.figures import SERIES_COLORS
 from lsdc.report.plot_panels import new_panel, styled
@@ -28,7 +29,7 @@ class TuningHistory:
     Parameters
     ----------
     values : (t,) float
-        Objective of each finished trial, in order; lower is better.
+        Objective of each finished trial, in order; lower is better, and infinite where it was given up early.
     seconds : float
         From the first trial's start to the last one's end.
     importances : dict of str to float
@@ -69,13 +70,14 @@ class TuningHistory:
             if OPTUNA_STUDY not in optuna.get_all_study_names(storage):
                 return None
             study = optuna.load_study(study_name=OPTUNA_STUDY, storage=storage)
-            done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-            if not done:
+            state = optuna.trial.TrialState
+            done = study.get_trials(deepcopy=False, states=[state.COMPLETE, state.PRUNED])
+            if not any(trial.state is state.COMPLETE for trial in done):
                 return None
             starts = [trial.datetime_start for trial in done if trial.datetime_start]
             ends = [trial.datetime_complete for trial in done if trial.datetime_complete]
             seconds = (max(ends) - min(starts)).total_seconds() if starts and ends else float("nan")
-            values = np.array([trial.value for trial in done], float)
+            values = np.array(losses_of(study))
             return cls(values, seconds, _importances(study) if len(done) >= _FEWEST_TRIALS else {})
 
 
@@ -87,7 +89,7 @@ def trials_of(history: TuningHistory | None, most: int | None) -> str:
     history : TuningHistory or None
         The finished trials; None where they are not there.
     most : int or None
-        How many the fit was given; a search that no longer improves stops earlier. None where that is not recorded.
+        How many the fit was given; None where that is not recorded.
 
     Returns
     -------
@@ -98,13 +100,14 @@ def trials_of(history: TuningHistory | None, most: int | None) -> str:
     --------
     >>> trials_of(None, 60), trials_of(None, None)
     ('at most 60', 'not recorded')
-    >>> trials_of(TuningHistory(np.zeros(44), 12.0, {}), 60)
-    '44 of at most 60'
+    >>> trials_of(TuningHistory(np.array([0.5, np.inf, 0.4]), 12.0, {}), 60)
+    '3 of at most 60, 1 given up early'
     """
     if history is None:
         return "not recorded" if most is None else f"at most {most}"
-    done = len(history.values)
-    return f"{done}" if most is None else f"{done} of at most {max(most, done)}"
+    done, early = len(history.values), int(np.isinf(history.values).sum())
+    words = f"{done}" if most is None or done >= most else f"{done} of at most {most}"
+    return f"{words}, {early} given up early" if early else words
 
 
 def tuning_section(history: TuningHistory | None, most: int | None) -> Section:
@@ -131,12 +134,12 @@ def tuning_section(history: TuningHistory | None, most: int | None) -> Section:
     best = np.minimum.accumulate(history.values)
     late = best[2 * len(best) // 3 - 1] - best[-1] if len(best) >= 3 else 0.0
     lead = (
-        f"{trials_of(history, most)} trials in {history.seconds:.0f} s; the best reached {best[-1]:.4f} at trial "
+        f"Trials: {trials_of(history, most)}, in {history.seconds:.0f} s; the best reached {best[-1]:.4f} at trial "
         f"{int(history.values.argmin()) + 1}. The last third of the trials gained {late:.4f}."
     )
     reading = (
-        "Each dot is a trial, the line is the best so far; a line that has long been flat means that more trials will "
-        "not help."
+        "Each dot is a trial that was not given up, the line is the best so far; a line that has long been flat means "
+        "that more trials will not help."
     )
     if history.importances:
         reading += (
@@ -171,10 +174,8 @@ def _draw(history: TuningHistory) -> tuple[Panel, ...]:
         rasterized=len(best) > 500,
     )
     axis.plot(number, best, color=SERIES_COLORS[0], drawstyle="steps-post", label="best so far")
-    axis.set_ylim(
-        best[-1] - 0.1 * (np.quantile(history.values, 0.9) - best[-1] + 1e-9),
-        np.quantile(history.values, 0.9),
-    )
+    high = np.quantile(history.values[np.isfinite(history.values)], 0.9)
+    axis.set_ylim(best[-1] - 0.1 * (high - best[-1] + 1e-9), high)
     axis.set(xlabel="trial", ylabel="score inside the search (lower is better)")
     axis.legend()
     panels = [Panel("tuning_history", figure, f"Search of {len(best)} trials; the best is {best[-1]:.4f}.")]

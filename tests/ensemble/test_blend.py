@@ -378,6 +378,23 @@ def test_a_long_table_holds_members_and_folds(data: Path, tmp_path: Path, kind: 
     )
 
 
+def test_one_labeled_study_is_too_few_to_stack(data: Path, tmp_path: Path) -> None:
+    labels = pd.read_csv(data / "train.csv", dtype=str)
+    labels.iloc[1:, 1:] = None
+    labels.to_csv(tmp_path / "train.csv", index=False)
+    with pytest.raises(TableError, match=r"train\.csv: 1 labeled studies; a stack needs at least 2"):
+        read_stacking_data(tmp_path / "train.csv", data / "oof")
+
+
+def test_options_of_a_stack_are_refused_where_none_is_made(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["blend", "--out", str(model), "--apply", str(data / "oof")]
+    for more in (["--seed", "3"], ["--trials", "5"], ["--folds", str(data / "folds.csv")]):
+        assert main([*words, "--submission", str(tmp_path / "s.csv"), *more]) == 2
+        assert "--trials and --seed belong to --labels" in capsys.readouterr().err
+
+
 def test_folds_of_members_must_cover_the_studies_and_agree(data: Path, tmp_path: Path) -> None:
     path = long_table(data, tmp_path / "all.csv")
     table = pd.read_csv(path)

@@ -144,6 +144,8 @@ def test_the_function_takes_text_and_writes_nothing_unasked(tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.csv", "train.csv"]
     with pytest.raises(ConfigError, match="resamples must not be negative, as -1 is"):
         evaluate(tmp_path / "train.csv", tmp_path / "good.csv", resamples=-1)
+    with pytest.raises(ConfigError, match="seed must be at least 0, not -2"):
+        evaluate(tmp_path / "train.csv", tmp_path / "good.csv", seed=-2)
     with pytest.raises(ConfigError, match="nothing to evaluate"):
         evaluate(tmp_path / "train.csv", [])
 

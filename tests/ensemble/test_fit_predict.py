@@ -135,6 +135,8 @@ def test_refused_rows_have_the_prior_or_are_left_out(
 def test_rows_that_a_sample_asks_for_are_not_left_out(made: Made, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave_out and sample exclude each other"):
         predict(made[1], made[0].path, tmp_path / "s.csv", sample=tmp_path / "x.csv", leave_out=True)
+    with pytest.raises(ConfigError, match="refuse `not-seen` or `unsure` as well"):
+        predict(made[1], made[0].path, tmp_path / "s.csv", leave_out=True)
 
 
 def test_studies_with_doubtful_levels_are_named(

@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lsdc.ensemble.tuning.search import Point, ReportStep, Search, check_trials, minimize
+from lsdc.ensemble.tuning.search import Point, ReportStep, Search, check_search, minimize
 from lsdc.ensemble.tuning.storage import open_storage
 from lsdc.models.search_space import Range
 from lsdc.runtime import ArtifactError, ConfigError
@@ -209,10 +209,12 @@ def test_points_that_are_surely_worse_are_not_finished() -> None:
     assert states[:2] == [TrialState.COMPLETE] * 2
 
 
-def test_a_search_needs_a_trial() -> None:
-    check_trials(1)
+def test_a_search_needs_a_trial_and_a_seed() -> None:
+    check_search(1, 0)
     with pytest.raises(ConfigError, match="trials must be at least 1, not 0"):
-        check_trials(0)
+        check_search(0, 0)
+    with pytest.raises(ConfigError, match="seed must be at least 0, not -1"):
+        check_search(1, -1)
 
 
 def test_a_loss_that_is_no_number_ends_the_search() -> None:

@@ -85,6 +85,8 @@ def test_mistakes_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[st
         simulate(tmp_path / "a", studies=0)
     with pytest.raises(ConfigError, match=r"test_fraction must be at least 0 and below 1, not 1.5"):
         simulate(tmp_path / "a", studies=1, test_fraction=1.5)
+    with pytest.raises(ConfigError, match="seed must be at least 0, not -1"):
+        simulate(tmp_path / "a", studies=1, seed=-1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(ArtifactError, match="exists and is not empty"):

@@ -197,7 +197,9 @@ def test_a_series_that_comes_later_is_no_finished_study(patients: Path, tmp_path
     shutil.move(later, tmp_path / "later")
     lsdc.grade(data, tmp_path / "r", study_id="folder", workers=1)
     shutil.move(tmp_path / "later", later)
-    with pytest.raises(ArtifactError, match=r"\(content differ\); studies or files may have changed"):
+    with pytest.raises(
+        ArtifactError, match=r"files .* have changed since it was begun; choose another folder"
+    ):
         lsdc.grade(data, tmp_path / "r", study_id="folder", workers=1)
 
 

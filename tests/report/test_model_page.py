@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 from matplotlib.container import ErrorbarContainer
 from numpy.typing import NDArray
@@ -22,8 +21,6 @@ from lsdc.commands.ensemble_report import Report
 from lsdc.ensemble.exhaustion_report import Exhaustion
 from lsdc.ensemble.fit_card import INTENDED_USE, NOT_INTENDED, FitCard
 from lsdc.ensemble.stacking_data import StackingData
-from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
-from lsdc.ensemble.tuning.storage import JOURNAL, open_storage
 from lsdc.metrics.bootstrap import Interval
 from lsdc.metrics.graded import GradedPredictions
 from lsdc.metrics.official import official_score
@@ -246,29 +243,12 @@ def test_a_model_of_simulated_patients_says_so_first(made: tuple[Path, StackingD
     )
 
 
-def test_the_tuning_is_read_from_a_copy_of_its_journal(tmp_path: Path) -> None:
-    assert TuningHistory.read(tmp_path) is None
-    study = optuna.create_study(storage=open_storage(tmp_path / JOURNAL), study_name=OPTUNA_STUDY)
-    assert TuningHistory.read(tmp_path) is None  # nothing is finished
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    study.sampler = sampler
-    study.optimize(
-        lambda trial: trial.suggest_float("steep", 0, 1) + 0 * trial.suggest_float("flat", 0, 1), 30
-    )
-    before = (tmp_path / JOURNAL).read_bytes()
-    history = TuningHistory.read(tmp_path)
-    assert history is not None and history.values.tolist() == [trial.value for trial in study.trials]
-    assert list(history.importances) == ["steep", "flat"] and history.seconds > 0
-    assert sum(history.importances.values()) == pytest.approx(1)
-    assert (tmp_path / JOURNAL).read_bytes() == before
-
-
 def test_trials_are_counted_alike(made: tuple[Path, StackingData]) -> None:
     history = TuningHistory(
         np.linspace(1, 0.5, 44), 12.0, {f"setting {k}": (20 - k) / 210 for k in range(20)}
     )
     section = tuning_section(history, 60)
-    assert section.lead.startswith("44 of at most 60 trials in 12 s")
+    assert section.lead.startswith("Trials: 44 of at most 60, in 12 s")
     drawing = section.parts[0]
     assert (
         isinstance(drawing, Drawing)
