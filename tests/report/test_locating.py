@@ -70,5 +70,5 @@ def test_stores_of_version_0_1_are_shown_by_their_confidences(marked: CohortHead
     before["located_by"] = "network"
     old = cast(FeatureStore, SimpleNamespace(rows=before))
     seen = next(part for part in locating_section(old, None).parts if isinstance(part, Table))
-    assert sum(int(row[2]) for row in seen.rows) == 3
+    assert sum(int(str(row[2])) for row in seen.rows) == 3
     assert {Status.SEEN, Status.UNSURE} <= set(statuses_of(old).values())
