@@ -13,6 +13,8 @@ Maps = NDArray[np.float32]
 """Probability of each cell, (..., cells, cells); a cell is `STRIDE` pixels wide."""
 _CANDIDATES = 6
 """Peaks of each level that are tried."""
+_FLOOR = 0.003
+"""A slice that does not show a point speaks against it as little as one that gives its cell this probability."""
 _STEP_MM, _SPREAD_MM = 34.0, 7.0
 """Distance of neighboring lumbar disc levels along the spine and its spread."""
 
@@ -42,6 +44,29 @@ def probabilities(logits: NDArray[np.float32]) -> tuple[Maps, NDArray[np.float32
     shifted /= shifted.sum(axis=-1, keepdims=True)
     side = int(np.sqrt(logits.shape[-1] - 1))
     return shifted[..., :-1].reshape(*logits.shape[:-1], side, side), 1 - shifted[..., -1]
+
+
+def agreement(maps: Maps) -> Maps:
+    """Join the heatmaps of slices by their geometric mean above a floor, in which a majority outweighs one sure slice.
+
+    Parameters
+    ----------
+    maps : (n, 5, cells, cells) float32
+        Probability per slice and level.
+
+    Returns
+    -------
+    (5, cells, cells) float32
+        0 where no slice shows the point; sums to less than the presence.
+
+    Examples
+    --------
+    >>> maps = np.zeros((3, 1, 1, 3), np.float32)
+    >>> maps[:, 0, 0] = [[0.4, 0.6, 0.0], [0.4, 0.6, 0.0], [0.99, 0.01, 0.0]]
+    >>> agreement(maps)[0, 0].round(2)
+    array([0.54, 0.16, 0.  ], dtype=float32)
+    """
+    return np.maximum(np.exp(np.log(maps + np.float32(_FLOOR)).mean(axis=0)) - np.float32(_FLOOR), 0)
 
 
 def ordered_levels(maps: Maps, mm: float) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from lsdc.cohort.mean_positions import mean_offsets
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target
 from lsdc.slice_selector.descriptors import Descriptor, describe
-from lsdc.slice_selector.heatmap_decoding import STRIDE, level_doubt, masses, ordered_levels
+from lsdc.slice_selector.heatmap_decoding import STRIDE, agreement, level_doubt, masses, ordered_levels
 from lsdc.slice_selector.localizer import Localizer
 from lsdc.slice_selector.ranking import CandidateSlices, SliceRanking
 from lsdc.slice_selector.search_window import find_window
@@ -179,10 +179,14 @@ class SagittalSearch:
         if self.localizer is None:
             return [self._mean_positions(family, score.argmax(axis=1), near) for score in scores]
         seen = np.stack([self._heatmaps(slices, family).mean(axis=0) for slices in best])
+        together = seen[0]
+        if len(conditions) > 1:
+            together = agreement(self._heatmaps(np.unique(np.concatenate(best)), family))
         if near is not None:
-            seen = seen * self._neighborhood(near, int(best[0][0]))
-        counted = ordered_levels(seen.mean(axis=0), _CELL_MM)
-        doubt = level_doubt(seen.mean(axis=0), counted)
+            neighborhood = self._neighborhood(near, int(best[0][0]))
+            seen, together = seen * neighborhood, together * neighborhood
+        counted = ordered_levels(together, _CELL_MM)
+        doubt = level_doubt(together, counted)
         found = []
         for maps, score, mine in zip(seen, scores, allowed):
             chosen = score.argmax(axis=1)
