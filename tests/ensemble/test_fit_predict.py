@@ -128,8 +128,9 @@ def test_refused_rows_have_the_prior_or_are_left_out(
     at_prior = np.asarray(np.isclose(table, prior.loc[table.index], atol=1e-12).all(axis=1))
     mine = [name.startswith(f"{unseen}_") for name in table.index]
     assert at_prior[mine].sum() == refused
-    short = predict(model, store.path, tmp_path / "short.csv", refuse=refuse, leave_out=True)
-    assert short.rows == 1500 - refused
+    if refused:
+        short = predict(model, store.path, tmp_path / "short.csv", refuse=refuse, leave_out=True)
+        assert short.rows == 1500 - refused
 
 
 def test_rows_that_a_sample_asks_for_are_not_left_out(made: Made, tmp_path: Path) -> None:
