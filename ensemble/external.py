@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsdc.ensemble.blend_model import BlendModel
-from lsdc.ensemble.member_files import gather_members
-from lsdc.ensemble.member_tables import aligned, read_stacking_data
+from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import Stacked
@@ -240,13 +239,12 @@ def apply_blend(
     joined = {name.rpartition(".")[2] for name in opened.members}
     others = [name for name in BASELINES if name not in joined]
     known = f"{model}, which has {', '.join(opened.members)}"
-    tables = gather_members(members, None, decimal_comma, others).tables
-    if not tables:
+    predictions = read_members(members, decimal_comma=decimal_comma, passed_over=others)
+    if not predictions.members:
         raise TableError(f"no table is of a member of {known}")
-    unknown = [name for name in tables if name not in opened.members]
+    unknown = [name for name in predictions.members if name not in opened.members]
     if unknown:
         raise TableError(f"{unknown[0]!r} is no member of {known}; remove its table")
-    predictions = aligned(tables)
     absent = [name for name in opened.members if name not in predictions.members]
     if absent:
         say(f"there is no table of {', '.join(absent)}; the members present decide")

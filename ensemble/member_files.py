@@ -57,7 +57,7 @@ def gather_members(
     decimal_comma : bool
         As for `lsdc.ensemble.member_tables.read_members`.
     passed_over : collection of str
-        Names of tables that are no members, without the `NAME.` of a path.
+        As for `lsdc.ensemble.member_tables.read_members`.
 
     Returns
     -------

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.folds import read_folds
@@ -97,6 +96,7 @@ def read_members(
     studies: Sequence[str] | None = None,
     *,
     decimal_comma: bool = False,
+    passed_over: Collection[str] = (),
 ) -> Predictions:
     """Read members' prediction tables.
 
@@ -111,6 +111,8 @@ def read_members(
         in numeric order of their ids.
     decimal_comma : bool
         Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
+    passed_over : collection of str
+        Names of tables that are no members, without the `NAME.` of a path.
 
     Returns
     -------
@@ -124,22 +126,8 @@ def read_members(
     ArtifactError
         When a model is damaged.
     """
-    tables = gather_members(members, studies, decimal_comma).tables
-    return aligned(tables) if studies is None else Predictions.from_tables(tables, studies)
-
-
-def aligned(tables: Mapping[str, pd.DataFrame]) -> Predictions:
-    """Align the prediction tables of members by the studies that they hold, in numeric order of their ids.
-
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        By member, at least one: row_id, normal_mild, moderate, severe.
-
-    Returns
-    -------
-    Predictions
-        Rows that a table lacks are NaN.
-    """
-    found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
-    return Predictions.from_tables(tables, sorted(found, key=lambda study: (len(study), study)))
+    tables = gather_members(members, studies, decimal_comma, passed_over).tables
+    if studies is None:
+        found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
+        studies = sorted(found, key=lambda study: (len(study), study))
+    return Predictions.from_tables(tables, studies)

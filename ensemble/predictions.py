@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lsdc.cohort.vocabulary import Grade
 from lsdc.metrics.official import Grades, Probabilities
-from lsdc.metrics.prediction_tables import to_cube
+from lsdc.metrics.prediction_tables import SHAPE, to_cube
 
 
 def has_rows(cubes: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -70,8 +71,8 @@ class Predictions:
             Of all members; rows that a table lacks are NaN, the others are divided by their sum.
         """
         ids = tuple(studies)
-        cubes = [to_cube(table, ids) for table in tables.values()]
-        return cls(tuple(tables), ids, np.stack(cubes))
+        cubes = np.array([to_cube(table, ids) for table in tables.values()], float)
+        return cls(tuple(tables), ids, cubes.reshape(len(tables), len(ids), *SHAPE, len(Grade)))
 
     @property
     def present(self) -> NDArray[np.bool_]:

@@ -137,7 +137,6 @@ def simulated_studies(series: pd.DataFrame | None) -> frozenset[str]:
 def _described(series: Series) -> dict[str, Any]:
     """Describe what a series is, and how it lies."""
     first, extent = series.slices[0], extent_of(series)
-    steps = np.abs(np.diff(series.positions))
     view = "" if series.view is None else series.view.value
     reason = series.passed_over or ("" if view else "plane or contrast is none of the three views")
     return {
@@ -149,7 +148,7 @@ def _described(series: Series) -> dict[str, Any]:
         "columns": first.pixels.shape[1],
         "row_spacing_mm": round(first.plane.spacing[0], 4),
         "column_spacing_mm": round(first.plane.spacing[1], 4),
-        "slice_distance_mm": round(float(np.median(steps)), 3) if len(steps) else None,
+        "slice_distance_mm": round(series.step, 3) if len(series.slices) > 1 else None,
         "foot_mm": round(extent.foot, 1) if np.isfinite(extent.foot) else None,
         "head_mm": round(extent.head, 1) if np.isfinite(extent.head) else None,
         "passed_over": reason,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from lsdc.cohort.discovery.sources import usable_id
 from lsdc.report.grading import GradedFolder, grade
 from lsdc.runtime.console import say
 from lsdc.runtime.errors import ConfigError
-from lsdc.runtime.folder_lock import LEFTOVER
+from lsdc.runtime.folder_lock import remove_leftovers
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
 
@@ -63,9 +62,7 @@ def grade_remote(
     out = check_output_folder(out)
     fetched = Path(f"{out}.{FETCHED}")
     asked = {usable_id(uid) for uid in studies}
-    for item in fetched.glob(".*"):
-        if LEFTOVER.fullmatch(item.name):  # of a transfer that was killed
-            shutil.rmtree(item, ignore_errors=True)
+    remove_leftovers(fetched)  # of a transfer that was killed
     others = [item.name for item in fetched.glob("[!.]*") if item.name not in asked]
     if others:
         raise ConfigError(

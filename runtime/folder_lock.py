@@ -56,7 +56,7 @@ def only_writer(folder: Path, *, owned: bool = True) -> Iterator[None]:
             os.truncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         if owned:
-            _remove_leftovers(folder)
+            remove_leftovers(folder)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -129,8 +129,14 @@ def _owner(descriptor: int) -> str:
     return "another process"
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove files and folders that a killed run was writing; nobody writes them now."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove files and folders that a killed run was writing; nobody may be writing them now.
+
+    Parameters
+    ----------
+    folder : Path
+        The directory, which may be absent.
+    """
     for root, folders, files in os.walk(folder):
         for name in [item for item in folders if LEFTOVER.fullmatch(item)]:
             folders.remove(name)

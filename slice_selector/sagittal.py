@@ -178,7 +178,7 @@ class SagittalSearch:
         scores = [np.where(mine, score, -np.inf) for mine, score in zip(allowed, scores)]
         if self.localizer is None:
             return [self._mean_positions(family, score.argmax(axis=1), near) for score in scores]
-        seen = np.stack([self._heatmaps(slices, family).mean(axis=0) for slices in best])
+        seen = np.stack([self._heatmaps(own, family).mean(axis=0) for own in best])
         together = seen[0]
         if len(conditions) > 1:
             together = agreement(self._heatmaps(np.unique(np.concatenate(best)), family))
@@ -189,10 +189,8 @@ class SagittalSearch:
         doubt = level_doubt(together, counted)
         found = []
         for maps, score, mine in zip(seen, scores, allowed):
-            chosen = score.argmax(axis=1)
-            if ranking.ranker is None:
-                own = np.argsort(score.mean(axis=0))[::-1][: min(_CANDIDATES, int(mine.sum()))]
-                chosen = own[self._heatmaps(own, family).sum(axis=(2, 3)).argmax(axis=0)]
+            fitted = ranking.ranker is not None
+            chosen = score.argmax(axis=1) if fitted else self._showing_most(score, mine, family)
             points, confidence = counted[:, :2], counted[:, 2]
             if len(conditions) > 1:
                 points = ordered_levels(maps * self._around(points), _CELL_MM)[:, :2]
@@ -209,6 +207,13 @@ class SagittalSearch:
                 points, confidence = look.points, confidence * look.mass
             found.append(self._located(chosen, points, confidence, "network", doubt))
         return found
+
+    def _showing_most(
+        self, scores: NDArray[np.float64], allowed: NDArray[np.bool_], family: Family
+    ) -> NDArray[np.intp]:
+        """Choose, per level, the slice that shows most of it among those of the best mean scores (5, slices)."""
+        best = np.argsort(scores.mean(axis=0))[::-1][: min(_CANDIDATES, int(allowed.sum()))]
+        return best[self._heatmaps(best, family).sum(axis=(2, 3)).argmax(axis=0)]
 
     def _marked_slices(
         self, second_look: SecondLook, scores: NDArray[np.float64], points: NDArray[np.float64]

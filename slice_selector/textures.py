@@ -127,7 +127,7 @@ def pattern_codes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )  # fmt: skip
     bits = np.zeros(image.shape, np.uint8)
     for k, neighbor in enumerate(around):
-        same = image if neighbor.dtype == np.uint8 else center
+        same = image if neighbor.dtype == np.uint8 else center  # bytes compare in a fraction of the time
         bit = np.greater_equal(neighbor, same, out=np.empty(image.shape, bool)).view(np.uint8)
         bit <<= np.uint8(k)
         bits |= bit

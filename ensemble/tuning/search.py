@@ -138,8 +138,7 @@ def minimize(
         engine = chosen_engine()
         if engine is not None:
             _run_elsewhere(search, objective, study, trials, engine)
-        for begun in track(trials, "tuning", remaining) if show else trials:
-            spared = begun < len(search.starts)
+        for spared in track(trials, "tuning", remaining) if show else trials:
             try:
                 study.optimize(
                     partial(_evaluate, search=search, objective=objective, spared=spared), n_trials=1
@@ -152,22 +151,22 @@ def minimize(
 
 
 def _run_elsewhere(
-    search: Search, objective: Objective, study: optuna.Study, trials: Iterator[int], engine: Engine
+    search: Search, objective: Objective, study: optuna.Study, trials: Iterator[bool], engine: Engine
 ) -> None:
     """Run as many trials at a time as the engine has room for; those of a time do not know each other's losses."""
-    for begun in trials:
+    for spared in trials:
         room = min(engine.slots(), search.trials - _finished(_count_states(study)))
-        drawn = [_drawn(search, study, begun)]
-        drawn += [_drawn(search, study, begun) for begun in islice(trials, room - 1)]
+        drawn = [_drawn(search, study, spared)]
+        drawn += [_drawn(search, study, spared) for spared in islice(trials, room - 1)]
         for trial, tried in try_each(study, objective, drawn):
             _tell(search, study, trial, tried)
         say(f"tuning: {_finished(_count_states(study))} of {search.trials} trials")
 
 
-def _drawn(search: Search, study: optuna.Study, begun: int) -> Drawn:
-    """Begin a trial and draw its point; so many that count are before it."""
+def _drawn(search: Search, study: optuna.Study, spared: bool) -> Drawn:
+    """Begin a trial and draw its point."""
     trial = study.ask()
-    return Drawn(trial, _point(trial, search), begun < len(search.starts))
+    return Drawn(trial, _point(trial, search), spared)
 
 
 def _point(trial: optuna.Trial, search: Search) -> Point:
@@ -213,10 +212,10 @@ def _evaluate(trial: optuna.Trial, search: Search, objective: Objective, spared:
     return losses[search.metric]
 
 
-def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[int]:
-    """Prepare the study for one trial after the other, until enough are finished; tell how many are before each.
+def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[bool]:
+    """Prepare the study for one trial after the other, until enough are finished; tell which must not be given up.
 
-    Optuna's own number of a trial counts those that were interrupted, too.
+    These are the starts. Optuna's own number of a trial does not tell, as it counts those that were interrupted, too.
     """
     from optuna.trial import TrialState
 
@@ -237,7 +236,7 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[int]:
         if begun < len(search.starts) and not count[TrialState.WAITING]:
             study.enqueue_trial(dict(search.starts[begun]))
         study.sampler = _sampler(search, study, begun)
-        yield begun
+        yield begun < len(search.starts)
 
 
 def _count_states(study: optuna.Study) -> Counter[Any]:

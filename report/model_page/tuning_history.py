@@ -70,15 +70,16 @@ class TuningHistory:
             if OPTUNA_STUDY not in optuna.get_all_study_names(storage):
                 return None
             study = optuna.load_study(study_name=OPTUNA_STUDY, storage=storage)
+            values = np.array(losses_of(study))
+            complete = int(np.isfinite(values).sum())
+            if not complete:
+                return None
             state = optuna.trial.TrialState
             done = study.get_trials(deepcopy=False, states=[state.COMPLETE, state.PRUNED])
-            if not any(trial.state is state.COMPLETE for trial in done):
-                return None
             starts = [trial.datetime_start for trial in done if trial.datetime_start]
             ends = [trial.datetime_complete for trial in done if trial.datetime_complete]
             seconds = (max(ends) - min(starts)).total_seconds() if starts and ends else float("nan")
-            values = np.array(losses_of(study))
-            return cls(values, seconds, _importances(study) if len(done) >= _FEWEST_TRIALS else {})
+            return cls(values, seconds, _importances(study) if complete >= _FEWEST_TRIALS else {})
 
 
 def trials_of(history: TuningHistory | None, most: int | None) -> str:
@@ -148,7 +149,8 @@ def tuning_section(history: TuningHistory | None, most: int | None) -> Section:
             " setting is one that can be set badly, not necessarily one worth tuning further."
         )
     absent = "" if history.importances else (
-        f"Which settings mattered: {len(best)} trials are too few to tell; fit with more, such as `--trials 60`."
+        f"Which settings mattered: {np.isfinite(history.values).sum()} whole trials are too few to tell; fit with "
+        "more, such as `--trials 60`."
     )  # fmt: skip
     return Section("tuning", "Tuning", (Drawing("The search", _draw(history), reading),), lead, absent)
 
