@@ -58,6 +58,8 @@ _WHOLE = {"grade": (-1, 2), "fold": (-1, 10**6), "volume_slice": (-1, 10**6), "p
 _TEXT_SINCE = ("status", "reason", "series_id")
 _NUMBERS_SINCE = ("confidence", "level_doubt")
 """Columns that not every store has."""
+_ROWS_AT_ONCE = 400
+"""Embeddings that are unpacked at once, beside the array that they go into."""
 _NUMBERS = ("volume_x", "volume_y", "preview_x", "preview_y", "left_mm", "head_mm")
 NEEDED_COLUMNS: tuple[str, ...] = (*_TEXT, *_WHOLE, *_NUMBERS)
 """Columns of rows.parquet that others read by name."""
@@ -134,7 +136,7 @@ def check_studies(studies: pd.DataFrame, study_ids: pd.Series) -> None:
 
 
 def read_embedding(path: Path, rows: int, width: int) -> NDArray[np.float32]:
-    """Read the embeddings of a store, one row group after the other.
+    """Read the embeddings of a store, some hundred rows after the other.
 
     Parameters
     ----------
@@ -162,7 +164,7 @@ def read_embedding(path: Path, rows: int, width: int) -> NDArray[np.float32]:
         raise ValueError(f"the column 'embedding' is {kind} instead of {width} numbers")
     found, start = np.empty((rows, width), np.float32), 0
     try:
-        for batch in opened.iter_batches(columns=["embedding"], use_threads=False):
+        for batch in opened.iter_batches(_ROWS_AT_ONCE, columns=["embedding"], use_threads=False):
             batch.validate(full=True)
             values = batch.column(0)
             if values.null_count or start + len(batch) > rows:

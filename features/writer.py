@@ -32,9 +32,12 @@ _FEATURES = 1
 _SMALLEST = ArraySizes(crop_px=8, volume_slices=4, volume_px=8, preview_px=8)
 """Sizes of the empty arrays of a store that holds other people's features."""
 
+_ROWS_PER_GROUP = 16 * len(TARGETS)
+"""Rows of a row group of rows.parquet at most: a reader unpacks one as a whole, beside what it has read."""
+
 
 class RowWriter:
-    """Appends rows with their embeddings to a Parquet file, one row group per call; see `writing_rows`.
+    """Appends rows with their embeddings to a Parquet file, in small row groups; see `writing_rows`.
 
     Parameters
     ----------
@@ -68,10 +71,14 @@ class RowWriter:
         columns.append(pa.FixedSizeListArray.from_arrays(flat, dim))
         table = pa.Table.from_arrays(columns, names=[name for name, _ in fields] + ["embedding"])
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            # Numbers of an embedding hardly repeat: a dictionary would make them longer by a third.
+            repeating = [name for name in table.column_names if name != "embedding"]
+            self._writer = pq.ParquetWriter(
+                self._path, table.schema, compression="zstd", use_dictionary=repeating
+            )
             self.embedding_dim = dim
             self.numeric_names = [*extra, "confidence"]
-        self._writer.write_table(table)
+        self._writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
         self.n_rows += len(rows)
 
     def close(self) -> None:

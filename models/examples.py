@@ -109,9 +109,11 @@ class Examples:
         Returns
         -------
         Examples object
-            The rows where `mask` holds, in the same order.
+            The rows where `mask` holds, in the same order; itself where it holds everywhere.
         """
         chosen = np.flatnonzero(np.asarray(mask, bool))
+        if len(chosen) == len(self):  # of thousands of studies, a copy is hundreds of megabytes
+            return self
         arrays = None if self.arrays is None else self.arrays.select(chosen[:: len(TARGETS)] // len(TARGETS))
         rows = self.rows.iloc[chosen].reset_index(drop=True)
         return type(self)(rows, self.embedding[chosen], self.numeric[chosen], self.numeric_names, arrays)

@@ -52,7 +52,10 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         if end[4:] != b"PAR1" or not 0 < length <= min(_LONGEST_FOOTER, size - 12):
             raise ValueError("a footer of impossible length")
         opened = pq.ParquetFile(
-            path, thrift_string_size_limit=_LONGEST_FOOTER, thrift_container_size_limit=_MOST_GROUPS
+            path,
+            thrift_string_size_limit=_LONGEST_FOOTER,
+            thrift_container_size_limit=_MOST_GROUPS,
+            pre_buffer=False,  # the packed bytes of a large file would stay in memory as long as it is open
         )
         with path.open("rb") as stream:
             _check_sizes(opened.metadata, size, stream)

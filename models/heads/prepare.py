@@ -20,6 +20,8 @@ COMPONENTS, CONTEXT_COMPONENTS = 32, 6
 """Principal components that are kept of each view's embedding, and of the whole embedding for the context."""
 BLOCKS = (*(f"view{k}" for k in range(len(View))), "context")
 """Names of the projections in the file."""
+_ROWS_AT_ONCE = 160 * len(TARGETS)
+"""Rows of whole studies that are compressed at once: their embeddings are copied."""
 Floats = NDArray[np.float32]
 _LATELY = LatelyFitted[dict[str, Floats]](16)
 """Five folds, each fitted twice, of one seed, and then some: every head member asks for the same."""
@@ -118,13 +120,20 @@ class Preparation:
         """
         _check_order(examples.rows)
         self._check_columns(examples)
-        embedding = _finite(examples.embedding)
-        _subtract(self.tensors["center"], embedding, families(examples.rows))
-        views = [part @ self.tensors[name] for name, part in zip(BLOCKS, _parts(embedding))]
+        starts, family_of = range(0, max(1, len(examples)), _ROWS_AT_ONCE), families(examples.rows)
+        chunks = [slice(start, start + _ROWS_AT_ONCE) for start in starts]
+        compressed = [self._compress(examples.embedding[rows], family_of[rows]) for rows in chunks]
+        views, context = (np.concatenate(parts) for parts in zip(*compressed))
         level = examples.rows["level"].map({level.value: float(k) for k, level in enumerate(Level)})
-        numeric = _finite(examples.numeric)
-        columns = [*views, numeric, level.to_numpy(np.float32)[:, None], self._context(embedding)]
-        return np.concatenate(columns, axis=1).astype(np.float32)
+        columns = [views, _finite(examples.numeric), level.to_numpy(np.float32)[:, None], context]
+        return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
+
+    def _compress(self, embedding: Floats, family_of: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """Project the views of some whole studies, and gather their context."""
+        embedding = _finite(embedding)
+        _subtract(self.tensors["center"], embedding, family_of)
+        views = [part @ self.tensors[name] for name, part in zip(BLOCKS, _parts(embedding))]
+        return np.concatenate(views, axis=1), self._context(embedding)
 
     def _check_columns(self, examples: Examples) -> None:
         wanted, found = self.tensors["center"].shape[1], examples.embedding.shape[1]

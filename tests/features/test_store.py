@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -48,6 +49,17 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert list(store.studies.study_id) == ["a", "b"]
     assert pd.read_csv(tmp_path / "s" / "problems.csv").reason.tolist() == ["bad"]
     assert written.manifest["n_problems"] == 1
+
+
+def test_rows_come_in_small_groups_however_they_were_added(tmp_path: Path) -> None:
+    rows = rows_of(*map(str, range(100, 140)), confidence=0.5)
+    embedding = np.arange(len(rows) * 2, dtype=np.float32).reshape(-1, 2)
+    crops = np.zeros((len(rows), 3, 3, 6, 6), np.uint8)
+    store = write_store(tmp_path / "s", rows, embedding, crops)
+    groups = pq.ParquetFile(tmp_path / "s" / "rows.parquet").metadata
+    sizes = [groups.row_group(k).num_rows for k in range(groups.num_row_groups)]
+    assert sizes == [400, 400, 200]  # a reader of one group of all would hold the embeddings four times
+    np.testing.assert_array_equal(store.embedding, embedding)
 
 
 def test_fingerprint_follows_configuration_and_columns(tmp_path: Path) -> None:
