@@ -39,7 +39,7 @@ from lsdc.features.row_columns import complete_rows
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import DEFAULT
 from lsdc.features.study_images import cut_images
-from lsdc.features.study_rows import rows_of
+from lsdc.features.study_rows import rows_of, write_study_rows
 from lsdc.features.weights_source import load_network
 from lsdc.phantom.writer import simulate
 from lsdc.runtime.commands import Reporting, run_program
@@ -242,7 +242,7 @@ def extract_one(
     )
     order = task()
     clock.time("write", lambda: order.arrays.write(order.index, images.arrays))
-    clock.time("write", lambda: rows.to_parquet(order.rows_path))
+    clock.time("write", lambda: write_study_rows(order.rows_path, rows))
     clock.time("embed", lambda: encoder.embed(images.arrays.crops))
 
 

@@ -271,7 +271,7 @@ class _Bench:
         out = self.out("vanishing")
         words = extract_command(self.data, out)
         run = self.run(words)
-        run.until(lambda: list(out.glob("work/0*.parquet")))
+        run.until(lambda: list(out.glob("work/0*.arrow")))
         gone = self.data.with_name("gone")
         self.data.rename(gone)
         code = run.code()

@@ -163,7 +163,8 @@ def use(kind: str, folder: Path, whole: Path, out: Path) -> str:
             np.full(20, np.nan),
         )
         targets: list[Target] = [target for target in TARGETS if target.condition.family is Family.SPINAL]
-        found.update(ranking.score(targets, slices).round(6).tobytes())
+        scores = np.array(ranking.score([(target, slices) for target in targets]))
+        found.update(scores.round(6).tobytes())
     elif kind in ("store", "new"):
         store = FeatureStore.open(folder)
         for values in (store.crops, store.previews, *(store.array(f"volumes/{name}.npy") for name in _VIEWS)):

@@ -78,6 +78,11 @@ class SlicePlane:
         """The directions as columns, (3, 2)."""
         return np.stack([self.row_direction, self.column_direction], axis=1).astype(float)
 
+    @cached_property
+    def _pixel(self) -> Floats:
+        """Width and height of a pixel, (2,) mm."""
+        return np.array((self.spacing[1], self.spacing[0]), float)
+
     @property
     def position(self) -> float:
         """Position of the slice along its normal, mm."""
@@ -103,9 +108,7 @@ class SlicePlane:
         [[-115.0, -140.0, 32.0]]
         """
         points = np.asarray(points, float).reshape(-1, 2)
-        row, column = self._axes.T
-        steps = points * (self.spacing[1], self.spacing[0])
-        return self._origin + steps[:, :1] * row + steps[:, 1:] * column
+        return (points * self._pixel) @ self._axes.T + self._origin
 
     def to_pixel(self, points: ArrayLike) -> Floats:
         """Project patient positions onto this slice, along its normal.
@@ -127,7 +130,7 @@ class SlicePlane:
         [[10.0, 0.0]]
         """
         offset = np.asarray(points, float).reshape(-1, 3) - self._origin
-        return offset @ self._axes / (self.spacing[1], self.spacing[0])
+        return offset @ self._axes / self._pixel
 
     def distance(self, points: ArrayLike) -> Floats:
         """Measure how far patient positions are from the plane of this slice.

@@ -15,6 +15,7 @@ from lsdc.features.extract_worker import StudyTask, problems_of
 from lsdc.features.extraction_plan import ExtractionPlan, content_of
 from lsdc.features.series_table import SERIES, write_series
 from lsdc.features.store import FeatureStore
+from lsdc.features.study_rows import read_study_rows
 from lsdc.features.writer import finish_store, writing_rows
 from lsdc.runtime.artifact import read_json
 from lsdc.runtime.errors import Problem
@@ -57,7 +58,7 @@ def assemble_store(
         for start, stop, path in chunks:
             tables = []
             for task in tasks[start:stop]:
-                rows = pd.read_parquet(task.rows_path)
+                rows = read_study_rows(task.rows_path)
                 plan.add_labels(rows, task.source.study_id)
                 tables.append(rows)
                 found = problems_of(task.record_path)

@@ -19,7 +19,7 @@ from lsdc.features.metadata import metadata_of
 from lsdc.features.row_columns import complete_rows
 from lsdc.features.series_table import series_of
 from lsdc.features.study_images import cut_images
-from lsdc.features.study_rows import rows_of
+from lsdc.features.study_rows import rows_of, write_study_rows
 from lsdc.features.vanished_data import check_present
 from lsdc.runtime.artifact import atomic, read_json, write_json
 from lsdc.runtime.errors import Problem
@@ -89,7 +89,7 @@ class StudyTask:
     @property
     def rows_path(self) -> Path:
         """The file of the study's rows; written last, so that a study with rows is finished."""
-        return self.work / f"{self.index:06d}.parquet"
+        return self.work / f"{self.index:06d}.arrow"
 
     @property
     def record_path(self) -> Path:
@@ -173,7 +173,7 @@ def write_study(task: StudyTask, study: Study, reason: str = "") -> None:
         task.arrays.write(task.index, images.arrays)
         write_json(task.record_path, _record(located, task))
         with atomic(task.rows_path) as temporary:
-            rows.to_parquet(temporary, index=False)
+            write_study_rows(temporary, rows)
 
 
 def problems_of(record: Path) -> list[Problem]:

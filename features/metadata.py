@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -72,13 +72,14 @@ def metadata_of(located: LocatedStudy) -> pd.DataFrame:
     """
     study = located.study
     patients = {item.target: np.asarray(item.patient, float) for item in located.locations}
+    acquisition, patient = _acquisitions(study, located.projections), _patient(study)
     rows = [
-        _acquisition(study, projections)
-        | _patient(study)
+        taken
+        | patient
         | _in_series(study, location, projections)
         | _geometry(location.target, patients)
         | _flags(study, location, projections)
-        for location, projections in zip(located.locations, located.projections)
+        for taken, location, projections in zip(acquisition, located.locations, located.projections)
     ]
     parts = []
     for prefix, dtype in (("meta_", np.float32), ("flag_", np.bool_)):
@@ -89,18 +90,25 @@ def metadata_of(located: LocatedStudy) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def _series_showing(study: Study, view: View, projections: Mapping[View, Projection]) -> Series | None:
-    """Find the series of a view that shows the target, else the first of that view."""
+def _acquisitions(study: Study, projections: Sequence[Mapping[View, Projection]]) -> list[dict[str, float]]:
+    """Collect, for each target, the header values of the series that show it; most are shown by the same."""
+    shown = [tuple(_series_showing(study, view, one) for view in SHORT) for one in projections]
+    found = {series: _acquisition(study, series) for series in dict.fromkeys(shown)}
+    return [found[series] for series in shown]
+
+
+def _series_showing(study: Study, view: View, projections: Mapping[View, Projection]) -> int | None:
+    """Find the index of the series of a view that shows the target, else of the first of that view."""
     if view in projections:
-        return study.series[projections[view].series]
-    return next(iter(study.of_view(view)), None)
+        return projections[view].series
+    return next((k for k, series in enumerate(study.series) if series.view is view), None)
 
 
-def _acquisition(study: Study, projections: Mapping[View, Projection]) -> dict[str, float]:
-    """Collect the header values of each view's series, and count the series."""
+def _acquisition(study: Study, shown: Sequence[int | None]) -> dict[str, float]:
+    """Collect the header values of a series per view, and count the series."""
     found: dict[str, float] = {}
-    for view, short in SHORT.items():
-        series = _series_showing(study, view, projections)
+    for (view, short), index in zip(SHORT.items(), shown):
+        series = None if index is None else study.series[index]
         for name in ACQUISITION:
             found[f"meta_{short}_{name}"] = _number(series, name)
         found[f"meta_{short}_series"] = len({item.series_id for item in study.of_view(view)})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdc.cohort.location import Location
@@ -39,6 +42,40 @@ def rows_of(located: LocatedStudy, split: str, images: StudyImages) -> pd.DataFr
             for location, in_volume, in_preview in zip(located.locations, images.in_volume, images.in_preview)
         ]
     )
+
+
+def write_study_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write the rows of a study until the store is put together: as Arrow's stream, in a third of Parquet's time.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rows : DataFrame
+        As `complete_rows` gives them.
+    """
+    table = pa.table({
+        name: pa.array(column.to_numpy(), from_pandas=False) for name, column in rows.items()
+    })  # fmt: skip
+    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_table(table)
+
+
+def read_study_rows(path: Path) -> pd.DataFrame:
+    """Read the rows of a study.
+
+    Parameters
+    ----------
+    path : Path
+        What `write_study_rows` wrote.
+
+    Returns
+    -------
+    DataFrame
+        The rows with an index 0..n-1.
+    """
+    with pa.OSFile(str(path)) as stream:
+        return pa.ipc.open_file(stream).read_pandas()
 
 
 def _location(study: Study, location: Location) -> dict[str, object]:

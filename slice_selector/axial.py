@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +98,7 @@ class AxialSearch:
         self.fraction = np.concatenate([part[1] for part in geometry]) if geometry else np.zeros(0)
         self._descriptors: dict[int, NDArray[np.float32]] = {}
         self._square: dict[int, SquareImages] = {}
+        self._maps: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     @property
     def placed(self) -> bool:
@@ -119,36 +121,49 @@ class AxialSearch:
         take = np.round(np.linspace(0.1, 0.9, N_LEVELS) * (len(order) - 1)).astype(int)
         return order[take]
 
-    def find(self, level: Level, canal: NDArray[np.float64], ranking: SliceRanking) -> RecessPair | None:
-        """Locate the recesses of a level near its canal point.
+    def find(self, levels: NDArray[np.float64], ranking: SliceRanking) -> list[RecessPair | None]:
+        """Locate the recesses of each level near its canal point.
 
         Parameters
         ----------
-        level : Level
-            Which level.
-        canal : (3,) float
-            Its canal point, mm towards the patient's left, posterior, head.
+        levels : (5, 3) float
+            The levels' canal points, mm towards the patient's left, posterior, head.
         ranking : SliceRanking
-            Of the subarticular family; chooses among the three slices nearest to the point, within 8 mm.
+            Of the subarticular family; chooses among the three slices nearest to a point, within 8 mm.
 
         Returns
         -------
-        RecessPair or None
-            None when no slice comes near enough.
+        list of RecessPair or None
+            One per level; None where no slice comes near enough.
         """
+        near = [self._near(canal) for canal in levels]
+        asked = [
+            (Target(Condition.LEFT_SUBARTICULAR_STENOSIS, level), self._candidates(*one, ranking))
+            for level, one in zip(Level, near)
+            if one is not None
+        ]
+        scores = iter(ranking.score(asked))
+        best = [None if one is None else int(one[0][next(scores).argmax()]) for one in near]
+        self._look([k for k in best if k is not None])
+        return [None if k is None else self._locate(k, canal) for k, canal in zip(best, levels)]
+
+    def _near(self, canal: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
+        """Find the slices in reach of a point, and their distances from it, mm; None where none shows it."""
         distance = np.concatenate([self.study.series[k].distances(canal) for k in self.series])
         near = np.nonzero(np.abs(distance) < AXIAL_REACH_MM)[0]
         if not len(near) or np.abs(distance).min() > SHOWN_WITHIN_MM:
             return None
-        order = np.argsort(np.abs(distance[near]), kind="stable")
-        shown = np.abs(distance[near]) <= SHOWN_WITHIN_MM
-        shown[order[_CANDIDATES:]] = False
-        descriptors = (
-            None if ranking.ranker is None else np.array([self._describe(int(k)) for k in near[shown]])
-        )
-        slices = CandidateSlices(descriptors, self.offset[near], self.fraction[near], distance[near], shown)
-        score = ranking.score([Target(Condition.LEFT_SUBARTICULAR_STENOSIS, level)], slices)[0]
-        return self._locate(*self.slices[int(near[int(score.argmax())])], canal)
+        return near, distance[near]
+
+    def _candidates(
+        self, near: NDArray[np.intp], distance: NDArray[np.float64], ranking: SliceRanking
+    ) -> CandidateSlices:
+        """Describe, for a fitted ranking, those of the slices near a point that may be chosen."""
+        shown = np.abs(distance) <= SHOWN_WITHIN_MM
+        shown[np.argsort(np.abs(distance), kind="stable")[_CANDIDATES:]] = False
+        fitted = ranking.ranker is not None
+        descriptors = np.array([self._describe(int(k)) for k in near[shown]]) if fitted else None
+        return CandidateSlices(descriptors, self.offset[near], self.fraction[near], distance, shown)
 
     def _describe(self, k: int) -> NDArray[np.float32]:
         if k not in self._descriptors:
@@ -157,27 +172,33 @@ class AxialSearch:
             self._descriptors[k] = describe(item.pixels, item.plane)
         return self._descriptors[k]
 
-    def _locate(self, series: int, index: int, canal: NDArray[np.float64]) -> RecessPair:
+    def _look(self, chosen: Sequence[int]) -> None:
+        """Compute the heatmaps (2, cells, cells) of slices, all at once."""
+        places = [self.slices[k] for k in dict.fromkeys(chosen)]
+        for series in {series for series, _ in places} - self._square.keys():
+            self._square[series] = SquareImages.axial(self.study.series[series])
+        if self.localizer is not None and places:
+            images = np.array([self._square[series].cut(index) for series, index in places])
+            self._maps |= dict(zip(places, self.localizer.predict(images)[0]))
+
+    def _locate(self, chosen: int, canal: NDArray[np.float64]) -> RecessPair:
         """Both recesses on a slice: by the network where it is sure enough of both, else by geometry."""
+        series, index = self.slices[chosen]
         plane = self.study.series[series].slices[index].plane
         expected = plane.to_pixel(recesses_beside(canal))
         points, confidence, located_by = expected, np.full(len(Side), _GEOMETRY_CONFIDENCE), "geometry"
         if self.localizer is not None:
-            peaks, mass = self._peaks(self.localizer, series, index, expected)
+            peaks, mass = self._peaks(series, index, expected)
             if mass.min() > _LEAST_MASS:
                 points, confidence, located_by = peaks, np.clip(mass, 0, 1), "network"
         return RecessPair(series, index, points, plane.to_patient(points), confidence, located_by)
 
     def _peaks(
-        self, localizer: Localizer, series: int, index: int, expected: NDArray[np.float64]
+        self, series: int, index: int, expected: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Peaks (2, 2) px of the heatmaps near the expected points (2, 2) px, and the mass (2,) around them."""
-        if series not in self._square:
-            self._square[series] = SquareImages.axial(self.study.series[series])
-        square = self._square[series]
-        maps = localizer.predict(square.cut(index)[None])[0][0]
-        points, mass = [], []
-        for heatmap, point in zip(maps, expected):
+        square, points, mass = self._square[series], [], []
+        for heatmap, point in zip(self._maps[series, index], expected):
             weight = square.closeness(index, point, _NEAR_GEOMETRY_MM)
             best = peak((heatmap * weight).astype(np.float32))
             points.append(square.to_slice(index, best[:2]))

@@ -159,36 +159,46 @@ class SliceRanking:
             relevance = np.exp(-0.5 * (from_wanted[near] / _RELEVANCE_SPREAD_MM[self.family]) ** 2)
             yield example.descriptors[near], geometry, relevance, np.full(near.sum(), group)
 
-    def score(self, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
-        """Score slices for targets of the family.
+    def score(self, asked: Sequence[tuple[Target, CandidateSlices]]) -> list[NDArray[np.float64]]:
+        """Score slices for targets of the family, all in one go.
 
         Parameters
         ----------
-        targets : sequence of Target
-            The t targets.
-        slices : CandidateSlices
-            The n slices, of the targets' view.
+        asked : sequence of (Target, CandidateSlices)
+            Each target with its n slices, of its view.
 
         Returns
         -------
-        (t, n) float64
+        list of (n,) float64
             Relevance; larger is better, minus infinity where none is asked for. Unfitted: minus the distance from the
             level (axial) or from the mean fraction of the target (sagittal).
         """
-        scored = np.ones(len(slices.offset), bool) if slices.scored is None else slices.scored
-        found = np.full((len(targets), len(scored)), -np.inf)
-        if self.ranker is None:
-            for row, target in zip(found, targets):
-                axial = self.family is Family.SUBARTICULAR
-                off = slices.distance if axial else slices.fraction - slice_fraction(target)
-                row[scored] = -np.abs(off)[scored]
-            return found
-        assert slices.descriptors is not None
-        geometry = np.concatenate([geometric_features(target, slices)[scored] for target in targets])
-        compressed = np.tile(self.ranker.transform(slices.descriptors), (len(targets), 1))
-        relevance = self.ranker.predict(np.concatenate([geometry, compressed], axis=1))
-        found[:, scored] = relevance.reshape(len(targets), -1)
+        masks = [
+            np.ones(len(slices.offset), bool) if slices.scored is None else slices.scored
+            for _, slices in asked
+        ]
+        found = []
+        for mask, relevance in zip(masks, self._relevance(asked, masks)):
+            found.append(np.full(len(mask), -np.inf))
+            found[-1][mask] = relevance
         return found
+
+    def _relevance(
+        self, asked: Sequence[tuple[Target, CandidateSlices]], masks: Sequence[NDArray[np.bool_]]
+    ) -> Sequence[NDArray[np.float64]]:
+        """Compute the relevance of the slices that are to be scored, of each target."""
+        if self.ranker is None or not asked:
+            return [-np.abs(self._off(*one))[mask] for one, mask in zip(asked, masks)]
+        described = [slices.descriptors for _, slices in asked if slices.descriptors is not None]
+        geometry = [geometric_features(*one)[mask] for one, mask in zip(asked, masks)]
+        compressed = self.ranker.transform(np.concatenate(described))
+        relevance = self.ranker.predict(np.concatenate([np.concatenate(geometry), compressed], axis=1))
+        return np.split(relevance, np.cumsum([mask.sum() for mask in masks])[:-1])
+
+    def _off(self, target: Target, slices: CandidateSlices) -> NDArray[np.float64]:
+        """Measure how far slices are from where the target is expected, mm or as a fraction of the series."""
+        axial = self.family is Family.SUBARTICULAR
+        return slices.distance if axial else slices.fraction - slice_fraction(target)
 
     def save(self, folder: PathLike) -> None:
         """Write ranker and compression as one file of arrays; an unfitted ranking writes nothing.

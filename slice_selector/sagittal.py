@@ -169,9 +169,9 @@ class SagittalSearch:
         """
         family = conditions[0].family
         slices = self.slices if ranking.ranker is None else self._described(family)
-        scores = [
-            ranking.score([Target(condition, level) for level in Level], slices) for condition in conditions
-        ]
+        targets = [Target(condition, level) for condition in conditions for level in Level]
+        every = np.array(ranking.score([(target, slices) for target in targets]))
+        scores = list(every.reshape(len(conditions), N_LEVELS, -1))
         best = [np.argsort(score.mean(axis=0))[::-1][:_CANDIDATES] for score in scores]
         # Only one side's slices show a foramen.
         allowed = [self._on_side(condition.side, midline) for condition in conditions]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.location import Location
 from lsdc.cohort.study import Study
-from lsdc.cohort.vocabulary import Condition, Family, Level, Side, View
+from lsdc.cohort.vocabulary import Condition, Family, Side, View
 from lsdc.runtime import ArtifactError
 from lsdc.runtime.artifact import MANIFEST, list_files, read_manifest, write_manifest
 from lsdc.runtime.file_list import FileList
@@ -166,8 +166,7 @@ class SliceSelector:
             levels = axial.spread_levels()
         pairs: list[RecessPair | None] = [None] * N_LEVELS
         if levels is not None and has_slices:
-            ranking = self.rankings[Family.SUBARTICULAR]
-            pairs = [axial.find(level, point, ranking) for level, point in zip(Level, levels)]
+            pairs = axial.find(levels, self.rankings[Family.SUBARTICULAR])
         return RecessFindings(levels, trust, pairs, has_slices, axial.placed, doubt)
 
     def save(self, folder: PathLike) -> None:

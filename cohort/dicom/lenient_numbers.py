@@ -45,7 +45,10 @@ def lenient_numbers(dataset: Dataset, name: str, count: int) -> tuple[tuple[floa
     found = numbers(dataset, name, count)
     if found is not None:
         return found, False
-    parts = _UNITS.sub("", _written(dataset, name)).strip(" \0[]()").split("\\")
+    written = _written(dataset, name)
+    if not written:
+        return None, False
+    parts = _UNITS.sub("", written).strip(" \0[]()").split("\\")
     if len(parts) == 1 and ";" in parts[0]:
         parts = parts[0].split(";")
     elif len(parts) == 1 and count > 1 and "." in parts[0]:

@@ -159,7 +159,7 @@ def test_an_interrupted_append_resumes(
     few_studies: Path, january: Path, store: Path, whole: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, located = Path.replace, []
-    for name in ("000001.parquet", "rows.parquet", "manifest.json", None):
+    for name in ("000001.arrow", "rows.parquet", "manifest.json", None):
 
         def dies(self: Path, target: Path, name: str | None = name) -> Path:
             if target.name == name:

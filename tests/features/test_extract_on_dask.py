@@ -46,7 +46,7 @@ def test_the_store_is_the_same_although_a_worker_dies(
     extract(data, tmp_path / "local", TINY, workers=1)
 
     def kill_one() -> None:
-        while not list(out.glob("work/*.parquet")):
+        while not list(out.glob("work/*.arrow")):
             time.sleep(0.02)
         cluster.workers[0].kill()
 

@@ -209,7 +209,7 @@ def test_data_that_vanishes_stops_the_run(
     ):
         run(here, tmp_path / "store")
     assert not (tmp_path / "store" / "manifest.json").exists()
-    assert len(list((tmp_path / "store" / "work").glob("*.parquet"))) == 1
+    assert len(list((tmp_path / "store" / "work").glob("*.arrow"))) == 1
     (tmp_path / "gone").rename(here)
     monkeypatch.setattr(extract_worker, "read_study", real)
     assert contents(run(here, tmp_path / "store").path) == contents(sound.path)

@@ -166,10 +166,13 @@ def elsewhere(series: Series, flag: str) -> Series:
 class _Farthest(SliceRanking):
     """Prefers the farthest of the slices that it is asked about."""
 
-    def score(self, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
-        assert slices.descriptors is not None and slices.scored is not None
-        assert len(slices.descriptors) == slices.scored.sum()
-        return np.where(slices.scored, np.abs(slices.distance), -np.inf)[None]
+    def score(self, asked: Sequence[tuple[Target, CandidateSlices]]) -> list[NDArray[np.float64]]:
+        found = []
+        for _, slices in asked:
+            assert slices.descriptors is not None and slices.scored is not None
+            assert len(slices.descriptors) == slices.scored.sum()
+            found.append(np.where(slices.scored, np.abs(slices.distance), -np.inf))
+        return found
 
 
 def test_recesses_are_sought_on_the_three_slices_nearest_to_the_canal(
@@ -178,10 +181,9 @@ def test_recesses_are_sought_on_the_three_slices_nearest_to_the_canal(
     search, ranking = AxialSearch(whole, None), _Farthest(Family.SUBARTICULAR)
     ranking.ranker = selector.rankings[Family.SUBARTICULAR].ranker
     planes = [whole.series[k].slices[i].plane for k, i in search.slices]
+    levels = np.array([plane.to_patient([(120.0, 120.0)])[0] for plane in planes[2:7]])
     counted = set()
-    for level, plane in zip(Level, planes[2:]):
-        canal = plane.to_patient([(120.0, 120.0)])[0]
-        found = search.find(level, canal, ranking)
+    for canal, found in zip(levels, search.find(levels, ranking)):
         assert found is not None
         distance = np.sort([abs(plane.distance(canal)[0]) for plane in planes])
         within = distance[distance <= SHOWN_WITHIN_MM][:3]
@@ -297,13 +299,16 @@ def test_the_canal_is_sought_near_the_middle_of_a_series(
     assert ranking.ranker is not None
     score = SliceRanking.score
 
-    def noted(self: SliceRanking, targets: Sequence[Target], slices: CandidateSlices) -> NDArray[np.float64]:
-        asked.append(slices)
-        return score(self, targets, slices)
+    def noted(
+        self: SliceRanking, pairs: Sequence[tuple[Target, CandidateSlices]]
+    ) -> list[NDArray[np.float64]]:
+        asked.extend(slices for _, slices in pairs)
+        return score(self, pairs)
 
     monkeypatch.setattr(SliceRanking, "score", noted)
     (found,) = SagittalSearch(study, 0, None).find([Condition.SPINAL_CANAL_STENOSIS], ranking)
-    (slices,) = asked
+    slices, *others = asked
+    assert all(one is slices for one in others)
     assert slices.scored is not None and slices.descriptors is not None
     assert len(slices.descriptors) == slices.scored.sum() == described
     assert slices.scored[found.slices].all()
