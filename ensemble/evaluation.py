@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from lsdc.metrics.prediction_tables import COLUMNS, one_hot_labels, read_truth, 
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import MANIFEST, check_output_file
 from lsdc.runtime.console import say
-from lsdc.runtime.paths import PathLike
+from lsdc.runtime.paths import PathLike, one_or_more
 
 
 def evaluate(
@@ -79,8 +78,7 @@ def evaluate(
     0.912
     """
     if out is not None:
-        given = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
-        out = check_output_file(out, [labels, *given])
+        out = check_output_file(out, [labels, *one_or_more(predictions)])
     graded = read_graded(labels, predictions, grades=grades, decimal_comma=decimal_comma)
     evaluation = evaluate_predictions(graded, resamples=resamples, seed=seed)
     if out is not None:
@@ -123,9 +121,10 @@ def read_graded(
     TableError, ArtifactError, ConfigError
         As `evaluate` does.
     """
-    paths = [predictions] if isinstance(predictions, str | os.PathLike) else predictions
     truth = read_truth(Path(labels), grades)
-    return [one for path in paths for one in _graded(Path(path), truth, grades, decimal_comma)]
+    return [
+        one for path in one_or_more(predictions) for one in _graded(Path(path), truth, grades, decimal_comma)
+    ]
 
 
 def _graded(

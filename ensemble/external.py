@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from lsdc.runtime import TableError
 from lsdc.runtime.artifact import check_output_file, claim, list_files, write_manifest
 from lsdc.runtime.console import say
 from lsdc.runtime.folder_lock import only_writer
-from lsdc.runtime.paths import PathLike
+from lsdc.runtime.paths import PathLike, one_or_more
 from lsdc.runtime.whole_files import check_output_folder
 
 BASELINES: tuple[str, ...] = (WeightedPrior.name, PlainMean.name, BestSingle.name)
@@ -232,8 +231,8 @@ def apply_blend(
     TableError
         When a table is malformed, or of a member that the blend does not know.
     """
-    given = [members] if isinstance(members, str | os.PathLike) else members
-    read = [file for one in given for file in (Path(one).iterdir() if Path(one).is_dir() else [one])]
+    paths = map(Path, one_or_more(members))
+    read = [file for one in paths for file in (one.iterdir() if one.is_dir() else [one])]
     out = check_output_file(out, read)
     opened = BlendModel.open(model)
     joined = {name.rpartition(".")[2] for name in opened.members}

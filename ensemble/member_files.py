@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from lsdc.metrics.prediction_forms import open_graded
 from lsdc.metrics.prediction_tables import COLUMNS, predictions_of, row_ids
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import MANIFEST
-from lsdc.runtime.paths import PathLike
+from lsdc.runtime.paths import PathLike, one_or_more
 
 _SUFFIXES = (".csv", ".parquet", ".tsv", ".xlsx")
 _OUT_OF_FOLD = "oof.parquet"
@@ -69,9 +68,8 @@ def gather_members(
     TableError, ArtifactError
         As `lsdc.ensemble.member_tables.read_members` does.
     """
-    paths = [members] if isinstance(members, str | os.PathLike) else members
     gathered = MemberTables({}, {})
-    for given in paths:
+    for given in one_or_more(members):
         prefix, path = _named(Path(given))
         for source, part in _sources(path, studies, decimal_comma):
             for name, table in part.tables.items():
