@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.recipe import History, Recipe
 from lsdc.slice_selector.annotated_images import AnnotatedImages
-from lsdc.slice_selector.heatmap_decoding import Maps, probabilities
+from lsdc.slice_selector.heatmap_decoding import Maps, probabilities, softmax
 from lsdc.slice_selector.point_model import ARCHITECTURES, PointModel
 from lsdc.slice_selector.square_images import AXIAL_PX, N_LEVELS, SAGITTAL_PX
 from lsdc.slice_selector.vertebra_classes import weigh_by_disc

@@ -21,7 +21,7 @@ from lsdc.commands.grade import Grade
 from lsdc.runtime.commands import Compute
 
 Grade(sys.argv[1], Path(sys.argv[2]), compute=Compute(device="cpu")).run()
-left_alone = {"torch", "timm", "torchvision", "sklearn", "scipy.stats", "xgboost", "lightgbm", "optuna", "matplotlib"}
+left_alone = {"torch", "timm", "torchvision", "sklearn", "scipy", "xgboost", "lightgbm", "optuna", "matplotlib"}
 print(sorted(left_alone & sys.modules.keys()))
 """
 
