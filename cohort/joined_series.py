@@ -162,4 +162,7 @@ def _joined(parts: Sequence[Series]) -> Series:
     first = parts[0]
     metadata = {**first.metadata, "n_slices": float(len(slices))}
     flags = frozenset[str]().union(*(part.flags for part in parts)) | {"joined"}
-    return replace(first, slices=tuple(slices), metadata=metadata, flags=flags)
+    joined = replace(first, slices=tuple(slices), metadata=metadata, flags=flags)
+    if "no_spacing_between" in flags and len(slices) > 1:  # each part was given the step of its own slices
+        metadata["spacing_between_slices_mm"] = joined.step
+    return joined

@@ -39,7 +39,7 @@ def identifiers(where: str | Path, table: pd.DataFrame, column: str) -> pd.Serie
     blank = ids.index[ids == ""]
     if len(blank):
         raise TableError(f"{where}: row {blank[0]}: empty cell in column {column!r}")
-    rounded = ids.index[ids.str.fullmatch(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")]
+    rounded = ids.index[ids.str.fullmatch(r"[0-9]+([.,][0-9]+)?[eE]\+[0-9]+")]
     if len(rounded):
         raise TableError(
             f"{where}: row {rounded[0]}: {shown(ids[rounded[0]])} in column {column!r} is no id; "

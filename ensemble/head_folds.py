@@ -16,7 +16,7 @@ from lsdc.runtime.engine import fan_out
 from lsdc.runtime.machine import default_workers, memory_share
 
 _MANY_STUDIES = 200
-_COPIES, _LIBRARIES = 5, 2**29
+_COPIES, _LIBRARIES = 3, 2**29
 """Memory of a process that fits heads: so many times that of the embeddings, and so many bytes for code."""
 
 

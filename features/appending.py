@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lsdc.cohort.discovery.sources import Cohort, StudySource
 from lsdc.cohort.discovery.studies import data_place, discover
+from lsdc.cohort.discovery.study_content import content_of
 from lsdc.cohort.discovery.study_ids import NamedBy, hide_paths, write_ids
-from lsdc.features.extraction_plan import ExtractionPlan, content_of, plan_extraction
+from lsdc.features.extraction_plan import ExtractionPlan, plan_extraction
 from lsdc.features.extractor import ENCODER, Extractor
 from lsdc.features.shard_extraction import Shard, Tools, check_reachable, deal_studies, extract_shards
 from lsdc.features.shard_manifest import array_tails, check_columns, entry_of, write_shards
@@ -147,8 +148,9 @@ def append(
         say(f"{len(new)} of {len(cohort.studies)} studies are new to {place.place}")
         if changed:
             warn(
-                f"{len(changed)} studies have other files than when they were extracted, and stay in the store as "
-                f"they were: {first_of(changed, _MOST_NAMED)}; to read them again, extract to another directory"
+                f"{len(changed)} studies have other files or descriptions than when they were extracted, and stay in "
+                f"the store as they were: {first_of(changed, _MOST_NAMED)}; to read them again, extract to another "
+                "directory"
             )
         if ids is not None:
             say(f"{write_ids(cohort, ids)}: whose each study is")

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lsdc.cohort.discovery.study_content import content_of
 from lsdc.cohort.discovery.study_ids import hide_paths
 from lsdc.features.crop_embedding import EmbeddingChunk
 from lsdc.features.extract_worker import StudyTask, problems_of
-from lsdc.features.extraction_plan import ExtractionPlan, content_of
+from lsdc.features.extraction_plan import ExtractionPlan
 from lsdc.features.series_table import SERIES, write_series
 from lsdc.features.store import FeatureStore
 from lsdc.features.study_rows import read_study_rows

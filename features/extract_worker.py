@@ -164,7 +164,9 @@ def write_study(task: StudyTask, study: Study, reason: str = "") -> None:
     OutputError
         When the results cannot be written.
     """
-    located = LocatedStudy.of(study, _selector(task.selector).locate(study))
+    selector = _selector(task.selector)
+    study = selector.narrowed(study)
+    located = LocatedStudy.of(study, selector.locate(study))
     images = cut_images(located, task.arrays.sizes)
     rows = complete_rows(rows_of(located, task.source.split, images).join(metadata_of(located)))
     if reason:

@@ -164,8 +164,8 @@ def extract(
         out,
         configuration | {"data": _name_of(data, out), "content": _content_of(plan, out)},
         lambda: (
-            "studies or files may have changed; append what is new to a finished store, choose another directory, or "
-            "delete it"
+            "studies, files or tables may have changed; append what is new to a finished store, choose another "
+            "directory, or delete it"
         ),
         place.place,
     )

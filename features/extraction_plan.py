@@ -11,6 +11,7 @@ import pandas as pd
 
 from lsdc.cohort.discovery.sources import Cohort, StudySource
 from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.study_content import described_views, state_of
 from lsdc.cohort.discovery.study_ids import NamedBy
 from lsdc.cohort.folds import make_folds, read_folds
 from lsdc.cohort.vocabulary import TARGETS
@@ -85,16 +86,22 @@ class ExtractionPlan:
         return content | {"encoder": encoder.digest, "selector": self.selector, "like": reference}
 
     def content(self) -> str:
-        """Hash which studies are extracted, in which folds they are, and which files they consist of.
+        """Hash which studies are extracted, in which folds they are, which files they consist of, and what tables say.
 
         Returns
         -------
         str
             16 hexadecimal digits. A file counts by name, size and time of change; one of an archive or behind a URL by
-            the first two.
+            the first two. Of the tables the descriptions of series count, and the marks that a selector is fitted on.
         """
         packed = is_unpacked(self.cohort.root) or any(source.origin is not None for source in self.sources)
-        return fingerprint(self._studies() | {"files": [_state(file, packed) for file in self._files()]})
+        states = map(state_of, self._files())
+        found = self._studies() | {"files": [(*state[:2], 0 if packed else state[2]) for state in states]}
+        if views := [one for source in self.sources if (one := described_views(source))]:
+            found["views"] = views
+        if self.selector == "fitted" and self.cohort.coordinates is not None:
+            found["marks"] = self.cohort.coordinates.to_csv(index=False)
+        return fingerprint(found)
 
     def content_before(self) -> str:
         """Hash the studies and folds alone, as version 0.1 did.
@@ -149,32 +156,6 @@ class ExtractionPlan:
         rows["grade"] = -1
         if self.labels is not None and study_id in self.labels.index:
             rows["grade"] = self.labels.loc[study_id, [target.slug for target in TARGETS]].to_numpy()
-
-
-def content_of(source: StudySource) -> str:
-    """Hash which files a study consists of, to see whether it has changed when it is met again.
-
-    Parameters
-    ----------
-    source : StudySource
-        The study.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits; a file counts by name and size, so that a study may be copied.
-    """
-    files = [_state(file, packed=True)[:2] for series in source.series for file in series.files]
-    return fingerprint({"files": sorted(files)})
-
-
-def _state(file: Path, packed: bool) -> tuple[str, int, int]:
-    """Tell a file's content by what costs nothing: its name, size and time of change; 0 where it has gone."""
-    try:
-        found = file.stat()
-    except OSError:
-        return file.name, -1, 0
-    return file.name, found.st_size, 0 if packed else found.st_mtime_ns
 
 
 def plan_extraction(

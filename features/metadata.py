@@ -71,13 +71,13 @@ def metadata_of(located: LocatedStudy) -> pd.DataFrame:
         the same for every study.
     """
     study = located.study
-    patients = {item.target: np.asarray(item.patient, float) for item in located.locations}
+    places = {item.target: item for item in located.locations}
     acquisition, patient = _acquisitions(study, located.projections), _patient(study)
     rows = [
         taken
         | patient
         | _in_series(study, location, projections)
-        | _geometry(location.target, patients)
+        | _geometry(study, location, places)
         | _flags(study, location, projections)
         for taken, location, projections in zip(acquisition, located.locations, located.projections)
     ]
@@ -146,17 +146,19 @@ def _in_series(study: Study, location: Location, projections: Mapping[View, Proj
     return found | {"meta_slice_fraction": fraction}
 
 
-def _geometry(target: Target, patients: Mapping[Target, NDArray[np.float64]]) -> dict[str, float]:
-    """Measure a target's place relative to the canal and to the levels above and below, mm and degrees."""
-    levels = list(Level)
+def _geometry(study: Study, location: Location, places: Mapping[Target, Location]) -> dict[str, float]:
+    """Measure a target's place relative to the canal and to the levels above and below, mm and degrees.
+
+    What a series shows whose place in the patient is unknown has coordinates of its own, which compare with no others.
+    """
+    levels, target = list(Level), location.target
     index = levels.index(target.level)
-    here = patients[target]
-    unknown = np.full(3, np.nan)
+    here = np.asarray(location.patient, float)
 
     def at(condition: Condition, offset: int = 0) -> NDArray[np.float64]:
         if not 0 <= index + offset < len(levels):
-            return unknown
-        return patients.get(Target(condition, levels[index + offset]), unknown)
+            return np.full(3, np.nan)
+        return _comparable(study, location, places.get(Target(condition, levels[index + offset])))
 
     above, below = at(target.condition, -1) - here, at(target.condition, +1) - here
     canal = at(Condition.SPINAL_CANAL_STENOSIS)
@@ -166,10 +168,10 @@ def _geometry(target: Target, patients: Mapping[Target, NDArray[np.float64]]) ->
         lateral = abs(here[0] - np.mean([patient[0] for patient in pairs]))
     elif target.condition.side is Side.RIGHT:
         lateral = -lateral
-    ends = [
-        patients.get(Target(Condition.SPINAL_CANAL_STENOSIS, level), unknown)
-        for level in (levels[0], levels[-1])
-    ]
+    first, last = (
+        places.get(Target(Condition.SPINAL_CANAL_STENOSIS, levels[end])) for end in (0, len(levels) - 1)
+    )
+    length = np.nan if first is None else np.linalg.norm(_comparable(study, first, last) - first.patient)
     cosine = above @ below / (np.linalg.norm(above) * np.linalg.norm(below) + 1e-9)
     return {
         "meta_level": float(index),
@@ -179,8 +181,18 @@ def _geometry(target: Target, patients: Mapping[Target, NDArray[np.float64]]) ->
         "meta_to_level_above_mm": float(np.linalg.norm(above)),
         "meta_to_level_below_mm": float(np.linalg.norm(below)),
         "meta_bend_deg": float(180 - np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
-        "meta_lumbar_length_mm": float(np.linalg.norm(ends[0] - ends[1])),
+        "meta_lumbar_length_mm": float(length),
     }
+
+
+def _comparable(study: Study, location: Location, other: Location | None) -> NDArray[np.float64]:
+    """Give the place of another target, (3,) mm; NaN where its coordinates are not those of the location."""
+    unknown = np.full(3, np.nan)
+    if other is None:
+        return unknown
+    same = other.series == location.series
+    placed = [one.series is None or study.series[one.series].placed for one in (location, other)]
+    return np.asarray(other.patient, float) if same or all(placed) else unknown
 
 
 def _flags(study: Study, location: Location, projections: Mapping[View, Projection]) -> dict[str, bool]:

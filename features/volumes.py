@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdc.cohort.geometry import plane_of
 from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Level, View
 from lsdc.features.located_study import LocatedStudy
@@ -60,6 +61,24 @@ class SpineLine:
         points = np.array(means, float).reshape(-1, 3)
         return cls(points[np.argsort(points[:, 2])])
 
+    def reaches(self, head_mm: float) -> bool:
+        """Tell whether a height is between the levels, or at most `AXIAL_MARGIN_MM` beyond.
+
+        Parameters
+        ----------
+        head_mm : float
+            Height in the patient, mm towards the head.
+
+        Returns
+        -------
+        bool
+            True everywhere where no level is known.
+        """
+        if not len(self.points):
+            return True
+        low, high = self.points[0, 2] - AXIAL_MARGIN_MM, self.points[-1, 2] + AXIAL_MARGIN_MM
+        return bool(low <= head_mm <= high)
+
     def at(self, head_mm: float) -> NDArray[np.float64]:
         """Interpolate the line at a height; at least one level must be known.
 
@@ -101,13 +120,14 @@ def cut_volume(
         Slice, column and row in the volume of each target that is graded in this view; NaN for the others.
     """
     points = np.full((len(located.locations), 3), np.nan, np.float32)
-    spine = SpineLine.through(located.locations)
-    candidates = _candidates(located, view, spine)
+    study, mm = located.study, FIELD_MM[view]
+    of_view = [k for k, series in enumerate(study.series) if series.view is view and series.slices]
+    spines = {k: _spine_in(located, k) for k in of_view}
+    candidates = _candidates(located, view, spines)
     if not candidates:
         return None, points
-    study, mm = located.study, FIELD_MM[view]
     chosen = [candidates[k] for k in np.linspace(0, len(candidates) - 1, slices).round().astype(int)]
-    centers = [_center(study, series, index, spine) for series, index in chosen]
+    centers = [_center(study, series, index, spines[series]) for series, index in chosen]
     volume = np.stack(
         [
             located.cutters[series].cut(index, center, mm, px)
@@ -127,25 +147,32 @@ def cut_volume(
     return volume, points
 
 
-def _candidates(located: LocatedStudy, view: View, spine: SpineLine) -> list[tuple[int, int]]:
-    """List (series, slice) of the slices that a volume may show, in anatomical order."""
+def _spine_in(located: LocatedStudy, series: int) -> SpineLine:
+    """Draw the spine's line in the coordinates of a series: where it is not placed, through its own targets alone."""
+    placed = [study_series.placed for study_series in located.study.series]
+    if not placed[series]:
+        return SpineLine.through([item for item in located.locations if item.series == series])
+    return SpineLine.through([
+        item for item in located.locations if item.series is None or placed[item.series]
+    ])  # fmt: skip
+
+
+def _candidates(located: LocatedStudy, view: View, spines: Mapping[int, SpineLine]) -> list[tuple[int, int]]:
+    """List (series, slice) of the slices of a view's series that a volume may show, in anatomical order."""
     study = located.study
-    of_view = [k for k, series in enumerate(study.series) if series.view is view and series.slices]
-    if not of_view:
+    if not spines:
         return []
     if view is not View.AXIAL_T2:
         votes = Counter(seen[view].series for seen in located.projections if view in seen)
-        series = max(of_view, key=lambda k: (votes[k], len(study.series[k].slices)))
+        series = max(spines, key=lambda k: (votes[k], len(study.series[k].slices)))
         return [(series, index) for index in range(len(study.series[series].slices))]
     heights = {
         (k, index): _center_height(study, k, index)
-        for k in of_view
+        for k in spines
         for index in range(len(study.series[k].slices))
     }
-    if len(spine.points):
-        low, high = spine.points[0, 2] - AXIAL_MARGIN_MM, spine.points[-1, 2] + AXIAL_MARGIN_MM
-        heights = {key: value for key, value in heights.items() if low <= value <= high} or heights
-    return sorted(heights, key=lambda key: heights[key])
+    near = {(k, index): height for (k, index), height in heights.items() if spines[k].reaches(height)}
+    return sorted(near or heights, key=lambda key: heights[key])
 
 
 def _center_height(study: Study, series: int, index: int) -> float:
@@ -159,7 +186,7 @@ def _center(study: Study, series: int, index: int, spine: SpineLine) -> tuple[fl
     item = study.series[series].slices[index]
     if not len(spine.points):
         return _middle(item.pixels.shape)
-    if item.plane.normal[2] ** 2 > 0.5:
+    if plane_of(item.plane.normal) == "axial":
         patient = spine.at(_center_height(study, series, index))
     else:
         patient = spine.points.mean(axis=0)

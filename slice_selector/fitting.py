@@ -180,7 +180,8 @@ def cross_fit_selector(
     fewest = min(
         sum(count for study, count in closeups.items() if _teaches(study, folds, group)) for group in groups
     )
-    config = replace(config, second_look=fewest * (1 - _JUDGES) >= _LEAST_CLOSEUPS)
+    if config.second_look is None:
+        config = replace(config, second_look=fewest * (1 - _JUDGES) >= _LEAST_CLOSEUPS)
     todo = [group for group in groups if not _are_finished([folder_of(out, key) for key in group])]
     work = partial(_fit_one, examples=examples, folds=dict(folds), config=config, out=out)
     for_each(work, todo, "fitting selectors", workers)

@@ -88,6 +88,21 @@ class SliceSelector:
         localizers = {kind: Localizer.load(_WEIGHTS / f"{kind}.safetensors", kind) for kind in CHANNELS}
         return cls({family: SliceRanking(family) for family in Family}, localizers)
 
+    def narrowed(self, study: Study) -> Study:
+        """Leave their views to the series of the part of the patient in which `locate` searches.
+
+        Parameters
+        ----------
+        study : Study
+            Any number of series.
+
+        Returns
+        -------
+        Study
+            The same where all series cover one part; else series elsewhere have no view.
+        """
+        return of_one_part(study, self.localizers.get("sagittal"))
+
     def locate(self, study: Study) -> list[Location]:
         """Locate the 25 targets of a study, in three steps: the canal, the foramina, the recesses.
 
@@ -102,8 +117,7 @@ class SliceSelector:
             In the order of `TARGETS`, each with its status and why. A target whose view is absent or does not reach it
             has no slice, a flag that says so, and its place in the patient where another view shows the level.
         """
-        localizer = self.localizers.get("sagittal")
-        study = of_one_part(study, localizer)
+        localizer, study = self.localizers.get("sagittal"), self.narrowed(study)
         t2 = fullest(study, View.SAGITTAL_T2, View.SAGITTAL_T1)
         t1 = fullest(study, View.SAGITTAL_T1, View.SAGITTAL_T2)
         searches = {k: SagittalSearch(study, k, localizer) for k in dict.fromkeys((t2, t1)) if k is not None}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lsdc.cohort.geometry import anatomical_normal
 from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import View
 from lsdc.runtime import ArtifactError
@@ -135,10 +136,9 @@ def series_geometry(series: Series) -> tuple[NDArray[np.float64], NDArray[np.flo
     fraction : (n,) float64
         0 at the right or the foot, 1 at the other end.
     """
-    positions = series.positions
-    normal = series.slices[0].plane.normal
-    if normal[int(np.argmax(np.abs(normal)))] < 0:
-        positions = -positions
+    plane = series.slices[0].plane
+    towards = anatomical_normal((plane.row_direction, plane.column_direction))
+    positions = series.positions if plane.normal @ towards > 0 else -series.positions
     middle = (positions.max() + positions.min()) / 2
     return positions - middle, (positions - positions.min()) / max(float(np.ptp(positions)), 1e-6)
 

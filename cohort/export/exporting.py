@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError
 from lsdc.cohort.discovery.studies import data_place, discover
+from lsdc.cohort.discovery.study_content import content_of
 from lsdc.cohort.discovery.study_ids import NamedBy, hashed, hide_paths
 from lsdc.cohort.export.export_settings import Bits, ExportTask, Format, check_format
 from lsdc.cohort.export.image_rows import COLUMNS, IMAGES
@@ -144,13 +146,26 @@ def export_images(
         tasks = [
             ExportTask(source, cohort.root, out, wanted, depth, cohort.named_by) for source in cohort.studies
         ]
-        todo = [task for task in tasks if not (task.folder / RECORD).is_file()]
+        todo = [task for task in tasks if not _is_exported(task)]
         begun = time.perf_counter()
         failures = _run(todo, workers)
         seconds = time.perf_counter() - begun
         exported = _finish(cohort, tasks, todo, failures, seconds)
     _tell(exported)
     return exported
+
+
+def _is_exported(task: ExportTask) -> bool:
+    """Tell whether a study is written; one whose files or descriptions have changed since is to be written anew."""
+    if not (task.folder / RECORD).is_file():
+        return False
+    # Exports of earlier versions do not say what they were made of.
+    content = content_of(task.source)
+    if read_json(task.folder / RECORD).get("content", content) == content:
+        return True
+    warn(f"{task.source.study_id}: has changed since it was exported, and is exported again")
+    shutil.rmtree(task.folder)
+    return False
 
 
 def _run(todo: list[ExportTask], workers: int | None) -> list[Problem]:

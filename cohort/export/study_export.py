@@ -11,6 +11,7 @@ from lsdc.cohort.dicom.opening import UnreadableError, open_header
 from lsdc.cohort.dicom.safe_attributes import text, tolerant
 from lsdc.cohort.discovery.sources import Cohort, DiscoveryError, StudySource, usable_id
 from lsdc.cohort.discovery.studies import read_study
+from lsdc.cohort.discovery.study_content import content_of
 from lsdc.cohort.discovery.study_ids import hashed, hide_paths
 from lsdc.cohort.export.export_settings import ExportTask
 from lsdc.cohort.export.image_rows import IMAGES, write_rows
@@ -68,6 +69,7 @@ def export_study(task: ExportTask) -> None:
         cohort = Cohort(task.root, (task.source,), None, None, named_by=task.named_by)
         written = {(row["series_id"], row["part"]) for row in rows}
         record = {
+            "content": content_of(task.source),
             "series": len(written),
             "images": len(rows),
             "problems": [asdict(problem) for problem in hide_paths(problems, cohort)],

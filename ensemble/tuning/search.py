@@ -101,8 +101,9 @@ def minimize(
     """Search until enough trials are finished, and return the best point.
 
     Within `working_on`, as many trials are tried at once as there are workers; they do not know each other's losses.
-    Workers that share a database share the study. One worker with the same seed finds the same point, whether
-    or not it was interrupted; what is finished is not repeated, what a killed worker had begun is tried again.
+    Workers that share a database share the study, and each returns the best point when enough trials are finished,
+    also where another is still at one. One worker with the same seed finds the same point, whether or not it was
+    interrupted; what is finished is not repeated, what a killed worker had begun is tried again.
 
     Parameters
     ----------
@@ -129,11 +130,14 @@ def minimize(
     """
     import optuna
 
+    from lsdc.ensemble.tuning.block_sampler import BlockSampler
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of Ctrl-C with a traceback
     with warnings.catch_warnings():
         ignore_experimental_warnings()
         study = _open_study(search, storage)
         remaining = max(0, search.trials - _finished(_count_states(study)))
+        study.sampler = BlockSampler(search.blocks, search.starts, search.seed)
         trials = _prepared_trials(search, study)
         engine = chosen_engine()
         if engine is not None:
@@ -213,7 +217,7 @@ def _evaluate(trial: optuna.Trial, search: Search, objective: Objective, spared:
 
 
 def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[bool]:
-    """Prepare the study for one trial after the other, until enough are finished; tell which must not be given up.
+    """Let one trial after the other begin, until enough are finished; tell which must not be given up.
 
     These are the starts. Optuna's own number of a trial does not tell, as it counts those that were interrupted, too.
     """
@@ -222,7 +226,7 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[bool]:
     begun_at = time.monotonic()
     while True:
         count = _count_states(study)
-        if count[TrialState.FAIL] > search.trials:
+        if _failed(search, study) > search.trials:
             raise ArtifactError(
                 f"the search {search.study!r} failed {search.trials} times; no loss is a number"
             )
@@ -231,12 +235,16 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[bool]:
         late = search.timeout is not None and time.monotonic() - begun_at > search.timeout
         if late and count[TrialState.COMPLETE]:
             return
-        # A sampler per trial: what is drawn depends on the trials so far, not on when the process began.
         begun = _finished(count) + count[TrialState.RUNNING]
-        if begun < len(search.starts) and not count[TrialState.WAITING]:
-            study.enqueue_trial(dict(search.starts[begun]))
-        study.sampler = _sampler(search, study, begun)
         yield begun < len(search.starts)
+
+
+def _failed(search: Search, study: optuna.Study) -> int:
+    """Count the trials whose loss was no number; those that were interrupted have none, and say nothing."""
+    from optuna.trial import TrialState
+
+    failed = study.get_trials(deepcopy=False, states=[TrialState.FAIL])
+    return sum(search.metric in trial.user_attrs for trial in failed)
 
 
 def _count_states(study: optuna.Study) -> Counter[Any]:
@@ -283,16 +291,3 @@ def _open_study(search: Search, storage: BaseStorage) -> optuna.Study:
             if trial.params.keys() == search.ranges.keys():
                 study.enqueue_trial(trial.params)
     return study
-
-
-def _sampler(search: Search, study: optuna.Study, begun: int) -> optuna.samplers.BaseSampler:
-    """Make the sampler of a trial: one block is searched, the other parameters stay at the best point."""
-    import optuna
-
-    base = optuna.samplers.TPESampler(seed=search.seed * 100_003 + begun, multivariate=True)
-    if begun < len(search.starts) or len(search.blocks) < 2:
-        return base
-    searched = search.blocks[begun % len(search.blocks)]
-    best: dict[str, Any] = study.best_params
-    fixed = {name: value for name, value in best.items() if name not in searched}
-    return optuna.samplers.PartialFixedSampler(fixed, base)

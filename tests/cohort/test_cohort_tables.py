@@ -122,6 +122,11 @@ def test_malformed_tables_say_what_is_wrong(tmp_path: Path, text: str | bytes, m
         read_labels(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("study", ["03400252617e3210", "4e15", "100e0000000000000"])
+def test_a_hash_that_looks_like_a_power_of_ten_is_an_id(tmp_path: Path, study: str) -> None:
+    assert list(read_labels(write(tmp_path, labels(study=study))).index) == [study]
+
+
 @given(st.binary(max_size=200))
 def test_bytes_give_a_table_or_a_table_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.mktemp("noise") / "train.csv"

@@ -107,6 +107,16 @@ def test_an_interrupted_export_goes_on(tree: Path, tmp_path: Path) -> None:
     assert export_images(tree, out, workers=1).written == 0
 
 
+def test_a_study_that_has_changed_is_exported_again(tree: Path, tmp_path: Path) -> None:
+    out, aside = tmp_path / "out", tmp_path / "aside"
+    (tree / "a" / "ax").rename(aside)
+    assert export_images(tree, out, workers=1).slices == 8
+    aside.rename(tree / "a" / "ax")
+    again = export_images(tree, out, workers=1)
+    assert (again.slices, again.written) == (11, 8) and len(table_of(out)) == 11
+    assert export_images(tree, out, workers=1).written == 0
+
+
 def test_other_arguments_are_refused(tree: Path, tmp_path: Path) -> None:
     export_images(tree, tmp_path / "out", workers=1)
     with pytest.raises(ArtifactError, match=r"begun with another configuration \(bits differ\)"):

@@ -219,6 +219,7 @@ def test_a_stack_under_several_uids_is_one_stack(tmp_path: Path, every: int) -> 
         save(tmp_path / f"{k}.dcm", dataset)
     (series,) = read(tmp_path).series
     assert len(series.slices) == 8 and series.view is T2 and "joined" in series.flags
+    assert series.metadata["spacing_between_slices_mm"] == pytest.approx(4.5)
 
 
 def test_two_acquisitions_between_each_other_stay_two(tmp_path: Path) -> None:

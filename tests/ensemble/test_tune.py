@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import pwd
@@ -6,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,6 +218,35 @@ def test_a_search_needs_a_trial_and_a_seed() -> None:
         check_search(0, 0)
     with pytest.raises(ConfigError, match="seed must be at least 0, not -1"):
         check_search(1, -1)
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_interruptions_are_no_failures(tmp_path: Path, times: int) -> None:
+    path, what = tmp_path / "optuna.journal", replace(SEARCH, trials=2)
+    for _ in range(times):
+        with pytest.raises(KeyboardInterrupt):
+            minimize(what, Bowl(0), open_storage(path))
+    assert minimize(what, Bowl(), open_storage(path)) == minimize(what, Bowl(), open_storage(None))
+
+
+def test_workers_of_a_database_try_each_start_once_and_no_point_twice(tmp_path: Path) -> None:
+    starts = [{"a": k / 8, "b": 0.5} for k in range(8)]
+    what, url = replace(SEARCH, starts=starts, trials=24), f"sqlite:///{tmp_path / 'shared.db'}"
+    together, bowl = threading.Barrier(3), Bowl()
+
+    def objective(point: Point, report_step: ReportStep) -> dict[str, float]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(2)  # all have begun a trial when the first one ends
+        return bowl(point, report_step)
+
+    storages = [open_storage(url) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        best = list(pool.map(lambda storage: minimize(what, objective, storage), storages))
+    trials = optuna.load_study(study_name="bowl", storage=url).trials
+    done = [tuple(sorted(one.params.items())) for one in trials if one.state == TrialState.COMPLETE]
+    assert len(done) == len(set(done)) >= 24
+    assert all(tuple(sorted(start.items())) in done for start in starts)
+    assert all(height(**point) <= min(height(**start) for start in starts) for point in best)
 
 
 def test_a_loss_that_is_no_number_ends_the_search() -> None:

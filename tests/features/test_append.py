@@ -214,9 +214,9 @@ def test_a_study_whose_files_changed_is_named(
     found = append(data, store)
     assert (found.appended, found.skipped, found.changed) == (1, 2, (study.name,))
     assert (
-        f"1 studies have other files than when they were extracted, and stay in the store as they were: {study.name}"
-        in messages.text
-    )
+        "1 studies have other files or descriptions than when they were extracted, and stay in the store as they "
+        f"were: {study.name}"
+    ) in messages.text
 
 
 def test_what_cannot_grow_is_refused(few_studies: Path, store: Path, tmp_path: Path) -> None:

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
 
+from lsdc.cohort.discovery.sources import Cohort
+from lsdc.cohort.discovery.studies import discover
+from lsdc.cohort.discovery.study_content import content_of
 from lsdc.cohort.folds import make_folds
 from lsdc.cohort.tables import read_labels
 from lsdc.features.extraction_plan import plan_extraction
 from lsdc.features.store_settings import Settings
 from lsdc.runtime import TableError
+
+
+def test_corrected_tables_are_noticed(small_cohort: Path) -> None:
+    cohort = discover(small_cohort)
+    assert cohort.coordinates is not None
+
+    def content(of: Cohort, like: Literal["bundled"] | None = None) -> str:
+        return plan_extraction(small_cohort, Settings(), like, cohort=of).content()
+
+    first, *others = cohort.studies
+    series, *rest = first.series
+    again = replace(
+        series, description="Sagittal T2/STIR" if series.description != "Sagittal T2/STIR" else "Axial T2"
+    )
+    views = replace(cohort, studies=(replace(first, series=(again, *rest)), *others))
+    marks = replace(cohort, coordinates=cohort.coordinates.assign(x=cohort.coordinates["x"] + 1))
+    assert len({content(cohort), content(views), content(marks)}) == 3
+    assert content_of(views.studies[0]) != content_of(first)
+    # Marks are of no consequence where they teach no selector.
+    assert content(marks, "bundled") == content(cohort, "bundled") != content(views, "bundled")
 
 
 def test_given_folds_are_used(small_cohort: Path, tmp_path: Path) -> None:

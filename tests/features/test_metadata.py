@@ -50,6 +50,22 @@ def test_geometry_in_millimeters() -> None:
     assert table.meta_lumbar_length_mm.iloc[0] == pytest.approx(4 * np.hypot(12, 3), rel=1e-5)
 
 
+def test_places_in_coordinates_of_their_own_are_not_compared() -> None:
+    study = study_of(
+        sagittal(View.SAGITTAL_T1), sagittal(), replace(axial(), flags=frozenset({"no_position"}))
+    )
+    whole, table = numbers(whole_study()), numbers(study)
+    recesses = table.index.str.contains("subarticular")
+    assert (
+        table.loc[recesses, ["meta_lateral_mm", "meta_behind_canal_mm", "meta_above_canal_mm"]]
+        .isna()
+        .all(axis=None)
+    )
+    for name in ("meta_to_level_above_mm", "meta_bend_deg", "meta_lumbar_length_mm"):  # within one series
+        np.testing.assert_array_equal(table[name], whole[name])
+    np.testing.assert_array_equal(table.meta_above_canal_mm[~recesses], whole.meta_above_canal_mm[~recesses])
+
+
 def test_sides_of_a_symmetric_patient_agree() -> None:
     table = numbers(whole_study())
     left, right = table[table.index.str.startswith("left")], table[table.index.str.startswith("right")]
