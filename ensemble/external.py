@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsdc.ensemble.blend_model import BlendModel
+from lsdc.ensemble.member_files import named_path
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.stack_artifact import UNLISTED
@@ -231,7 +232,7 @@ def apply_blend(
     TableError
         When a table is malformed, or of a member that the blend does not know.
     """
-    paths = map(Path, one_or_more(members))
+    paths = [named_path(one)[1] for one in one_or_more(members)]
     read = [file for one in paths for file in (one.iterdir() if one.is_dir() else [one])]
     out = check_output_file(out, read)
     opened = BlendModel.open(model)

@@ -74,8 +74,11 @@ def fold_leak_warnings(singles: Mapping[str, Probabilities], data: StackingData)
         losses = parts[:, :, column]
         # By the median over the others, so that what leaks is not its own yardstick.
         others = np.array([np.median(np.delete(losses, k, axis=0), axis=0) for k in range(len(losses))])
+        labeled = np.isfinite(losses).all(axis=0)  # a fold may have no label of the family
+        if labeled.sum() < 2:
+            continue
         ratio = losses / others
-        usual = np.median(ratio, axis=1, keepdims=True)
+        usual = np.median(ratio[:, labeled], axis=1, keepdims=True)
         for member, fold in np.argwhere(ratio < FOLD_LEAK_FRACTION * usual):
             found.append(
                 f"member {list(singles)[member]}: {family} loss {losses[member, fold]:.3f} in fold "

@@ -70,7 +70,7 @@ def gather_members(
     """
     gathered = MemberTables({}, {})
     for given in one_or_more(members):
-        prefix, path = _named(Path(given))
+        prefix, path = named_path(given)
         for source, part in _sources(path, studies, decimal_comma):
             for name, table in part.tables.items():
                 if name in passed_over:
@@ -85,8 +85,25 @@ def gather_members(
     return gathered
 
 
-def _named(path: Path) -> tuple[str, Path]:
-    """Split `NAME=PATH` into what goes before the members' names, and the path."""
+def named_path(given: PathLike) -> tuple[str, Path]:
+    """Split `NAME=PATH` into what goes before the members' names, and the path.
+
+    Parameters
+    ----------
+    given : path
+        With or without a name before it.
+
+    Returns
+    -------
+    (str, Path)
+        The name with a point, or nothing, and the path.
+
+    Examples
+    --------
+    >>> named_path("ours=model"), named_path("model")
+    (('ours.', PosixPath('model')), ('', PosixPath('model')))
+    """
+    path = Path(given)
     name, equals, rest = str(path).partition("=")
     if not equals or path.exists() or "/" in name:
         return "", path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from lsdc.ensemble.stackers.registry import load_stacker, save_stacker
 from lsdc.ensemble.stacking_data import StackingData
 from lsdc.metrics.official import Probabilities
 from lsdc.runtime import ArtifactError
-from lsdc.runtime.artifact import atomic, claim
+from lsdc.runtime.artifact import atomic, claim, take_back
 from lsdc.runtime.npy_files import open_array
 
 
@@ -143,5 +142,6 @@ class StackProgress:
         return self.folder / f"fold_{fold}.npy"
 
     def end(self) -> None:
-        """Remove the folder: the stack is written, and needs it no more."""
-        shutil.rmtree(self.folder)
+        """Remove the folder: the stack is written, and needs it no more. A kill in between leaves what can go on."""
+        take_back(self.folder)
+        self.folder.rmdir()

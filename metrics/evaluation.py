@@ -83,9 +83,12 @@ class Evaluation:
         counts = path.with_name(f"{path.stem}_confusion{path.suffix}")
         with atomic(counts) as temporary:
             self.confusion.to_csv(temporary, index=False)
+        compared = path.with_name(f"{path.stem}_comparisons{path.suffix}")
         if len(self.comparisons):
-            with atomic(path.with_name(f"{path.stem}_comparisons{path.suffix}")) as temporary:
+            with atomic(compared) as temporary:
                 self.comparisons.to_csv(temporary, index=False, float_format="%.6g")
+        else:  # those of an earlier run would be of other predictions
+            compared.unlink(missing_ok=True)
         return counts
 
     def __repr__(self) -> str:

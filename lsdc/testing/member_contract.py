@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
@@ -18,6 +17,13 @@ from lsdc.models.member import Member, NotFittedError
 from lsdc.runtime import ArtifactError
 from lsdc.testing.losses import fraction_of_prior
 from lsdc.testing.planted_examples import make_examples, mirrored_examples
+
+try:
+    import pytest
+except ImportError as error:
+    raise ImportError(
+        "the contracts of lsdc.testing need pytest; install it with `pip install lsdc-toolkit[test]`"
+    ) from error
 
 Parts = tuple[Examples, Examples, Examples]
 """Studies to fit on, studies that decide when to stop, and new studies to predict."""

@@ -99,8 +99,9 @@ def make_recipe(
     Recipe
         For `lsdc.runtime.training.train`.
     """
+    epochs = options.epochs or sizes.epochs
     return Recipe(
-        options.epochs or sizes.epochs, sizes.rate, weight_decay=0.05, patience=max(4, sizes.epochs // 3),
+        epochs, sizes.rate, weight_decay=0.05, patience=max(4, epochs // 3),
         schedule=schedule if options.schedule == "default" else options.schedule,
         ema=min(0.99, 1 - 1 / (2 * steps)), precision=precision, seed=seed, compile=options.compile,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdc.ensemble.exhaustion import last_third
 from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
 from lsdc.ensemble.tuning.progress import losses_of
 from lsdc.ensemble.tuning.storage import JOURNAL, ignore_experimental_warnings, open_storage
@@ -133,7 +134,7 @@ def tuning_section(history: TuningHistory | None, most: int | None) -> Section:
             "--storage URL` shows them.",
         )  # fmt: skip
     best = np.minimum.accumulate(history.values)
-    late = best[2 * len(best) // 3 - 1] - best[-1] if len(best) >= 3 else 0.0
+    late = last_third(history.values.tolist()) if len(best) >= 3 else 0.0
     lead = (
         f"Trials: {trials_of(history, most)}, in {history.seconds:.0f} s; the best reached {best[-1]:.4f} at trial "
         f"{int(history.values.argmin()) + 1}. The last third of the trials gained {late:.4f}."

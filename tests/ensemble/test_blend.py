@@ -217,6 +217,37 @@ def test_damaged_parts_of_a_stack_are_refused(data: Path, tmp_path: Path) -> Non
         StackProgress.begin(tmp_path / "work", other, 8, 1)
 
 
+@pytest.mark.parametrize("stopped_at", [1, 2, 3])
+def test_parts_whose_removal_was_interrupted_are_taken_up(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
+) -> None:
+    stacking = read_stacking_data(data / "train.csv", data / "oof", data / "folds.csv")
+    progress, removed = StackProgress.begin(tmp_path / "work", stacking, 8, 0), []
+    for fold in (0, 1):
+        progress.keep(fold, np.full((30, 5, 5, 3), 0.5))
+
+    def unlink(path: Path, missing_ok: bool = False, real: Any = Path.unlink) -> None:
+        removed.append(path.name)
+        if len(removed) == stopped_at:
+            raise KeyboardInterrupt
+        real(path, missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", unlink)
+        progress.end()
+    again = StackProgress.begin(tmp_path / "work", stacking, 8, 0)
+    again.end()
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_table_that_is_read_under_a_name_is_not_replaced(data: Path, model: Path, tmp_path: Path) -> None:
+    table = shutil.copy(sorted((data / "oof").glob("*.csv"))[0], tmp_path / "m.csv")
+    before = Path(table).read_bytes()
+    with pytest.raises(ConfigError, match=r"m\.csv: is one of the files that are read"):
+        apply_blend(model, [f"a={table}"], table)
+    assert Path(table).read_bytes() == before
+
+
 def test_other_data_is_not_stacked_in_the_same_folder(
     data: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -136,6 +136,15 @@ def test_the_command_writes_what_it_measures(tmp_path: Path, capsys: pytest.Capt
     assert len(counts) == len(shown["confusion"]) == 2 * 36
 
 
+def test_comparisons_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    write(tmp_path, {"one": 0.7, "two": 0.5})
+    labels, out = tmp_path / "train.csv", tmp_path / "measures.csv"
+    evaluate(labels, [tmp_path / "one.csv", tmp_path / "two.csv"], out=out, resamples=5)
+    assert (tmp_path / "measures_comparisons.csv").is_file()
+    evaluate(labels, tmp_path / "two.csv", out=out, resamples=5)
+    assert not (tmp_path / "measures_comparisons.csv").exists()
+
+
 def test_the_function_takes_text_and_writes_nothing_unasked(tmp_path: Path) -> None:
     write(tmp_path, {"good": 0.7})
     found = evaluate(str(tmp_path / "train.csv"), str(tmp_path / "good.csv"), resamples=0)

@@ -9,6 +9,9 @@ from support.member import Linear, Memory
 from support.store import fake_store
 
 from lsdc.ensemble.fitting import fit
+from lsdc.ensemble.leak_warnings import fold_leak_warnings
+from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stacking_data import StackingData
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import official_score
 from lsdc.metrics.prediction_tables import grades_of, to_cube
@@ -51,6 +54,23 @@ def test_a_stack_of_memorizers_does_not_beat_the_prior(tmp_path: Path) -> None:
     store = fake_store(tmp_path / "store", 40, embedding=who_and_where)
     found = fit(store.path, tmp_path / "model", ["lightgbm", "memory"], trials=10).report
     assert found.nested.total > 0.99 * found.prior.total
+
+
+@pytest.mark.parametrize("unlabeled", [None, 0])
+def test_a_leak_in_one_fold_is_named_also_where_another_has_no_labels(unlabeled: int | None) -> None:
+    rng, n = np.random.default_rng(0), 60
+    grades, folds = rng.integers(0, 3, (n, 5, 5)).astype(np.int8), np.arange(n) % 4
+    if unlabeled is not None:
+        grades[folds == unlabeled, 0] = -1  # the canal
+    cubes = {name: rng.dirichlet([2.0, 2.0, 2.0], (n, 5, 5)) for name in ("sound", "other", "leaking")}
+    known = np.eye(3)[np.maximum(grades, 0)]
+    cubes["leaking"][folds == 3] = 0.001 + 0.997 * known[folds == 3]
+    studies = tuple(str(k) for k in range(n))
+    data = StackingData(Predictions(tuple(cubes), studies, np.stack(list(cubes.values()))), grades, folds)
+    found = fold_leak_warnings(cubes, data)
+    assert len(found) == 3 and all(
+        one.startswith("member leaking: ") and " in fold 3 is " in one for one in found
+    )
 
 
 def test_a_planted_leak_is_caught(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,10 +15,11 @@ from support.member_contract import DeepContract
 from torch import Tensor
 
 from lsdc.models.deep.box_network import BoxNetwork
+from lsdc.models.deep.crop_cnn import CropCnn
 from lsdc.models.deep.cutting import SuperResolution, bicubic, cut, soft_argmax
 from lsdc.models.deep.detectors import make_detector
 from lsdc.models.deep.find_cut_grade import FindCutGrade
-from lsdc.models.deep.fitting import split_studies
+from lsdc.models.deep.fitting import make_recipe, split_studies
 from lsdc.models.deep.multitask import _padded
 from lsdc.models.deep.networks3d import Encoder3d
 from lsdc.models.deep.sizes import Sizes
@@ -312,3 +313,10 @@ def test_an_eighth_of_the_studies_judges_where_no_others_are_labeled(studies: Ex
     assert split.judging is many
     assert len(split.judges) == 2
     assert sorted([*split.judges, *split.learned]) == list(range(16))
+
+
+@pytest.mark.parametrize(("epochs", "patience"), [(None, 4), (3, 4), (100, 33)])
+def test_patience_grows_with_the_epochs_that_are_asked_for(epochs: int | None, patience: int) -> None:
+    sizes = CropCnn.sizes["cpu"]
+    recipe = make_recipe(Options(epochs=epochs), sizes, "cosine", 10, 0, "float32")
+    assert (recipe.epochs, recipe.patience) == (epochs or sizes.epochs, patience)
