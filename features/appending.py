@@ -25,7 +25,7 @@ from lsdc.runtime.console import say, warn
 from lsdc.runtime.device import device_name
 from lsdc.runtime.engine import check_workers
 from lsdc.runtime.engine_choice import EngineName, check_engine, working_on
-from lsdc.runtime.errors import ArtifactError, Problem
+from lsdc.runtime.errors import ArtifactError, ConfigError, Problem
 from lsdc.runtime.first_names import first_of
 from lsdc.runtime.folder_lock import only_writer
 from lsdc.runtime.paths import PathLike
@@ -218,9 +218,16 @@ def _mention_copies(store: FeatureStore, new: Sequence[StudySource]) -> None:
 
 
 def _with_folds(plan: ExtractionPlan, store: FeatureStore) -> ExtractionPlan:
-    """Deal labeled studies over the folds that the store has, each to that with the fewest."""
+    """Deal labeled studies over the folds that the store has, each to that with the fewest, unless a table says."""
     counts = Counter(int(fold) for fold in store.studies.get("fold", ()) if fold >= 0)
     if plan.labels is None or not counts:
+        return plan
+    if not isinstance(plan.settings.folds, int):
+        if other := sorted(set(plan.folds.values()) - counts.keys()):
+            raise ConfigError(
+                f"{plan.settings.folds}: fold {other[0]} is none of the store's, which has "
+                f"{first_of([*map(str, sorted(counts))])}; give new studies one of these"
+            )
         return plan
     folds = {}
     for study in sorted({source.study_id for source in plan.sources} & set(map(str, plan.labels.index))):

@@ -109,6 +109,9 @@ class Settings:
                 f"like: {extractor.path} was not made by `lsdc-features extract`; give a store that was"
             )
         default = Settings()
+        # A table of folds belongs to the studies of one store, and so contradicts no other.
+        if not isinstance(self.folds, int) or isinstance(theirs["folds"], str):
+            names.remove("folds")
         for name in names:
             mine = getattr(self, name)
             if mine not in (getattr(default, name), theirs[name]):
@@ -121,9 +124,7 @@ class Settings:
                 f"like={str(extractor.path)!r} has the backbone {theirs['backbone']!r}, which would be fetched from a "
                 "hub or a folder; where you trust it, give the backbone too"
             )
-        # A table of folds belongs to the other store's studies.
-        taken = {name: theirs[name] for name in names if not isinstance(theirs[name], str) or name != "folds"}
-        made = replace(self, **taken)
+        made = replace(self, **{name: theirs[name] for name in names})
         return replace(made, weights=str(extractor.encoder))
 
     def encoder(self, device: str | torch.device) -> Encoder:

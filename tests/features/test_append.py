@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.knowing import know
 from support.store import fake_store
 
 from lsdc.cohort.discovery import studies
+from lsdc.cohort.tables import read_labels
 from lsdc.commands.features import Extract
 from lsdc.features import appending, extract_worker, shard_extraction
 from lsdc.features.appending import Appended, append
@@ -252,6 +254,24 @@ def test_the_same_files_under_another_id_are_named(
     (again / "9999").symlink_to((few_studies / "train_images" / first).resolve())
     assert append(again.parent, store).appended == 1
     assert f"9999 ({first})" in caplog.text
+
+
+def test_a_table_of_folds_decides_where_new_studies_go(
+    few_studies: Path, january: Path, tmp_path: Path
+) -> None:
+    opened, table = FeatureStore.open(january), tmp_path / "folds.csv"
+    labels = read_labels(few_studies / "train.csv")
+
+    def given(fold: int) -> dict[str, int]:
+        pd.DataFrame({"study_id": labels.index, "fold": fold}).to_csv(table, index=False)
+        plan = plan_extraction(few_studies, replace(SMALL, folds=table), Extractor.of(opened))
+        return appending._with_folds(plan, opened).folds
+
+    assert set(given(1).values()) == {1}
+    with pytest.raises(
+        ConfigError, match="fold 7 is none of the store's, which has 0, 1; give new studies one"
+    ):
+        given(7)
 
 
 def test_labeled_studies_are_dealt_over_the_folds_with_the_fewest(few_studies: Path, january: Path) -> None:

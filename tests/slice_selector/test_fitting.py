@@ -117,6 +117,19 @@ def test_a_cohort_below_the_bound_has_a_selector_per_fold(
     assert all(used.images == 20_000 for _, used in fitted_on)
 
 
+@pytest.mark.parametrize("wanted", [None, False, True])
+def test_a_second_look_is_fitted_as_wanted(
+    examples: list[SelectorExample],
+    fitted_on: list[tuple[set[str], SelectorConfig]],
+    wanted: bool | None,
+    tmp_path: Path,
+) -> None:
+    folds = {example.study_id: k % 2 for k, example in enumerate(examples)}
+    cross_fit_selector(examples, folds, SelectorConfig(second_look=wanted), tmp_path, workers=1)
+    # By itself, so few studies are too few.
+    assert {config.second_look for _, config in fitted_on} == {bool(wanted)}
+
+
 def test_halves_resume(
     examples: list[SelectorExample], fitted_on: list[tuple[set[str], SelectorConfig]], tmp_path: Path
 ) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from lsdc.cohort.discovery.sources import StudySource
 from lsdc.cohort.location import Status
 from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import View
+from lsdc.features.array_files import ArrayFiles
+from lsdc.features.extract_worker import StudyTask, write_study
+from lsdc.features.store_settings import Settings
+from lsdc.features.study_rows import read_study_rows
+from lsdc.runtime.artifact import read_json
 from lsdc.slice_selector.selector import SliceSelector
 
 
@@ -63,3 +71,28 @@ def test_of_two_parts_of_the_patient_that_with_the_lumbar_spine_is_taken(
     blurred = replace(t2, slices=tuple(replace(item, pixels=item.pixels[::-1]) for item in t2.slices))
     both = Study("both", (moved(blurred, 400, "neck"), t2))
     assert {item.series for item in selector.locate(both)[:5]} == {1}
+    assert [item.view for item in selector.narrowed(both).series] == [None, View.SAGITTAL_T2]
+
+
+def test_what_shows_another_part_of_the_patient_is_in_no_store(whole: Study, tmp_path: Path) -> None:
+    neck = [moved(item, 400, f"neck {k}") for k, item in enumerate(whole.series)]
+    both = Study("both", (*neck, *(item for item in whole.series if item.view is not View.AXIAL_T2)))
+    # Blurred and upside down: the lumbar spine is where it is.
+    both = replace(both, series=tuple(
+        replace(item, slices=tuple(replace(one, pixels=one.pixels[::-1]) for one in item.slices))
+        if item.series_id.startswith("neck") else item
+        for item in both.series
+    ))  # fmt: skip
+    SliceSelector.bundled().save(tmp_path / "selector")
+    arrays = ArrayFiles(tmp_path / "arrays", 1, Settings().sizes)
+    arrays.path.mkdir()
+    arrays.create()
+    (tmp_path / "work").mkdir()
+    task = StudyTask(StudySource("both", "new", ()), 0, tmp_path / "selector", arrays, tmp_path / "work")
+    write_study(task, both)
+    table = pd.DataFrame(read_json(task.record_path)["series"])
+    assert table["view"].tolist() == [*[""] * len(neck), "Sagittal T2/STIR", "Sagittal T1"]
+    rows = read_study_rows(task.rows_path)
+    axial = rows["view"] == View.AXIAL_T2.value
+    assert set(rows.loc[axial, "status"]) == {"not seen"} and (rows["meta_axial_series"] == 0).all()
+    assert (rows.loc[axial, "volume_slice"] == -1).all()

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support.made_study import make_slice
 
-from lsdc.cohort.study import Study
+from lsdc.cohort.study import Series, Study
 from lsdc.cohort.vocabulary import TARGETS, Level, View
 from lsdc.runtime import ArtifactError
 from lsdc.slice_selector.annotations import read_annotations
 from lsdc.slice_selector.heatmap_decoding import STRIDE
 from lsdc.slice_selector.square_images import SAGITTAL_MM, SAGITTAL_PX, SquareImages
-from lsdc.slice_selector.training_example import SelectorExample, make_example
+from lsdc.slice_selector.training_example import SelectorExample, make_example, series_geometry
 
 
 def test_an_example_knows_its_annotations(studies: dict[str, Study], examples: list[SelectorExample]) -> None:
@@ -82,3 +83,20 @@ def test_marks_are_not_told_on_series_whose_places_are_unknown() -> None:
     annotations = read_annotations(study, marks)
     for k, item in enumerate(study.series):
         assert np.isfinite(annotations.on(study, k)).any() == (item.view is View.SAGITTAL_T1)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 44.0, 46.0, 59.0])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_axial_slices_are_counted_towards_the_head_however_they_are_tilted(
+    degrees: float, flipped: bool
+) -> None:
+    cosine, sine = float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
+    # The normal of the plane points up and to the back, or down and to the front.
+    column = (0.0, cosine, -sine) if not flipped else (0.0, -cosine, sine)
+    heights = np.array([-8.0, -4.0, 0.0, 4.0, 8.0])
+    slices = tuple(
+        make_slice((0.0, z * sine, z * cosine), (1.0, 0.0, 0.0), column, shape=(8, 8)) for z in heights
+    )
+    offset, fraction = series_geometry(Series("axial", View.AXIAL_T2, slices))
+    np.testing.assert_allclose(offset, heights, atol=1e-9)
+    np.testing.assert_allclose(fraction, [0, 0.25, 0.5, 0.75, 1], atol=1e-9)
