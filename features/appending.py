@@ -148,9 +148,8 @@ def append(
         say(f"{len(new)} of {len(cohort.studies)} studies are new to {place.place}")
         if changed:
             warn(
-                f"{len(changed)} studies have other files or descriptions than when they were extracted, and stay in "
-                f"the store as they were: {first_of(changed, _MOST_NAMED)}; to read them again, extract to another "
-                "directory"
+                f"{len(changed)} studies have other files than when they were extracted, and stay in the store as "
+                f"they were: {first_of(changed, _MOST_NAMED)}; to read them again, extract to another directory"
             )
         if ids is not None:
             say(f"{write_ids(cohort, ids)}: whose each study is")

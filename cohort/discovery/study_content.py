@@ -9,13 +9,15 @@ from lsdc.cohort.discovery.sources import StudySource
 from lsdc.runtime.artifact import fingerprint
 
 
-def content_of(source: StudySource) -> str:
-    """Hash which files a study consists of, and which views a table gives them, to see whether it has changed.
+def content_of(source: StudySource, described: bool = False) -> str:
+    """Hash which files a study consists of, to see whether it has changed, or is there under another id.
 
     Parameters
     ----------
     source : StudySource
         The study.
+    described : bool, default False
+        Whether the views count that a table gives its series.
 
     Returns
     -------
@@ -24,9 +26,7 @@ def content_of(source: StudySource) -> str:
     """
     files = [state_of(file)[:2] for series in source.series for file in series.files]
     found: dict[str, Any] = {"files": sorted(files)}
-    if views := described_views(source):
-        found["views"] = views
-    return fingerprint(found)
+    return fingerprint(found | {"views": described_views(source)} if described else found)
 
 
 def described_views(source: StudySource) -> list[tuple[str, str]]:

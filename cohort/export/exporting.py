@@ -160,7 +160,7 @@ def _is_exported(task: ExportTask) -> bool:
     if not (task.folder / RECORD).is_file():
         return False
     # Exports of earlier versions do not say what they were made of.
-    content = content_of(task.source)
+    content = content_of(task.source, described=True)
     if read_json(task.folder / RECORD).get("content", content) == content:
         return True
     warn(f"{task.source.study_id}: has changed since it was exported, and is exported again")

@@ -69,7 +69,7 @@ def export_study(task: ExportTask) -> None:
         cohort = Cohort(task.root, (task.source,), None, None, named_by=task.named_by)
         written = {(row["series_id"], row["part"]) for row in rows}
         record = {
-            "content": content_of(task.source),
+            "content": content_of(task.source, described=True),
             "series": len(written),
             "images": len(rows),
             "problems": [asdict(problem) for problem in hide_paths(problems, cohort)],
