@@ -163,6 +163,7 @@ def _joined(parts: Sequence[Series]) -> Series:
     metadata = {**first.metadata, "n_slices": float(len(slices))}
     flags = frozenset[str]().union(*(part.flags for part in parts)) | {"joined"}
     joined = replace(first, slices=tuple(slices), metadata=metadata, flags=flags)
-    if "no_spacing_between" in flags and len(slices) > 1:  # each part was given the step of its own slices
-        metadata["spacing_between_slices_mm"] = joined.step
-    return joined
+    if "no_spacing_between" not in flags or len(slices) < 2:
+        return joined
+    # Each part was given the step of its own slices.
+    return replace(joined, metadata={**metadata, "spacing_between_slices_mm": joined.step})

@@ -45,7 +45,7 @@ def rows_of(located: LocatedStudy, split: str, images: StudyImages) -> pd.DataFr
 
 
 def write_study_rows(path: Path, rows: pd.DataFrame) -> None:
-    """Write the rows of a study until the store is put together: as Arrow's stream, in a third of Parquet's time.
+    """Write the rows of a study until the store is put together: as an Arrow file, in a third of Parquet's time.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ def cut_volume(
     points = np.full((len(located.locations), 3), np.nan, np.float32)
     study, mm = located.study, FIELD_MM[view]
     of_view = [k for k, series in enumerate(study.series) if series.view is view and series.slices]
-    spines = {k: _spine_in(located, k) for k in of_view}
+    spines = _spines(located, of_view)
     candidates = _candidates(located, view, spines)
     if not candidates:
         return None, points
@@ -147,14 +147,17 @@ def cut_volume(
     return volume, points
 
 
-def _spine_in(located: LocatedStudy, series: int) -> SpineLine:
-    """Draw the spine's line in the coordinates of a series: where it is not placed, through its own targets alone."""
-    placed = [study_series.placed for study_series in located.study.series]
-    if not placed[series]:
-        return SpineLine.through([item for item in located.locations if item.series == series])
-    return SpineLine.through([
-        item for item in located.locations if item.series is None or placed[item.series]
-    ])  # fmt: skip
+def _spines(located: LocatedStudy, of_view: Sequence[int]) -> dict[int, SpineLine]:
+    """Draw the spine's line in the coordinates of series: in those that are not placed, through their own targets."""
+    placed = [series.placed for series in located.study.series]
+    comparable = [item for item in located.locations if item.series is None or placed[item.series]]
+    shared = SpineLine.through(comparable)
+    return {
+        k: shared
+        if placed[k]
+        else SpineLine.through([item for item in located.locations if item.series == k])
+        for k in of_view
+    }
 
 
 def _candidates(located: LocatedStudy, view: View, spines: Mapping[int, SpineLine]) -> list[tuple[int, int]]:

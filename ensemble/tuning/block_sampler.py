@@ -25,12 +25,18 @@ class BlockSampler(optuna.samplers.BaseSampler):
         Points to try first, with a value for every parameter.
     seed : int
         Decides, with the place of a trial, what it draws.
+
+    Attributes
+    ----------
+    is_start : bool
+        Whether the trial that began last tries one of the starts, which are never given up.
     """
 
     def __init__(
         self, blocks: Sequence[Mapping[str, Range]], starts: Sequence[Mapping[str, float]], seed: int
     ) -> None:
         self.blocks, self.starts, self.seed = blocks, starts, seed
+        self.is_start = False
         self._own: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -47,7 +53,8 @@ class BlockSampler(optuna.samplers.BaseSampler):
         place = sum(one.number < trial.number and one.state is not TrialState.FAIL for one in others)
         self._own = optuna.samplers.TPESampler(seed=self.seed * 100_003 + place, multivariate=True)
         fixed: dict[str, Any] = {}
-        if place < len(self.starts):
+        self.is_start = place < len(self.starts)
+        if self.is_start:
             fixed = dict(self.starts[place])
         elif len(self.blocks) > 1 and any(one.state is TrialState.COMPLETE for one in others):
             searched = self.blocks[place % len(self.blocks)]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
 
+    from lsdc.ensemble.tuning.block_sampler import BlockSampler
+
 Point = Mapping[str, float]
 """A value for each parameter of a search, by name."""
 ReportStep = Callable[[int, float], None]
@@ -137,15 +139,15 @@ def minimize(
         ignore_experimental_warnings()
         study = _open_study(search, storage)
         remaining = max(0, search.trials - _finished(_count_states(study)))
-        study.sampler = BlockSampler(search.blocks, search.starts, search.seed)
-        trials = _prepared_trials(search, study)
+        sampler = study.sampler = BlockSampler(search.blocks, search.starts, search.seed)
+        trials = _trials_to_begin(search, study)
         engine = chosen_engine()
         if engine is not None:
-            _run_elsewhere(search, objective, study, trials, engine)
-        for spared in track(trials, "tuning", remaining) if show else trials:
+            _run_elsewhere(search, objective, study, sampler, trials, engine)
+        for _ in track(trials, "tuning", remaining) if show else trials:
             try:
                 study.optimize(
-                    partial(_evaluate, search=search, objective=objective, spared=spared), n_trials=1
+                    partial(_evaluate, search=search, objective=objective, sampler=sampler), n_trials=1
                 )
             except AssertionError as error:  # of Optuna, where its journal takes nothing more
                 if isinstance(error.__context__, OSError):
@@ -155,22 +157,27 @@ def minimize(
 
 
 def _run_elsewhere(
-    search: Search, objective: Objective, study: optuna.Study, trials: Iterator[bool], engine: Engine
+    search: Search,
+    objective: Objective,
+    study: optuna.Study,
+    sampler: BlockSampler,
+    trials: Iterator[None],
+    engine: Engine,
 ) -> None:
     """Run as many trials at a time as the engine has room for; those of a time do not know each other's losses."""
-    for spared in trials:
+    for _ in trials:
         room = min(engine.slots(), search.trials - _finished(_count_states(study)))
-        drawn = [_drawn(search, study, spared)]
-        drawn += [_drawn(search, study, spared) for spared in islice(trials, room - 1)]
+        drawn = [_drawn(search, study, sampler)]
+        drawn += [_drawn(search, study, sampler) for _ in islice(trials, room - 1)]
         for trial, tried in try_each(study, objective, drawn):
             _tell(search, study, trial, tried)
         say(f"tuning: {_finished(_count_states(study))} of {search.trials} trials")
 
 
-def _drawn(search: Search, study: optuna.Study, spared: bool) -> Drawn:
+def _drawn(search: Search, study: optuna.Study, sampler: BlockSampler) -> Drawn:
     """Begin a trial and draw its point."""
     trial = study.ask()
-    return Drawn(trial, _point(trial, search), spared)
+    return Drawn(trial, _point(trial, search), sampler.is_start)
 
 
 def _point(trial: optuna.Trial, search: Search) -> Point:
@@ -201,9 +208,11 @@ def _suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
     return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
 
 
-def _evaluate(trial: optuna.Trial, search: Search, objective: Objective, spared: bool) -> float:
-    """Compute the loss at the trial's point, also where it is hopeless if it is spared; all losses are noted."""
+def _evaluate(trial: optuna.Trial, search: Search, objective: Objective, sampler: BlockSampler) -> float:
+    """Compute the loss at the trial's point, that of a start also where it is hopeless; all losses are noted."""
     import optuna
+
+    spared = sampler.is_start
 
     def report_step(step: int, value: float) -> None:
         trial.report(value, step)
@@ -216,11 +225,8 @@ def _evaluate(trial: optuna.Trial, search: Search, objective: Objective, spared:
     return losses[search.metric]
 
 
-def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[bool]:
-    """Let one trial after the other begin, until enough are finished; tell which must not be given up.
-
-    These are the starts. Optuna's own number of a trial does not tell, as it counts those that were interrupted, too.
-    """
+def _trials_to_begin(search: Search, study: optuna.Study) -> Iterator[None]:
+    """Let one trial after the other begin, until enough are finished."""
     from optuna.trial import TrialState
 
     begun_at = time.monotonic()
@@ -235,8 +241,7 @@ def _prepared_trials(search: Search, study: optuna.Study) -> Iterator[bool]:
         late = search.timeout is not None and time.monotonic() - begun_at > search.timeout
         if late and count[TrialState.COMPLETE]:
             return
-        begun = _finished(count) + count[TrialState.RUNNING]
-        yield begun < len(search.starts)
+        yield
 
 
 def _failed(search: Search, study: optuna.Study) -> int:
