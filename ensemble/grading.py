@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS, parse_row_id
+from lsdc.ensemble.held_out import predict_held_out
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.studies_asked import fitted_on
@@ -38,7 +39,7 @@ class Graded:
     refused : (n, 5, 5) bool
         The targets that the caller refused; their probabilities are the weighted prior's.
     known : frozenset of str
-        Studies that the model was fitted on; members and stacks that had not seen them predicted them.
+        Studies that the model was fitted on; members, stacks and priors that had not seen them predicted them.
     """
 
     predictions: Predictions
@@ -96,7 +97,7 @@ def grade_store(
     sight = Sight.of(store.rows[mask], predictions.studies)
     refused = sight.refused(refuse)
     labels, labeled = known_grades(model.nested)
-    prior = model.baselines["weighted_prior"].predict(predictions)
+    prior = predict_held_out(model, model.baselines["weighted_prior"], predictions, known)
     cube = _unlearned(model, predictions.studies, known, model.stacker.predict(predictions))
     names = [model.pseudonyms.of(study) for study in predictions.studies]
     cube = graded_unseen(cube, sight.seen(), prior, labels, names, labeled)

@@ -90,9 +90,9 @@ def predict(
     Targets that were not seen get what is known without seeing them: what patients have there whose other targets are
     alike (`lsdc.ensemble.unseen`). Every row says whether it was seen, in the columns `status` and `reason`.
 
-    Studies that the model was fitted on, known by id and features, get the predictions of members and of a stack
-    that had not seen their fold, so that scores on them stay honest. What the numbers are, and what the model's card
-    says of it, is printed on stderr and written beside `out`, as `NAME.about.json` for `NAME.csv`.
+    Studies that the model was fitted on, known by id and features, get the predictions of members, of a stack and of
+    baselines that had not seen their fold, so that scores on them stay honest. What the numbers are, and what the
+    model's card says of it, is printed on stderr and written beside `out`, as `NAME.about.json` for `NAME.csv`.
 
     Parameters
     ----------
@@ -159,7 +159,9 @@ def predict(
     predictions, sight = graded.predictions, graded.sight
     writer = PredictionWriter(predictions.studies, order, weighting)
     rows = writer.write(out, graded.cube, sight, graded.refused if leave_out else None)
-    written = () if baselines is None else write_baselines(opened, predictions, writer, Path(baselines))
+    written: tuple[Path, ...] = ()
+    if baselines is not None:
+        written = write_baselines(opened, predictions, graded.known, writer, Path(baselines))
     asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
     n = len(asked)
     doubts = level_doubts(features.rows[mask & features.rows["study_id"].isin(asked).to_numpy(bool)])

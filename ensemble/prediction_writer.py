@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdc.ensemble.held_out import predict_held_out
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.weighting import Weighting, reweighted
@@ -72,7 +73,7 @@ class PredictionWriter:
 
 
 def write_baselines(
-    model: Model, predictions: Predictions, writer: PredictionWriter, folder: Path
+    model: Model, predictions: Predictions, known: Collection[str], writer: PredictionWriter, folder: Path
 ) -> tuple[Path, ...]:
     """Write a table for each baseline and for each member alone, as they predict all rows.
 
@@ -82,6 +83,8 @@ def write_baselines(
         The opened model.
     predictions : Predictions
         Of its members.
+    known : collection of str
+        Studies that the model was fitted on; baselines fitted without their folds predict them.
     writer : PredictionWriter
         Decides on rows and weighting.
     folder : Path
@@ -93,7 +96,10 @@ def write_baselines(
         The CSV files.
     """
     alone = model.baselines["plain_mean"]
-    tables = {name: stacker.predict(predictions) for name, stacker in model.baselines.items()}
+    tables = {
+        name: predict_held_out(model, baseline, predictions, known)
+        for name, baseline in model.baselines.items()
+    }
     tables |= {name: alone.predict(predictions.of([name])) for name in model.members}
     for name, predicted in tables.items():
         writer.write(folder / f"{name}.csv", predicted)

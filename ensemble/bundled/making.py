@@ -9,23 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from lsdc.cohort.vocabulary import TARGETS, Family
+from lsdc.cohort.vocabulary import Family
 from lsdc.ensemble.bundled.card import ModelCard, RealFigures
 from lsdc.ensemble.bundled.judging import Judges
 from lsdc.ensemble.bundled.settings import GraderSettings
 from lsdc.ensemble.fitting import fit
+from lsdc.ensemble.held_out import fitted_data
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested import record
 from lsdc.ensemble.nested_report import NestedReport
 from lsdc.ensemble.nested_scoring import score_nested
-from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import REPORT, Stacked
 from lsdc.ensemble.stackers.transferred import Transfer, TransferredMean
 from lsdc.ensemble.stacking_data import StackingData
 from lsdc.features.extraction import extract
 from lsdc.features.store import FeatureStore
-from lsdc.metrics.prediction_tables import SHAPE
 from lsdc.models.heads.severity_axis import SeverityAxis
 from lsdc.phantom.writer import simulate
 from lsdc.runtime import ArtifactError
@@ -115,7 +114,7 @@ def make_grader(
     store = _simulated_store(folder, settings, device, workers)
     fit(store.path, folder / "model", [SeverityAxis], trials=_TRIALS, seed=settings.seed)
     model = Model.open(folder / "model")
-    data = _out_of_fold(model, store)
+    data = fitted_data(model)
     transfers = dict.fromkeys(Family, Transfer(settings.trust))
     real: dict[Family, RealFigures] = {}
     measured_on = ""
@@ -177,17 +176,6 @@ def _judged(
     if first.any():
         words += f", after trust and shift were chosen on {first.sum()} others"
     return chosen, judges.where(~first).figures(stacker), words
-
-
-def _out_of_fold(model: Model, store: FeatureStore) -> StackingData:
-    """Collect the members' out-of-fold predictions of the simulated patients, with grades and folds."""
-    oof, rows = model.out_of_fold, store.rows
-    tables = {name: oof[oof["member"] == name] for name in model.members}
-    studies = [model.pseudonyms.of(study) for study in rows["study_id"].iloc[:: len(TARGETS)]]
-    grades = rows["grade"].to_numpy(np.int8).reshape(-1, *SHAPE)
-    return StackingData(
-        Predictions.from_tables(tables, studies), grades, rows["fold"].to_numpy(int)[:: len(TARGETS)]
-    )
 
 
 def _restacked(model: Model, stacker: TransferredMean, data: StackingData, out: Path) -> NestedReport:

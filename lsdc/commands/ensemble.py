@@ -218,6 +218,8 @@ class Tune:
             raise ConfigError(
                 "--engine and --scheduler belong to a store; a blend shares trials by --storage"
             )
+        if self.deep != Options():
+            raise ConfigError("flags of deep members belong to a store; a blend takes tables as they are")
         return tune(self.labels, self.members, self.storage, trials=search.trials, seed=search.seed)
 
 

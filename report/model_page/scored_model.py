@@ -7,21 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from lsdc.cohort.vocabulary import TARGETS, parse_row_id
+from lsdc.cohort.vocabulary import parse_row_id
+from lsdc.ensemble.held_out import fitted_data
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested_scoring import cross_fit_stacker
 from lsdc.ensemble.opening import open_stack
-from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stack_artifact import StackArtifact
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.ensemble.stacking_data import StackingData
+from lsdc.ensemble.unseen import known_grades
 from lsdc.metrics.official import Grades, Probabilities
-from lsdc.metrics.prediction_tables import SHAPE, to_cube
+from lsdc.metrics.prediction_tables import to_cube
 from lsdc.runtime.paths import PathLike
 
 STACK = "stack"
@@ -74,16 +71,9 @@ class ScoredModel:
             When it is damaged or unfinished.
         """
         opened = open_stack(model)
-        rows = opened.nested
-        studies = tuple(dict.fromkeys(parse_row_id(row_id)[0] for row_id in rows["row_id"]))
-        grades = _grades(rows, studies)
-        data = None
-        if isinstance(opened, Model):
-            predicted = opened.out_of_fold
-            tables = {name: predicted[predicted["member"] == name] for name in opened.members}
-            folds = _folds(predicted, studies)
-            data = StackingData(Predictions.from_tables(tables, studies), grades, folds)
-        return cls(opened, studies, grades, to_cube(rows, studies), data)
+        data = fitted_data(opened) if isinstance(opened, Model) else None
+        grades, studies = known_grades(opened.nested)
+        return cls(opened, tuple(studies), grades, to_cube(opened.nested, studies), data)
 
     @property
     def hides_ids(self) -> bool:
@@ -146,21 +136,3 @@ class ScoredModel:
             raise ValueError("a blend keeps no predictions of its members")
         some = StackingData(self.data.predictions.of(members), self.grades, self.data.folds)
         return cross_fit_stacker(PlainMean, some)
-
-
-def _grades(rows: pd.DataFrame, studies: tuple[str, ...]) -> Grades:
-    """Lay the grades of a table out by study, condition and level."""
-    place = {study: k for k, study in enumerate(studies)}
-    grades = np.full((len(studies), SHAPE[0] * SHAPE[1]), -1, np.int8)
-    column = {target: k for k, target in enumerate(TARGETS)}
-    for row_id, grade in zip(rows["row_id"], rows["grade"]):
-        study, target = parse_row_id(row_id)
-        grades[place[study], column[target]] = grade
-    return grades.reshape(-1, *SHAPE)
-
-
-def _folds(rows: pd.DataFrame, studies: tuple[str, ...]) -> NDArray[np.int_]:
-    """Find the fold of each study."""
-    ids = [parse_row_id(row_id)[0] for row_id in rows["row_id"]]
-    fold_of = dict(zip(ids, rows["fold"].tolist()))
-    return np.array([fold_of[study] for study in studies], int)

@@ -103,7 +103,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_a_search_of_tables_needs_no_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"],
+            "--engine and --scheduler belong to a store",
+        ),
+        (["--effort", "quick"], "flags of deep members belong to a store"),
+        (["--timeout", "5"], "--timeout belong to a store"),
+    ],
+)
+def test_a_search_of_tables_takes_nothing_that_only_a_store_needs(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--labels", "train.csv", "--members", "oof", "--storage", "sqlite://"]
-    assert main(["tune", *words, "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"]) == 2
-    assert "belong to a store" in capsys.readouterr().err
+    assert main(["tune", *words, *flags]) == 2
+    assert message in capsys.readouterr().err
