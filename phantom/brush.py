@@ -124,21 +124,27 @@ class Brush:
             The only labels that are painted over; by default all.
         """
         a = self.anatomy
-        plane = (a.v >= v[0]) & (a.v <= v[1]) & (a.s >= s[0]) & (a.s <= s[1])
-        rows, columns = np.nonzero(plane.any(axis=1))[0], np.nonzero(plane.any(axis=0))[0]
-        if not len(rows):
+        cells = np.flatnonzero((a.v >= v[0]) & (a.v <= v[1]) & (a.s >= s[0]) & (a.s <= s[1]))
+        if not len(cells):
             return
-        zs, ys = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        drift = a.u[:, zs, ys]
-        wide = np.nonzero(((drift >= u[0]) & (drift <= u[1])).any(axis=(1, 2)))[0]
-        if not len(wide):
+        laterals, labels = a.u.reshape(len(a.x), -1), a.labels.reshape(len(a.x), -1)
+        nearest, steps = laterals[0, cells], a.x - a.x[0]
+        # A hundredth of a millimeter more: single precision must not cost a layer of voxels.
+        near = (nearest.max() + steps > u[0] - 0.01) & (nearest.min() + steps < u[1] + 0.01)
+        layers = np.flatnonzero(near)
+        if not len(layers):
             return
-        xs = slice(wide[0], wide[-1] + 1)
-        lateral = drift[xs]
-        hit = plane[zs, ys][None] & (lateral >= u[0]) & (lateral <= u[1])
-        if rule is not None:
-            hit &= rule(lateral, a.v[zs, ys][None], a.s[zs, ys][None])
-        box = a.labels[xs, zs, ys]
+        xs = slice(layers[0], layers[-1] + 1)
+        lateral = laterals[xs].take(cells, axis=1)
+        hit = (lateral >= u[0]) & (lateral <= u[1])
         if over is not None:
-            hit &= np.isin(box, over)
-        box[hit] = tissue
+            allowed = np.zeros(256, bool)
+            allowed[list(over)] = True
+            hit &= allowed[labels[xs].take(cells, axis=1)]
+        layer, cell = np.nonzero(hit)
+        if rule is not None:
+            # Rules see only what may be painted: the boxes of a tilted spine are mostly empty.
+            u_hit, place = lateral[layer, cell], cells[cell]
+            holds = rule(u_hit, a.v.ravel()[place], a.s.ravel()[place])
+            layer, cell = layer[holds], cell[holds]
+        labels[xs][layer, cells[cell]] = tissue

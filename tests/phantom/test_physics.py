@@ -247,13 +247,17 @@ def test_grades_have_the_real_fractions_and_correlations() -> None:
     if not STATISTICS.exists():
         pytest.skip("the statistics of the real cohort are not beside the repository")
     real = json.loads(STATISTICS.read_text())
-    rngs = [np.random.default_rng([77, k]) for k in range(250)]
+    n = 100  # a second each; benchmarks/calibrate_phantom.py measures a thousand
+    rngs = [np.random.default_rng([77, k]) for k in range(n)]
     seen = np.stack([perturb(draw_patient(rng).measures, rng)[1] for rng in rngs])
     grades = (seen[..., None] <= cuts()).sum(axis=-1)
     fractions = np.stack([(grades == k).mean(axis=0) for k in range(3)], axis=-1)
     wanted = np.array([list(levels.values()) for levels in real["grade_share_by_condition_level"].values()])
-    assert np.abs(fractions - wanted).max() < 0.09
-    assert np.abs(fractions - wanted).mean() < 0.02
+    # By family: the sides are alike.
+    families = [[0], [1, 2], [3, 4]]
+    found, true = (np.stack([part[rows].mean(axis=0) for rows in families]) for part in (fractions, wanted))
+    assert (np.abs(found - true) < 3.5 * np.sqrt(true * (1 - true) / n)).all()
+    assert np.abs(found - true).mean() < 0.025
     for name, value in correlations(grades).items():
-        # Moderate grades are rare at the upper levels: 250 patients leave a standard error of about 0.06.
-        assert value == pytest.approx(real["grade_spearman"][name], abs=0.15), name
+        # Moderate grades are rare at the upper levels: 100 patients leave a standard error of about 0.08.
+        assert value == pytest.approx(real["grade_spearman"][name], abs=0.2), name
