@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.member_contract import DeepContract
 from torch import Tensor
 
+from lsdc.models.deep import embedding_ft
 from lsdc.models.deep.box_network import BoxNetwork
 from lsdc.models.deep.crop_cnn import CropCnn
 from lsdc.models.deep.cutting import SuperResolution, bicubic, cut, soft_argmax
@@ -26,6 +28,7 @@ from lsdc.models.deep.sizes import Sizes
 from lsdc.models.deep.spacing import SpacedVolumeBatch, positions_mm
 from lsdc.models.deep.volume import DEPTH, SLICE_MM, resample_slices
 from lsdc.models.examples import Examples
+from lsdc.models.heads.members import LightGBM, Mlp
 from lsdc.models.options import Options, VolumeArch
 from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ConfigError
@@ -41,13 +44,13 @@ class TestCropCnn(DeepContract):
 
 class TestMultiLabel(DeepContract):
     member = MEMBERS["multilabel"]
-    sizes, lesson, best_fraction = Sizes(px=48, batch=2, epochs=3, rate=2e-3), (120, 40), 0.95
+    sizes, lesson, best_fraction = Sizes(px=48, batch=2, epochs=3, rate=2e-3), (100, 30), 0.95
     least_difference = 0.0  # one slice says little of sides
 
 
 class TestSequence(DeepContract):
     member = MEMBERS["sequence"]
-    sizes, lesson, best_fraction = Sizes(px=32, batch=2, epochs=8, rate=2e-3, width=32), (100, 30), 0.95
+    sizes, lesson, best_fraction = Sizes(px=32, batch=2, epochs=8, rate=2e-3, width=32), (100, 20), 0.95
 
 
 class TestMultiTask(DeepContract):
@@ -79,6 +82,14 @@ class TestEmbeddingFt(DeepContract):
     @classmethod
     def network(cls) -> type[Any]:
         return MEMBERS["crop_cnn"]
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def two_heads(cls) -> Iterator[None]:
+        """XGBoost takes most of the time, and is tested by itself."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(embedding_ft, "EMBEDDING_HEADS", (LightGBM, Mlp))
+            yield
 
 
 @pytest.fixture(scope="module")
