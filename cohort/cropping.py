@@ -250,7 +250,7 @@ def _patch(
     (to_x, from_x), (to_y, from_y) = inside
     gray = item.pixels[from_y, from_x] - window[0]
     gray *= 255.0 / (window[1] - window[0])
-    patch = np.minimum(np.maximum(gray, 0, out=gray), 255, out=gray).astype(np.uint8)
+    patch = np.clip(gray, 0, 255, out=gray).astype(np.uint8)
     if patch.shape != (sizes[1], sizes[0]):
         around = np.zeros((sizes[1], sizes[0]), np.uint8)
         around[to_y, to_x] = patch

@@ -20,8 +20,6 @@ from lsdc.ensemble.fitting import Fitted, fit
 from lsdc.ensemble.grading import member_tables
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction import level_doubts, predict
-from lsdc.ensemble.predictions import Predictions
-from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import official_score
@@ -233,73 +231,6 @@ def test_sample_of_other_studies_is_refused(made: Made, tmp_path: Path) -> None:
     pd.DataFrame({"row_id": row_ids(["9"])}).to_csv(tmp_path / "sample.csv", index=False)
     with pytest.raises(TableError, match=r"sample\.csv: none of its 1 studies is to be predicted"):
         predict(model, store.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
-
-
-def test_training_studies_get_out_of_fold_predictions(
-    undisturbed: tuple[FakeStore, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, fitted = undisturbed
-    caplog.set_level("INFO", "lsdc")
-    done = predict(fitted, store.path, tmp_path / "s.csv")
-    assert done.out_of_fold == done.studies == 20
-    words = caplog.text
-    assert "no test or new studies; all of its studies are predicted" in words
-    assert "20 studies are those the model was fitted on" in words
-    model = Model.open(fitted)
-    studies = store.train.index.tolist()
-    cube = to_cube(read_predictions(tmp_path / "s.csv"), studies)
-    # The stack has learned from their grades, so theirs are what stacks of the other folds said.
-    np.testing.assert_allclose(cube, to_cube(model.nested_of(studies), studies), atol=1e-9)
-    tables = {name: model.out_of_fold_of(studies).query("member == @name") for name in TINY}
-    learned = model.stacker.predict(Predictions.from_tables(tables, studies))
-    assert np.abs(cube - learned).max() > 1e-4
-    scored = official_score(grades_of(store.train), cube).total
-    assert scored == pytest.approx(Stacked.read(fitted).report.nested.total, abs=1e-9)
-
-
-def test_baselines_of_training_studies_had_not_counted_their_grades(
-    undisturbed: tuple[FakeStore, Path], tmp_path: Path
-) -> None:
-    """Of the reported scores they are the same rows; what a fit on all studies says is no honest baseline."""
-    store, fitted = undisturbed
-    done = predict(fitted, store.path, tmp_path / "s.csv", baselines=tmp_path / "base")
-    model, studies = Model.open(fitted), store.train.index.tolist()
-    grades, report = grades_of(store.train), Stacked.read(fitted).report
-    for name, reported in (("weighted_prior", report.prior), ("best_single", report.best_single)):
-        cube = to_cube(read_predictions(tmp_path / "base" / f"{name}.csv"), studies)
-        assert official_score(grades, cube).total == pytest.approx(reported.total, abs=1e-9)
-    fold_of = model.out_of_fold_of(studies).drop_duplicates("row_id").set_index("row_id")["fold"]
-    folds = fold_of[row_ids(studies)].to_numpy()[::25]
-    table = read_predictions(tmp_path / "base" / "weighted_prior.csv")
-    for k, study in enumerate(studies):
-        others = WeightedPrior().fit(Predictions.from_tables({}, []), grades[folds != folds[k]])
-        np.testing.assert_allclose(to_cube(table, [study])[0], others.fractions_, atol=1e-9)
-    assert {path.stem for path in done.baselines} == {"weighted_prior", "plain_mean", "best_single", *TINY}
-
-
-def test_refused_rows_of_training_studies_have_a_prior_that_had_not_counted_them(
-    undisturbed: tuple[FakeStore, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, fitted = undisturbed
-    rows = FeatureStore.open(store.path).rows.copy()
-    rows["status"], rows["reason"] = "unsure", "its place is uncertain"
-    monkeypatch.setattr(FeatureStore, "rows", rows)
-    predict(fitted, store.path, tmp_path / "s.csv", refuse="unsure")
-    scored = official_score(
-        grades_of(store.train), to_cube(read_predictions(tmp_path / "s.csv"), store.train.index.tolist())
-    )
-    assert scored.total == pytest.approx(Stacked.read(fitted).report.prior.total, abs=1e-9)
-
-
-def test_same_id_with_other_features_is_a_new_study(
-    made: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    _, model, _ = made
-    other = fake_store(tmp_path / "other", 10, seed=9)
-    caplog.set_level("INFO", "lsdc")
-    done = predict(model, other.path, tmp_path / "s.csv")
-    assert done.out_of_fold == 0 and done.studies == 10
-    assert "10 studies have the id of a study the model was fitted on" in caplog.text
 
 
 class KilledError(Exception):

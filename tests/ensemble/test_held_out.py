@@ -1,0 +1,121 @@
+"""What is said of studies that a model was fitted on comes from parts that had not seen them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.member import Linear, Timid
+from support.store import FakeStore, fake_store
+
+from lsdc.ensemble.fitting import fit
+from lsdc.ensemble.held_out import fitted_data
+from lsdc.ensemble.model import Model
+from lsdc.ensemble.prediction import predict
+from lsdc.ensemble.predictions import Predictions
+from lsdc.ensemble.stacked import Stacked
+from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.features.store import FeatureStore
+from lsdc.metrics.official import official_score
+from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, to_cube
+from lsdc.models.registry import MEMBERS
+
+pytestmark = pytest.mark.usefixtures("brief_learners")
+
+TINY = ["linear", "timid"]
+Fitted = tuple[FakeStore, Path]
+
+
+@pytest.fixture(autouse=True)
+def tiny_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MEMBERS, "linear", Linear)
+    monkeypatch.setitem(MEMBERS, "timid", Timid)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """A store of training studies alone, and a model fitted on it; not to be changed."""
+    folder = tmp_path_factory.mktemp("held_out")
+    store = fake_store(folder / "store", 20, folds=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MEMBERS, "linear", Linear)
+        patch.setitem(MEMBERS, "timid", Timid)
+        fit(store.path, folder / "model", TINY, trials=6)
+    return store, folder / "model"
+
+
+def test_the_data_of_a_stack_are_found_again(fitted: Fitted) -> None:
+    store, model = fitted
+    opened, studies = Model.open(model), store.train.index.tolist()
+    data = fitted_data(opened)
+    assert list(data.predictions.studies) == [opened.pseudonyms.of(study) for study in studies]
+    np.testing.assert_array_equal(data.grades, grades_of(store.train))
+    rows = FeatureStore.open(store.path).rows
+    np.testing.assert_array_equal(data.folds, rows["fold"].to_numpy()[::25])
+    for name, cube in zip(data.predictions.members, data.predictions.cubes):
+        rows = opened.out_of_fold_of(studies)
+        np.testing.assert_allclose(cube, to_cube(rows[rows["member"] == name], studies))
+
+
+def test_training_studies_get_out_of_fold_predictions(
+    fitted: Fitted, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, model = fitted
+    caplog.set_level("INFO", "lsdc")
+    done = predict(model, store.path, tmp_path / "s.csv")
+    assert done.out_of_fold == done.studies == 20
+    words = caplog.text
+    assert "no test or new studies; all of its studies are predicted" in words
+    assert "20 studies are those the model was fitted on" in words
+    opened, studies = Model.open(model), store.train.index.tolist()
+    cube = to_cube(read_predictions(tmp_path / "s.csv"), studies)
+    # The stack has learned from their grades, so theirs are what stacks of the other folds said.
+    np.testing.assert_allclose(cube, to_cube(opened.nested_of(studies), studies), atol=1e-9)
+    tables = {name: opened.out_of_fold_of(studies).query("member == @name") for name in TINY}
+    learned = opened.stacker.predict(Predictions.from_tables(tables, studies))
+    assert np.abs(cube - learned).max() > 1e-4
+    scored = official_score(grades_of(store.train), cube).total
+    assert scored == pytest.approx(Stacked.read(model).report.nested.total, abs=1e-9)
+
+
+def test_baselines_of_training_studies_had_not_counted_their_grades(fitted: Fitted, tmp_path: Path) -> None:
+    """Of the reported scores they are the same rows; what a fit on all studies says is no honest baseline."""
+    store, model = fitted
+    done = predict(model, store.path, tmp_path / "s.csv", baselines=tmp_path / "base")
+    opened, studies = Model.open(model), store.train.index.tolist()
+    grades, report = grades_of(store.train), Stacked.read(model).report
+    for name, reported in (("weighted_prior", report.prior), ("best_single", report.best_single)):
+        cube = to_cube(read_predictions(tmp_path / "base" / f"{name}.csv"), studies)
+        assert official_score(grades, cube).total == pytest.approx(reported.total, abs=1e-9)
+    fold_of = opened.out_of_fold_of(studies).drop_duplicates("row_id").set_index("row_id")["fold"]
+    folds = fold_of[row_ids(studies)].to_numpy()[::25]
+    table = read_predictions(tmp_path / "base" / "weighted_prior.csv")
+    for k, study in enumerate(studies):
+        others = WeightedPrior().fit(Predictions.from_tables({}, []), grades[folds != folds[k]])
+        np.testing.assert_allclose(to_cube(table, [study])[0], others.fractions_, atol=1e-9)
+    assert {path.stem for path in done.baselines} == {"weighted_prior", "plain_mean", "best_single", *TINY}
+
+
+def test_refused_rows_of_training_studies_have_a_prior_that_had_not_counted_them(
+    fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, model = fitted
+    rows = FeatureStore.open(store.path).rows.copy()
+    rows["status"], rows["reason"] = "unsure", "its place is uncertain"
+    monkeypatch.setattr(FeatureStore, "rows", rows)
+    predict(model, store.path, tmp_path / "s.csv", refuse="unsure")
+    scored = official_score(
+        grades_of(store.train), to_cube(read_predictions(tmp_path / "s.csv"), store.train.index.tolist())
+    )
+    assert scored.total == pytest.approx(Stacked.read(model).report.prior.total, abs=1e-9)
+
+
+def test_same_id_with_other_features_is_a_new_study(
+    fitted: Fitted, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = fake_store(tmp_path / "other", 10, seed=9)
+    caplog.set_level("INFO", "lsdc")
+    done = predict(fitted[1], other.path, tmp_path / "s.csv")
+    assert done.out_of_fold == 0 and done.studies == 10
+    assert "10 studies have the id of a study the model was fitted on" in caplog.text
