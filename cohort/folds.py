@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.text_tables import read_text_table
+from lsdc.cohort.table_cells import identifiers, whole_numbers
+from lsdc.cohort.table_words import find_column
+from lsdc.cohort.text_tables import open_table
 from lsdc.cohort.vocabulary import Grade
 from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.paths import PathLike
+
+MOST_FOLDS = 32_767
+"""Stores keep folds in 16 bits."""
 
 
 def make_folds(labels: pd.DataFrame, folds: int = 5, seed: int = 0) -> dict[str, int]:
@@ -69,15 +73,18 @@ def make_folds(labels: pd.DataFrame, folds: int = 5, seed: int = 0) -> dict[str,
     return {study: fold_of[study] for study in map(str, labels.index)}
 
 
-def read_folds(path: PathLike, studies: Sequence[str]) -> NDArray[np.int_]:
+def read_folds(path: PathLike, studies: Sequence[str], least: int = 2) -> NDArray[np.int_]:
     """Read the fold of each study.
 
     Parameters
     ----------
     path : path
-        CSV with study_id and fold; studies that are not asked for are ignored.
+        CSV or .xlsx with study_id and fold, whoever wrote it; a study may have several rows that agree. Studies that
+        are not asked for are ignored.
     studies : sequence of str
         Ids of the n studies wanted.
+    least : int, default 2
+        In how many folds they must be; 1 where no cross-fitting begins with them, as of studies to append.
 
     Returns
     -------
@@ -87,26 +94,40 @@ def read_folds(path: PathLike, studies: Sequence[str]) -> NDArray[np.int_]:
     Raises
     ------
     TableError
-        When a study has no fold or two, a fold is not a whole number, or there is a single fold.
+        When a study has no fold or two, a fold is not a whole number from 0 to `MOST_FOLDS`, or there are too few
+        folds.
     """
-    path = Path(path)
-    table = read_text_table(path, ["study_id", "fold"])
-    twice = table.index[table["study_id"].duplicated()]
-    if len(twice):
-        raise TableError(
-            f"{path}: row {twice[0]}: study {table['study_id'][twice[0]]!r} comes twice; keep one"
+    table = open_table(path, lambda header: None not in _columns(str(path), header))
+    study_id, fold = _columns(table.where, table.header)
+    if study_id is None or fold is None:
+        raise table.missing(
+            [name for name, found in (("study_id", study_id), ("fold", fold)) if found is None]
         )
-    known = dict(zip(table["study_id"], table["fold"]))
-    for row, fold in table["fold"].items():
-        if not str(fold).strip().isdecimal():
-            raise TableError(f"{path}: row {row}: {fold!r} in column 'fold' is not a whole number")
+    cells = table.cells[(table.cells[[study_id, fold]] != "").any(axis=1)]
+    ids, numbers = identifiers(table.where, cells, study_id), whole_numbers(table.where, cells, fold)
+    known: dict[str, int] = {}
+    for row, study, number in zip(cells.index, ids, numbers):
+        if not 0 <= number <= MOST_FOLDS:
+            raise TableError(f"{path}: row {row}: fold {number} is not a whole number from 0 to {MOST_FOLDS}")
+        if known.setdefault(study, number) != number:
+            raise TableError(
+                f"{path}: row {row}: study {study!r} is in folds {known[study]} and {number}; it belongs in one"
+            )
     missing = [study for study in studies if study not in known]
     if missing:
         raise TableError(f"{path}: no fold for study {missing[0]!r} ({len(missing)} such studies); add them")
-    folds = np.array([int(known[study]) for study in studies])
-    if len(np.unique(folds)) < 2:
+    folds = np.array([known[study] for study in studies], int)
+    if len(np.unique(folds)) < least:
         raise TableError(f"{path}: all studies are in fold {folds[0]}; at least two folds are needed")
     return folds
+
+
+def _columns(where: str, header: Sequence[str]) -> tuple[str | None, str | None]:
+    """Find the columns of studies and folds; None where there is none."""
+    try:
+        return find_column(header, "study_id"), find_column(header, "fold")
+    except ValueError as error:
+        raise TableError(f"{where}: {error}") from None
 
 
 def _profile(labels: pd.DataFrame) -> NDArray[np.int64]:

@@ -182,7 +182,7 @@ def row_targets(table: TextTable) -> tuple[pd.Series, pd.Series]:
     ValueError
         When it is not clear which column is meant.
     """
-    cells, where = table.cells, table.where
+    cells, where = table.cells.astype(str), table.where
     names = {role: find_column(table.header, role) for role in ("study_id", "condition", "level", "side")}
     absent = [role for role in ("study_id", "condition", "level") if names[role] is None]
     if absent:

@@ -138,7 +138,9 @@ def _graded(
     if not holds_predictions(table.header):
         yield match_reader(str(path), truth_of(table, grades), truth).named(path.stem)
         return
-    for name, rows in opened_members(table, path.stem, decimal_comma=decimal_comma).tables.items():
+    for name, rows in opened_members(
+        table, path.stem, decimal_comma=decimal_comma, with_folds=False
+    ).tables.items():
         values = rows[COLUMNS].to_numpy()
         if np.isin(values, (0, 1)).all():
             read = one_hot_labels(rows["row_id"].tolist(), values.argmax(axis=1).tolist())

@@ -17,10 +17,15 @@ from lsdc.metrics.prediction_forms import open_graded
 from lsdc.metrics.prediction_tables import COLUMNS, predictions_of, row_ids
 from lsdc.runtime import TableError
 from lsdc.runtime.artifact import MANIFEST
+from lsdc.runtime.console import warn
+from lsdc.runtime.first_names import first_of
 from lsdc.runtime.paths import PathLike, one_or_more
 
 _SUFFIXES = (".csv", ".parquet", ".tsv", ".xlsx")
 _OUT_OF_FOLD = "oof.parquet"
+_NO_TABLES = (".about.json", ".md", ".png", ".svg")
+"""What lies beside tables and is no member for sure."""
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def gather_members(
     studies: Sequence[str] | None,
     decimal_comma: bool = False,
     passed_over: Collection[str] = (),
+    with_folds: bool = True,
 ) -> MemberTables:
     """Read the tables of all members, as `read_members` does, and the folds that come with them.
 
@@ -57,6 +63,8 @@ def gather_members(
         As for `lsdc.ensemble.member_tables.read_members`.
     passed_over : collection of str
         As for `lsdc.ensemble.member_tables.read_members`.
+    with_folds : bool, default True
+        Whether folds that come with the members are wanted; otherwise they may contradict each other.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def gather_members(
     gathered = MemberTables({}, {})
     for given in one_or_more(members):
         prefix, path = named_path(given)
-        for source, part in _sources(path, studies, decimal_comma):
+        for source, part in _sources(path, studies, decimal_comma, with_folds):
             for name, table in part.tables.items():
                 if name in passed_over:
                     continue
@@ -81,7 +89,8 @@ def gather_members(
                         "places as NAME=PATH, which puts NAME before its members"
                     )
                 gathered.tables[prefix + name] = table
-            _join_folds(source, gathered.folds, part.folds)
+            if with_folds:
+                _join_folds(source, gathered.folds, part.folds)
     return gathered
 
 
@@ -121,7 +130,7 @@ def _join_folds(source: Path, known: dict[str, int], found: dict[str, int]) -> N
 
 
 def _sources(
-    path: Path, studies: Sequence[str] | None, decimal_comma: bool
+    path: Path, studies: Sequence[str] | None, decimal_comma: bool, with_folds: bool
 ) -> list[tuple[Path, MemberTables]]:
     """Read a model, a table, or each table of a folder."""
     if path.name == _OUT_OF_FOLD and (path.parent / MANIFEST).is_file():
@@ -130,7 +139,15 @@ def _sources(
     if (path / MANIFEST).is_file():
         return [(path, _of_model(path, studies))]
     known = None if studies is None else set(row_ids(studies))
-    return [(file, _of_file(file, known, decimal_comma)) for file in _table_paths(path)]
+    return [
+        (
+            file,
+            opened_members(
+                open_graded(file), file.stem, known=known, decimal_comma=decimal_comma, with_folds=with_folds
+            ),
+        )
+        for file in _table_paths(path)
+    ]
 
 
 def _of_model(path: Path, studies: Sequence[str] | None) -> MemberTables:
@@ -154,7 +171,11 @@ def _table_paths(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise TableError(f"{path}: no such folder of prediction tables")
-    paths = sorted(one for one in path.iterdir() if one.suffix.lower() in _SUFFIXES and one.is_file())
+    files = sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
+    paths = [one for one in files if one.suffix.lower() in _SUFFIXES]
+    others = [one.name for one in files if one not in paths and not one.name.endswith(_NO_TABLES)]
+    if others:
+        warn(f"{path}: {first_of(others, _MOST_NAMED)}: no {', '.join(_SUFFIXES)} table, so no member")
     if not paths:
         raise TableError(f"{path}: holds no {', '.join(_SUFFIXES)} table; one for each member is needed")
     twice = [one for one in paths if sum(other.stem == one.stem for other in paths) > 1]
@@ -163,12 +184,13 @@ def _table_paths(path: Path) -> list[Path]:
     return paths
 
 
-def _of_file(path: Path, known: set[str] | None, decimal_comma: bool) -> MemberTables:
-    return opened_members(open_graded(path), path.stem, known=known, decimal_comma=decimal_comma)
-
-
 def opened_members(
-    table: TextTable, name: str, *, known: set[str] | None = None, decimal_comma: bool = False
+    table: TextTable,
+    name: str,
+    *,
+    known: set[str] | None = None,
+    decimal_comma: bool = False,
+    with_folds: bool = True,
 ) -> MemberTables:
     """Take the members of an opened table: one, or those that its column `member` names.
 
@@ -182,6 +204,8 @@ def opened_members(
         All row ids that may be there; by default any.
     decimal_comma : bool
         Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
+    with_folds : bool, default True
+        Whether a column `fold` is read.
 
     Returns
     -------
@@ -191,7 +215,7 @@ def opened_members(
     Raises
     ------
     TableError
-        When the table is malformed or has no row, or a study is in two folds.
+        When the table is malformed or has no row, a cell of a column `member` is empty, or a study is in two folds.
     """
     if table.cells.empty:
         raise TableError(f"{table.where}: holds no row; remove it or fill it")
@@ -199,13 +223,21 @@ def opened_members(
         member, fold = (find_column(table.header, role) for role in ("member", "fold"))
     except ValueError as error:
         raise TableError(f"{table.where}: {error}") from None
+    if member is not None:
+        blank = table.cells.index[
+            table.cells[member].isna() | (table.cells[member].astype(str).str.strip() == "")
+        ]
+        if len(blank):
+            raise TableError(
+                f"{table.where}: row {blank[0]}: empty cell in column {member!r}; name the member"
+            )
     parts = {name: table.cells} if member is None else dict(iter(table.cells.groupby(member, sort=False)))
     tables: dict[str, pd.DataFrame] = {}
     folds: dict[str, int] = {}
     for one, cells in parts.items():
         part = TextTable(table.where, cells, table.decimal_commas)
         tables[str(one)] = predictions_of(part, known=known, decimal_comma=decimal_comma)
-        if fold is not None:
+        if fold is not None and with_folds:
             _join_folds(
                 Path(table.where), folds, _folds_of(table.where, tables[str(one)]["row_id"], cells[fold])
             )

@@ -62,16 +62,21 @@ def read_stacking_data(
     """
     table = read_truth(Path(labels), grades)
     studies = table.index.tolist()
-    found = gather_members(members, studies, decimal_comma)
+    found = gather_members(members, studies, decimal_comma, with_folds=folds is None)
     given = grades_of(table)
-    if (count := int(np.any(given >= 0, axis=(1, 2)).sum())) < _FEWEST:
-        raise TableError(f"{labels}: {count} labeled studies; a stack needs at least {_FEWEST}")
+    labeled = np.any(given >= 0, axis=(1, 2))
+    if labeled.sum() < _FEWEST:
+        raise TableError(f"{labels}: {labeled.sum()} labeled studies; a stack needs at least {_FEWEST}")
     if folds is not None:
         fold_of = read_folds(folds, studies)
+        if len(np.unique(fold_of[labeled])) < _FEWEST:
+            raise TableError(f"{folds}: all labeled studies are in one fold; at least two folds are needed")
     elif found.folds:
-        fold_of = _members_folds(found.folds, studies, np.any(given >= 0, axis=(1, 2)))
+        fold_of = _members_folds(found.folds, studies, labeled)
     else:
         fold_of = inner_folds(len(studies), seed)
+        if len(np.unique(fold_of[labeled])) < len(np.unique(fold_of)):
+            fold_of[labeled] = inner_folds(int(labeled.sum()), seed)  # chance has left a fold without a label
     return StackingData(Predictions.from_tables(found.tables, studies), given, fold_of)
 
 
@@ -126,7 +131,7 @@ def read_members(
     ArtifactError
         When a model is damaged.
     """
-    tables = gather_members(members, studies, decimal_comma, passed_over).tables
+    tables = gather_members(members, studies, decimal_comma, passed_over, with_folds=False).tables
     if studies is None:
         found = {parse_row_id(row_id)[0] for table in tables.values() for row_id in table["row_id"]}
         studies = sorted(found, key=lambda study: (len(study), study))

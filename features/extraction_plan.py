@@ -200,18 +200,18 @@ def plan_extraction(
         settings = settings.matched_to(like)
     labels = _training_labels(cohort)
     folds: dict[str, int] = {}
-    # With a selector at hand, a single labeled study needs no fold.
-    if labels is not None and (like is None or len(labels) > 1):
-        folds = _folds(labels, settings)
+    if labels is not None:
+        folds = _folds(labels, settings, fits=like is None)
     return ExtractionPlan(cohort, settings, like, labels, folds)
 
 
-def _folds(labels: pd.DataFrame, settings: Settings) -> dict[str, int]:
-    """Deal the labeled studies over folds, or read the folds that were given."""
+def _folds(labels: pd.DataFrame, settings: Settings, fits: bool) -> dict[str, int]:
+    """Deal the labeled studies over folds, or read the folds that were given; several where something is fitted."""
     if isinstance(settings.folds, int):
-        return make_folds(labels, settings.folds, settings.seed)
+        # With a selector at hand, a single labeled study needs no fold.
+        return make_folds(labels, settings.folds, settings.seed) if fits or len(labels) > 1 else {}
     studies = [str(study) for study in labels.index]
-    return dict(zip(studies, map(int, read_folds(settings.folds, studies))))
+    return dict(zip(studies, map(int, read_folds(settings.folds, studies, least=2 if fits else 1))))
 
 
 def _training_labels(cohort: Cohort) -> pd.DataFrame | None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lsdc.cohort.folds import MOST_FOLDS
 from lsdc.cohort.location import Status
 from lsdc.cohort.vocabulary import TARGETS, View
 from lsdc.runtime.npy_files import open_array
@@ -54,7 +55,7 @@ STORE_FIELDS: Check = record(
 )
 """What a store's manifest must hold; `shards` and `arrays` where it lies in several folders."""
 _TEXT = ("row_id", "study_id", "split", "condition", "level")
-_WHOLE = {"grade": (-1, 2), "fold": (-1, 10**6), "volume_slice": (-1, 10**6), "preview": (-1, 7)}
+_WHOLE = {"grade": (-1, 2), "fold": (-1, MOST_FOLDS), "volume_slice": (-1, 10**6), "preview": (-1, 7)}
 _TEXT_SINCE = ("status", "reason", "series_id")
 _NUMBERS_SINCE = ("confidence", "level_doubt")
 """Columns that not every store has."""

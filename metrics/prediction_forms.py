@@ -74,6 +74,8 @@ def open_graded(path: PathLike) -> TextTable:
         raise TableError(f"{path}: no such file") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise TableError(f"{path}: cannot be read as a Parquet table ({error})") from error
+    named = [name for name in cells.index.names if name is not None]
+    cells = cells.reset_index(named) if named else cells
     cells.index = pd.RangeIndex(1, len(cells) + 1)
     for name in cells:
         if not pd.api.types.is_numeric_dtype(cells[name]) or find_column([str(name)], "study_id"):

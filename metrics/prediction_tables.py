@@ -173,7 +173,9 @@ def truth_of(table: TextTable, grades: str | None = None) -> pd.DataFrame:
     TableError, ConfigError
         As `read_truth` does.
     """
-    return labels_of(TextTable(table.where, table.cells.astype(str), table.decimal_commas), grades)
+    # A missing number of a Parquet table stays one when it is turned into text.
+    cells = table.cells.astype(object).where(table.cells.notna(), "").astype(str)
+    return labels_of(TextTable(table.where, cells, table.decimal_commas), grades)
 
 
 def _solution_of(table: TextTable) -> pd.DataFrame:
@@ -258,5 +260,5 @@ def write_submission(
             raise TableError(f"{path}: not written: nothing is known of row_id {unknown[0]!r}")
         table = table.set_index("row_id").loc[list(order)].reset_index()
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, compression=None)
     return len(table)

@@ -54,7 +54,7 @@ class Boosted(RowStacker):
             "lambda_l2": 20.0,
             "feature_fraction": 0.5,
             "bagging_fraction": 0.7,
-            "bagging_freq": 1,
+            "bagging_freq": int(len(features) > 1),  # LightGBM takes no part of a single row
             "num_threads": 1,
             "deterministic": True,
             "seed": self.seed,

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsdc.cohort.folds import make_folds
+from lsdc.cohort.folds import make_folds, read_folds
 from lsdc.cohort.vocabulary import TARGETS
-from lsdc.runtime import ConfigError
+from lsdc.runtime import ConfigError, TableError
 
 
 def labels_of(n: int, seed: int = 0) -> pd.DataFrame:
@@ -50,3 +52,24 @@ def test_one_study_cannot_be_cross_fitted() -> None:
 def test_repeated_study_is_named() -> None:
     with pytest.raises(ConfigError, match="'s0' has more than one row"):
         make_folds(pd.concat([labels_of(3), labels_of(1)]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "study_id,fold\n7,0\n8,1\n",
+        "study_id,fold\n7.0,0.0\n8.0,1.0\n",
+        "Study ID;Fold\n7;0\n8;1\n",
+        "row_id,study_id,fold\n7_a,7,0\n7_b,7,0\n8_a,8,1\n",
+    ],
+)
+def test_folds_are_read_whoever_wrote_them(tmp_path: Path, text: str) -> None:
+    (tmp_path / "folds.csv").write_text(text)
+    assert read_folds(tmp_path / "folds.csv", ["8", "7"]).tolist() == [1, 0]
+
+
+def test_studies_to_append_may_be_in_one_fold(tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("study_id,fold\n7,1\n8,1\n")
+    assert read_folds(tmp_path / "folds.csv", ["7"], least=1).tolist() == [1]
+    with pytest.raises(TableError, match="all studies are in fold 1; at least two folds are needed"):
+        read_folds(tmp_path / "folds.csv", ["7", "8"])

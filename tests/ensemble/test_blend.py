@@ -316,8 +316,11 @@ def test_bad_tables_are_refused_with_file_and_row(
     ("text", "words"),
     [
         ("study_id,fold\n1000,0\n", "no fold for study '1001' \\(59 such studies\\)"),
-        ("study_id,fold\n1000,0\n1000,1\n", "row 3: study '1000' comes twice"),
-        ("study_id,fold\n1000,first\n", "row 2: 'first' in column 'fold' is not a whole number"),
+        ("study_id,fold\n1000,0\n1000,1\n", "row 3: study '1000' is in folds 0 and 1; it belongs in one"),
+        ("study_id,fold\n1000,first\n", "row 2: 'first' in column 'fold' is not a finite number"),
+        ("study_id,fold\n1000,0.5\n", "row 2: '0.5' in column 'fold' is not a whole number"),
+        ("study_id,fold\n1000,20240101\n", "row 2: fold 20240101 is not a whole number from 0 to 32767"),
+        ("study_id,fold\n1000,-1\n", "row 2: fold -1 is not a whole number from 0 to 32767"),
         ("study_id\n1000\n", "no column 'fold'"),
     ],
 )

@@ -343,3 +343,31 @@ def test_a_workbook_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").rename(tmp_path / "train.csv")
     labels = read_labels(tmp_path / "train.csv")
     assert labels.loc["7", "spinal_canal_stenosis_l4_l5"] == 2
+
+
+@pytest.mark.parametrize("kind", ["float64", "Int64", "float32"])
+def test_missing_numbers_of_parquet_are_no_grades(tmp_path: Path, kind: str) -> None:
+    codes = np.arange(75).reshape(3, 25) % 4
+    table = pd.DataFrame(codes, columns=SLUGS, index=pd.Index(STUDIES, name="study_id"))
+    holes = table.astype("Int64").where(table < 3).astype(kind)
+    for name, written in (("column", holes.reset_index()), ("index", holes)):
+        written.to_parquet(tmp_path / f"{name}.parquet")
+        read = read_truth(tmp_path / f"{name}.parquet")
+        assert read.index.tolist() == STUDIES
+        assert_array_equal(read, np.where(codes < 3, codes, -1))
+
+
+def test_rows_that_are_named_by_an_index_are_found(tmp_path: Path) -> None:
+    probabilities = make_probabilities(np.random.default_rng(0), len(STUDIES))
+    table = table_of(row_ids(STUDIES), probabilities.reshape(-1, 3))
+    table.set_index("row_id").to_parquet(tmp_path / "table.parquet")
+    assert_allclose(to_cube(read_predictions(tmp_path / "table.parquet"), STUDIES), probabilities)
+
+
+def test_numbers_for_levels_are_named_where_they_are_unknown(tmp_path: Path) -> None:
+    rows = {"study_id": "7", "condition": "spinal canal stenosis", "level": np.arange(1, 6), "grade": 0}
+    pd.DataFrame(rows).to_parquet(tmp_path / "long.parquet")
+    with pytest.raises(
+        TableError, match="row 1: unknown level '1' in column 'level'; expected L1/L2 to L5/S1"
+    ):
+        read_truth(tmp_path / "long.parquet")
