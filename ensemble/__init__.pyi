@@ -1,9 +1,9 @@
+from .applying import Applied as Applied
+from .applying import apply_blend as apply_blend
 from .blend_model import BlendModel as BlendModel
 from .evaluation import evaluate as evaluate
-from .external import Applied as Applied
 from .external import Blended as Blended
 from .external import TunedWeights as TunedWeights
-from .external import apply_blend as apply_blend
 from .external import blend as blend
 from .external import tune as tune
 from .fitting import Fitted as Fitted

@@ -36,7 +36,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
     """
     measures = evaluation.measures
     pooled = measures[(measures["condition"] == ALL) & (measures["level"] == ALL)]
-    within = _within(measures)
+    within = _within(pooled)
     header = ["predictions", *_COUNTS.values(), *_LOSSES.values()]
     title = f"all targets: labeled rows, official score, log loss without any-severe{within}; low is good"
     table(title, header, _lines(pooled, ["predictions"], _COUNTS, _LOSSES))
@@ -51,6 +51,9 @@ def show_evaluation(evaluation: Evaluation) -> None:
     table(title, header, _lines(parts, ["condition", "level"], _COUNTS, _PARTS))
     for name, count in evaluation.lacking.items():
         say(f"{name}: lacks {count} labeled rows of its studies; it is measured on the rows that it has")
+    for name, (absent, unknown) in evaluation.coverage.items():
+        more = f", and holds {unknown} studies without a label" if unknown else ""
+        say(f"{name}: lacks {absent} labeled studies{more}; it is measured on those that both have")
     for name in evaluation.readers:
         say(f"{name}: grades without probabilities, taken as a reader's; it has no score, AUC or calibration")
     _show_comparisons(evaluation.comparisons, first)

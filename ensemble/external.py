@@ -1,31 +1,25 @@
-"""Stack prediction tables that other programs wrote, and apply the stack to new ones."""
+"""Stack prediction tables that other programs wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from lsdc.ensemble.blend_model import BlendModel
-from lsdc.ensemble.member_files import named_path
-from lsdc.ensemble.member_tables import read_members, read_stacking_data
+from lsdc.ensemble.blend_model import FITTED_ON, BlendModel
+from lsdc.ensemble.member_tables import read_stacking_data
 from lsdc.ensemble.nested import stack
 from lsdc.ensemble.stack_artifact import UNLISTED
 from lsdc.ensemble.stacked import Stacked
 from lsdc.ensemble.stackers.default import DefaultStacker
-from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
-from lsdc.ensemble.stackers.prior import WeightedPrior
+from lsdc.ensemble.stackers.fixed import PlainMean
+from lsdc.ensemble.tuning.mix_problem import OPTUNA_STUDY
+from lsdc.ensemble.tuning.progress import finished_losses
 from lsdc.ensemble.tuning.search import check_search
-from lsdc.metrics.prediction_tables import write_submission
-from lsdc.runtime import TableError
-from lsdc.runtime.artifact import check_output_file, claim, list_files, write_manifest
+from lsdc.runtime.artifact import MANIFEST, claim, list_files, write_json, write_manifest
 from lsdc.runtime.console import say
 from lsdc.runtime.folder_lock import only_writer
-from lsdc.runtime.paths import PathLike, one_or_more
+from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
-
-BASELINES: tuple[str, ...] = (WeightedPrior.name, PlainMean.name, BestSingle.name)
-"""Tables that `predict` writes beside those of the members; a stack does without them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,25 +42,6 @@ class Blended(Stacked):
 
 
 @dataclass(frozen=True)
-class Applied:
-    """What `apply_blend` wrote.
-
-    Parameters
-    ----------
-    submission : Path
-        CSV with row_id, normal_mild, moderate, severe.
-    rows : int
-        Number of rows, 25 for each study.
-    prior_rows : int
-        Number of rows that no member has; they hold the weighted prior.
-    """
-
-    submission: Path
-    rows: int
-    prior_rows: int
-
-
-@dataclass(frozen=True)
 class TunedWeights:
     """Where a shared search stands after a worker's part.
 
@@ -76,10 +51,16 @@ class TunedWeights:
         `tuned`, or `plain_mean` where nothing surely beats it so far.
     weights : dict of str to dict of str to float
         By family: the positive weights of members and stackers; they sum to 1.
+    trials : int
+        Number of trials that all workers together have finished.
+    loss : float
+        The official score of the best trial, cross-fitted inside; lower is better.
     """
 
     chosen: str
     weights: dict[str, dict[str, float]]
+    trials: int
+    loss: float
 
 
 def blend(
@@ -96,7 +77,8 @@ def blend(
 ) -> Blended:
     """Stack members' out-of-fold prediction tables, whoever made them, and write the stack to a directory.
 
-    A killed run resumes when it is called again with the same arguments.
+    A killed run resumes when it is called again with the same arguments; of a finished one the same call gives what it
+    found.
 
     Parameters
     ----------
@@ -151,9 +133,13 @@ def blend(
         configuration,
         lambda: "finish it with the same arguments, or choose a new directory for the blend",
     )
+    if (out / MANIFEST).is_file():
+        say(f"{out}: already finished")
+        return Blended.read(BlendModel.open(out).path)
     with only_writer(out):
         stack(data, out, trials=trials, seed=seed, storage=storage)
         names = list(data.predictions.members)
+        write_json(out / FITTED_ON, data.predictions.fingerprints())
         files = list_files(out, without=UNLISTED)
         write_manifest(
             out, BlendModel.kind, BlendModel.schema, members=names, configuration=configuration, files=files
@@ -168,6 +154,8 @@ def tune(
     *,
     trials: int = 60,
     seed: int = 0,
+    grades: str | None = None,
+    decimal_comma: bool = False,
 ) -> TunedWeights:
     """Work on the trials of a blend that several machines share, until enough are finished.
 
@@ -183,6 +171,10 @@ def tune(
         Number of trials of all workers together, at least 1.
     seed : int
         As for `blend`; workers and `blend` must agree on it.
+    grades : str, optional
+        What codes of grades in `labels` mean, such as `1=normal_mild,2=moderate,3=severe`.
+    decimal_comma : bool
+        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
 
     Returns
     -------
@@ -194,61 +186,14 @@ def tune(
     TableError
         When a table is malformed, or holds rows of studies without labels.
     ConfigError
-        When `trials` is below 1 or `seed` below 0, or the database cannot be reached or holds a search on other data.
+        When `trials` is below 1 or `seed` below 0, the database cannot be reached or holds a search on other data, or
+        `grades` cannot be understood.
     """
     check_search(trials, seed)
-    data = read_stacking_data(labels, members, None, seed)
+    data = read_stacking_data(labels, members, None, seed, grades=grades, decimal_comma=decimal_comma)
     tuned = DefaultStacker(trials, seed, storage).fit(data.predictions, data.grades)
     weights = {family.value: weights for family, weights in tuned.weights_.items()}
-    return TunedWeights(PlainMean.name if tuned.is_plain_mean else tuned.name, weights)
-
-
-def apply_blend(
-    model: PathLike, members: PathLike | Sequence[PathLike], out: PathLike, *, decimal_comma: bool = False
-) -> Applied:
-    """Apply a saved blend to the same members' tables for other studies.
-
-    Parameters
-    ----------
-    model : path
-        The directory that `blend` made.
-    members : path or sequence of path
-        Folders of the members' tables and single tables, under the same names, also what `lsdc-ensemble predict`
-        writes with `--baselines`. Members and rows may be missing: those present decide.
-    out : path
-        CSV to write, 25 rows for each study that any table holds.
-    decimal_comma : bool
-        Whether commas in numbers are decimal marks also where probabilities do not add up to 1.
-
-    Returns
-    -------
-    Applied
-        The file and counts of rows.
-
-    Raises
-    ------
-    ArtifactError
-        When `model` is no finished blend.
-    TableError
-        When a table is malformed, or of a member that the blend does not know.
-    """
-    paths = [named_path(one)[1] for one in one_or_more(members)]
-    read = [file for one in paths for file in (one.iterdir() if one.is_dir() else [one])]
-    out = check_output_file(out, read)
-    opened = BlendModel.open(model)
-    joined = {name.rpartition(".")[2] for name in opened.members}
-    others = [name for name in BASELINES if name not in joined]
-    known = f"{model}, which has {', '.join(opened.members)}"
-    predictions = read_members(members, decimal_comma=decimal_comma, passed_over=others)
-    if not predictions.members:
-        raise TableError(f"no table is of a member of {known}")
-    unknown = [name for name in predictions.members if name not in opened.members]
-    if unknown:
-        raise TableError(f"{unknown[0]!r} is no member of {known}; remove its table")
-    absent = [name for name in opened.members if name not in predictions.members]
-    if absent:
-        say(f"there is no table of {', '.join(absent)}; the members present decide")
-    rows = write_submission(out, opened.stacker.predict(predictions), predictions.studies)
-    nobody = int((~predictions.present.any(axis=0)).sum())
-    say(f"{out}: {rows} rows" + (f", {nobody} of them the weighted prior" if nobody else ""))
-    return Applied(out, rows, nobody)
+    chosen = PlainMean.name if tuned.is_plain_mean else tuned.name
+    losses = finished_losses(storage, OPTUNA_STUDY)
+    say(f"{len(losses)} trials are finished; the best has {min(losses):.4f}, and {chosen} is chosen so far")
+    return TunedWeights(chosen, weights, len(losses), min(losses))

@@ -97,7 +97,8 @@ def grade_store(
     sight = Sight.of(store.rows[mask], predictions.studies)
     refused = sight.refused(refuse)
     labels, labeled = known_grades(model.nested)
-    prior = predict_held_out(model, model.baselines["weighted_prior"], predictions, known)
+    unseen = {study for study in extra if model.pseudonyms.of(study) in model.studies}
+    prior = predict_held_out(model, model.baselines["weighted_prior"], predictions, known | unseen)
     cube = _unlearned(model, predictions.studies, known, model.stacker.predict(predictions))
     names = [model.pseudonyms.of(study) for study in predictions.studies]
     cube = graded_unseen(cube, sight.seen(), prior, labels, names, labeled)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from lsdc.cohort.vocabulary import TARGETS, parse_row_id
 from lsdc.ensemble.about import About, about_path
 from lsdc.ensemble.grading import grade_store
 from lsdc.ensemble.model import Model
@@ -16,7 +15,7 @@ from lsdc.ensemble.studies_asked import asked_for, wanted_rows
 from lsdc.ensemble.weighting import Weighting, check_weighting
 from lsdc.features.sight import Refusal
 from lsdc.features.store import FeatureStore
-from lsdc.runtime.artifact import check_output_file
+from lsdc.metrics.prediction_tables import check_submission
 from lsdc.runtime.console import say, warn
 from lsdc.runtime.errors import ConfigError
 from lsdc.runtime.paths import PathLike
@@ -104,7 +103,8 @@ def predict(
     out : path
         CSV to write, 25 rows for each study.
     sample : path, optional
-        A sample_submission.csv: decides which rows are written, and their order. Default: all rows, by study.
+        A sample_submission.csv: decides which rows are written, and their order, of whatever studies of the store.
+        Default: all rows, by study.
     baselines : path, optional
         Folder for one CSV each of weighted_prior, plain_mean, best_single and every member alone.
     weighting : `competition` or `none`
@@ -136,7 +136,7 @@ def predict(
     LsdcError
         When `out` cannot be a file, or `baselines` no folder.
     """
-    out = check_output_file(out, [model, store, sample])
+    out = check_submission(out, [model, store, sample])
     check_weighting(weighting)
     if leave_out and sample is not None:
         raise ConfigError(
@@ -148,11 +148,16 @@ def predict(
     if baselines is not None:
         check_output_folder(baselines)
     opened, features = Model.open(model), FeatureStore.open(Path(store))
+    if baselines is not None and _replaces(out, Path(baselines), opened):
+        raise ConfigError(f"{out}: a table of the baselines gets this name; choose another output")
     opened.check_store(features)
     about = About.of(opened, weighting)
-    mask = wanted_rows(features)
-    studies = features.rows["study_id"][mask].iloc[:: len(TARGETS)].tolist()
-    order, extra = (None, []) if sample is None else asked_for(Path(sample), studies, features.path)
+    order: list[str] | None = None
+    extra: list[str] = []
+    if sample is None:
+        mask = wanted_rows(features)
+    else:
+        order, mask, extra = asked_for(Path(sample), features)
     if extra:
         say(f"{len(extra)} studies of {sample} are not in {store}; they get the weighted prior")
     graded = grade_store(opened, features, mask, extra=extra, refuse=refuse, device=device)
@@ -162,9 +167,9 @@ def predict(
     written: tuple[Path, ...] = ()
     if baselines is not None:
         written = write_baselines(opened, predictions, graded.known, writer, Path(baselines))
-    asked = {*studies, *extra} if order is None else {parse_row_id(row)[0] for row in order}
+    asked = set(predictions.studies)
     n = len(asked)
-    doubts = level_doubts(features.rows[mask & features.rows["study_id"].isin(asked).to_numpy(bool)])
+    doubts = level_doubts(features.rows[mask])
     sight = sight if order is None else sight.only(order)
     said = {
         "status": sight.counts(),
@@ -186,6 +191,11 @@ def predict(
         out, n, rows, len(graded.known), len(extra), sight.counts(), sight.summary(),
         int(sight.refused(refuse).sum()), beside, weighting, about.statement, doubts, written,
     )  # fmt: skip
+
+
+def _replaces(out: Path, folder: Path, model: Model) -> bool:
+    """Tell whether one of the baselines in a folder would replace the predictions."""
+    return out.resolve().parent == folder.resolve() and out.stem in {*model.baselines, *model.members}
 
 
 def level_doubts(rows: pd.DataFrame) -> dict[str, float]:

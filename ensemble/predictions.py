@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -111,6 +112,20 @@ class Predictions:
             `stacked` where at least one member has the row, otherwise `prior`.
         """
         return np.where(np.any(self.present, axis=0)[..., None], stacked, prior)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Hash what the members predict for each study, to tell whether it is the same again.
+
+        Returns
+        -------
+        dict of str to str
+            By study: 16 hexadecimal digits; probabilities count to four decimals, for tables are rounded.
+        """
+        rounded = np.nan_to_num(np.round(self.cubes, 4), nan=-1.0).astype(np.float32)
+        return {
+            study: hashlib.sha256(rounded[:, k].tobytes()).hexdigest()[:16]
+            for k, study in enumerate(self.studies)
+        }
 
     def of(self, members: Sequence[str]) -> Self:
         """Choose members, also such as are not here.

@@ -44,24 +44,24 @@ def wanted_rows(store: FeatureStore) -> NDArray[np.bool_]:
     return np.ones(len(mask), bool)
 
 
-def asked_for(sample: Path, studies: Sequence[str], store: Path) -> tuple[list[str], list[str]]:
-    """Read which rows a sample submission asks for.
+def asked_for(sample: Path, store: FeatureStore) -> tuple[list[str], NDArray[np.bool_], list[str]]:
+    """Read which rows a sample submission asks for, and find their studies.
 
     Parameters
     ----------
     sample : Path
         A sample_submission.csv.
-    studies : sequence of str
-        The studies that can be predicted.
-    store : Path
-        The store that holds them, for messages.
+    store : FeatureStore
+        A store with r rows.
 
     Returns
     -------
     order : list of str
         The row ids of the sample, in its order.
+    mask : (r,) bool
+        True for the rows of the studies asked for, of whatever part of the cohort.
     extra : list of str
-        Its studies that are not among `studies`.
+        Studies of the sample that the store does not have.
 
     Raises
     ------
@@ -70,13 +70,15 @@ def asked_for(sample: Path, studies: Sequence[str], store: Path) -> tuple[list[s
     """
     order = read_sample_submission(sample)
     asked = list(dict.fromkeys(parse_row_id(row_id)[0] for row_id in order))
-    here = set(studies)
-    if not here & set(asked):
-        raise TableError(f"{sample}: none of its {len(asked)} studies is to be predicted in {store}")
-    left_out = len(here - set(asked))
+    ids = store.rows["study_id"]
+    mask = ids.isin(asked).to_numpy(bool)
+    if not mask.any():
+        raise TableError(f"{sample}: none of its {len(asked)} studies is in {store.path}")
+    left_out = ids[store.rows["split"].isin(["test", "new"]).to_numpy(bool) & ~mask].nunique()
     if left_out:
-        say(f"{left_out} studies of {store} are not in {sample}; they are left out")
-    return order, [study for study in asked if study not in here]
+        say(f"{left_out} studies of {store.path} are not in {sample}; they are left out")
+    here = set(ids[mask])
+    return order, mask, [study for study in asked if study not in here]
 
 
 def fitted_on(model: Model, store: FeatureStore, studies: Sequence[str]) -> set[str]:

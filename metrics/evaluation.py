@@ -41,6 +41,9 @@ class Evaluation:
     lacking : dict of str to int
         By predictions: labeled rows of its studies that it does not have, where there are such. It is measured on the
         rows that it has.
+    coverage : dict of str to (int, int)
+        By predictions: labeled studies that it does not have, and studies of it that have no label, where there are
+        such. It is measured on the studies that both have.
     readers : tuple of str
         Which of the predictions are grades of readers, without probabilities.
     """
@@ -49,6 +52,7 @@ class Evaluation:
     confusion: pd.DataFrame
     comparisons: pd.DataFrame
     lacking: dict[str, int]
+    coverage: dict[str, tuple[int, int]]
     readers: tuple[str, ...]
 
     def pooled(self) -> pd.DataFrame:
@@ -163,5 +167,6 @@ def evaluate_predictions(
         pd.DataFrame(matrices),
         compare_predictions(predictions, samples, resamples=resamples, seed=seed),
         {one.name: one.lacking for one in predictions if one.lacking},
+        {one.name: (one.absent, one.unknown) for one in predictions if one.absent or one.unknown},
         tuple(one.name for one in predictions if one.reader),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.vocabulary import GRADES
+from lsdc.cohort.vocabulary import GRADES, parse_row_id
 from lsdc.metrics.official import Grades, Probabilities
 from lsdc.metrics.table_arrays import grades_of, to_cube
 from lsdc.runtime import TableError
@@ -30,6 +30,8 @@ class GradedPredictions:
         Ids of the n studies; without them two predictions cannot be compared.
     lacking : int
         Labeled rows of these studies that the predictions do not have; they are not measured.
+    absent, unknown : int
+        Labeled studies that the predictions do not have, and studies of theirs without a label; neither is measured.
     reader : bool
         Whether these are grades of a reader, written as probabilities of 0 and 1.
     weighted : bool
@@ -41,6 +43,8 @@ class GradedPredictions:
     probabilities: Probabilities
     studies: tuple[str, ...] = ()
     lacking: int = 0
+    absent: int = 0
+    unknown: int = 0
     reader: bool = False
     weighted: bool = False
 
@@ -108,7 +112,12 @@ def match_labels(name: str, predictions: pd.DataFrame, labels: pd.DataFrame) -> 
     studies = labels.index.to_numpy()[there].tolist()
     if not studies:
         raise TableError(f"{name}: holds none of the labeled studies")
-    return _matched(name, grades_of(labels.loc[studies]), cube[there], studies)
+    known = set(labels.index)
+    unknown = {parse_row_id(row_id)[0] for row_id in predictions["row_id"]} - known
+    found = _matched(name, grades_of(labels.loc[studies]), cube[there], studies)
+    return replace(
+        found, absent=len(_labeled(labels)) - len(_labeled(labels.loc[studies])), unknown=len(unknown)
+    )
 
 
 def match_reader(name: str, read: pd.DataFrame, labels: pd.DataFrame) -> GradedPredictions:
@@ -138,7 +147,14 @@ def match_reader(name: str, read: pd.DataFrame, labels: pd.DataFrame) -> GradedP
         raise TableError(f"{name}: holds none of the labeled studies")
     called = grades_of(read.loc[studies])
     cube = np.where((called >= 0)[..., None], np.eye(len(GRADES))[called], np.nan)
-    return replace(_matched(name, grades_of(labels.loc[studies]), cube, studies), reader=True)
+    found = _matched(name, grades_of(labels.loc[studies]), cube, studies)
+    absent = len(_labeled(labels)) - len(_labeled(labels.loc[studies]))
+    return replace(found, absent=absent, unknown=len(set(read.index) - set(labels.index)), reader=True)
+
+
+def _labeled(labels: pd.DataFrame) -> pd.DataFrame:
+    """Keep the studies that have a label."""
+    return labels[(labels >= 0).any(axis=1)]
 
 
 def _matched(name: str, grades: Grades, cube: Probabilities, studies: Sequence[str]) -> GradedPredictions:

@@ -23,11 +23,15 @@ from lsdc.metrics.table_arrays import row_ids as row_ids
 from lsdc.metrics.table_arrays import table_of as table_of
 from lsdc.metrics.table_arrays import to_cube as to_cube
 from lsdc.metrics.table_checks import check_row_ids, probability_columns
-from lsdc.runtime import TableError
+from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.artifact import atomic
 from lsdc.runtime.console import warn
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import safe_cell
+from lsdc.runtime.whole_files import check_output_file
+
+_OTHER_ENDINGS = (".parquet", ".xlsx", ".xls", ".ods", ".json", ".gz", ".zip", ".bz2", ".xz", ".zst")
+"""What a CSV table must not be called, for its readers would go by the name."""
 
 
 def read_predictions(
@@ -214,6 +218,33 @@ def one_hot_labels(ids: Sequence[str], codes: Sequence[int]) -> pd.DataFrame:
     labels = np.full((len(studies), len(TARGETS)), UNLABELED, np.int8)
     labels[[row[study] for study, _ in parsed], [column[target] for _, target in parsed]] = codes
     return pd.DataFrame(labels, index=pd.Index(studies, name="study_id", dtype=str), columns=SLUGS)
+
+
+def check_submission(path: PathLike, inputs: Iterable[PathLike | None] = ()) -> Path:
+    """Refuse a name for a submission under which it could not be written, or would be taken for something else.
+
+    Parameters
+    ----------
+    path : path
+        Where it is to be written.
+    inputs : iterable of path or None, default none
+        What it is made from, which is not to be replaced.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        When it has the ending of another kind of table or of a compressed file, or is one of the inputs.
+    LsdcError
+        When it is a folder or a device.
+    """
+    if Path(path).suffix.lower() in _OTHER_ENDINGS:
+        raise ConfigError(f"{path}: submissions are written as CSV; give a name that ends in .csv")
+    return check_output_file(path, inputs)
 
 
 def write_submission(

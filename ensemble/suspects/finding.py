@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Family
+from lsdc.cohort.vocabulary import GRADES, TARGETS, Condition, Family, parse_row_id
 from lsdc.ensemble.opening import open_stack
 from lsdc.ensemble.stack_artifact import NESTED
+from lsdc.ensemble.suspects.inner_suspicion import FEWEST_ROWS
 from lsdc.ensemble.suspects.ranking import rank_labels
 from lsdc.ensemble.suspects.reader_noise import ReaderNoise
 from lsdc.ensemble.suspects.sheets import draw_sheets
@@ -20,7 +22,7 @@ from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import EPS, GRADE_WEIGHTS
 from lsdc.runtime import ArtifactError, ConfigError, TableError
 from lsdc.runtime.artifact import atomic, write_json
-from lsdc.runtime.console import say, table
+from lsdc.runtime.console import say, table, warn
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.whole_files import check_output_folder
 
@@ -35,11 +37,11 @@ class Suspects:
     Parameters
     ----------
     path : Path
-        suspects.csv: every labeled row, the most doubtful first, with an empty column `decision`.
+        suspects.csv: the labeled rows, the most doubtful first, with an empty column `decision`.
     sheets : tuple of Path
         PNG files with the crops of the first rows.
     rows : int
-        Number of labeled rows.
+        Number of rows in it: those of families that have labels enough.
     probably_wrong : int
         Rows whose label is wrong with more than one half.
     expected_wrong : float
@@ -102,18 +104,31 @@ def find_suspects(model: PathLike, store: PathLike, out: PathLike, *, first: int
     predictions = nested_predictions(Path(model), opened.studies["study_id"].tolist())
     _check_labels(predictions, opened)
     ranked, readers = rank_labels(predictions)
+    _mention_unranked(predictions, ranked)
     sheets = draw_sheets(ranked.head(first), opened, out)
     write_json(out / READERS, {family.value: _described(reader) for family, reader in readers.items()})
     with atomic(out / RANKING) as temporary:
         ranked.to_csv(temporary, index=False, float_format="%.4f")
     _show(ranked, readers)
     loss = -np.log(ranked["predicted"].clip(EPS)) * GRADE_WEIGHTS[ranked["label"].map(GRADES.index)]
-    say(
-        f"the first {_COUNTED} rows carry {loss[:_COUNTED].sum() / loss.sum():.0%} of the official loss of all rows"
-    )
-    say(f"{out / RANKING}: {len(ranked)} labeled rows; fill in the column decision where you have looked")
+    share = loss[:_COUNTED].sum() / loss.sum()
+    say(f"the first {_COUNTED} rows carry {share:.0%} of the official loss of the ranked rows")
+    say(f"{out / RANKING}: {len(ranked)} ranked rows; fill in the column decision where you have looked")
     wrong = ranked["wrong"]
     return Suspects(out / RANKING, sheets, len(ranked), int((wrong > 0.5).sum()), float(wrong.sum()))
+
+
+def _mention_unranked(predictions: pd.DataFrame, ranked: pd.DataFrame) -> None:
+    """Say which kinds of labels are too few to be ranked."""
+    labeled = predictions.loc[predictions["grade"] >= 0, "row_id"]
+    families = [
+        parse_row_id(row_id)[1].condition.family for row_id in labeled[~labeled.isin(ranked["row_id"])]
+    ]
+    for family, count in Counter(families).items():
+        warn(
+            f"{count} labels of {family.value} are not ranked: at least {FEWEST_ROWS} with a prediction are needed to "
+            "tell doubtful ones"
+        )
 
 
 def nested_predictions(model: Path, studies: Sequence[str]) -> pd.DataFrame:

@@ -171,8 +171,12 @@ class Tune:
     """folder for settings.json, and for the journal of the trials where there is no --storage"""
     labels: Path | None = None
     """train.csv, for a blend"""
-    members: Path | None = None
-    """folder of out-of-fold tables, one for each member of a blend"""
+    members: tuple[Path, ...] = ()
+    """folders of out-of-fold tables, tables and fitted models, as for the blend"""
+    grades: str | None = None
+    """what codes of grades in --labels mean, such as 1=normal_mild,2=moderate,3=severe"""
+    decimal_comma: bool = False
+    """commas in numbers of --members are decimal marks, also where a row does not add up to 1"""
     storage: str | None = None
     """URL of a database that workers share; a blend needs one"""
     timeout: float | None = None
@@ -194,8 +198,11 @@ class Tune:
         if self.store is not None:
             from lsdc.ensemble.member_tuning import tune_member
 
-            if self.member is None or self.out is None or self.labels is not None or self.members is not None:
-                raise ConfigError("STORE needs --member and --out, and neither --labels nor --members")
+            of_a_blend = self.labels, self.members, self.grades, self.decimal_comma
+            if self.member is None or self.out is None or of_a_blend != (None, (), None, False):
+                raise ConfigError(
+                    "STORE needs --member and --out, and none of --labels, --members, --grades and --decimal-comma"
+                )
             return tune_member(
                 self.store,
                 self.member,
@@ -210,7 +217,7 @@ class Tune:
             )
         from lsdc.ensemble.external import tune
 
-        if self.labels is None or self.members is None or self.storage is None:
+        if self.labels is None or not self.members or self.storage is None:
             raise ConfigError("give STORE with --member and --out, or --labels, --members and --storage")
         if self.member is not None or self.out is not None or self.timeout is not None:
             raise ConfigError("--member, --out and --timeout belong to a store; give STORE as well")
@@ -220,7 +227,15 @@ class Tune:
             )
         if self.deep != Options():
             raise ConfigError("flags of deep members belong to a store; a blend takes tables as they are")
-        return tune(self.labels, self.members, self.storage, trials=search.trials, seed=search.seed)
+        return tune(
+            self.labels,
+            self.members,
+            self.storage,
+            trials=search.trials,
+            seed=search.seed,
+            grades=self.grades,
+            decimal_comma=self.decimal_comma,
+        )
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,8 @@ class Blend:
         dict
             What `blend` and `apply_blend` give, side by side.
         """
-        from lsdc.ensemble.external import apply_blend, blend
-        from lsdc.runtime.whole_files import check_output_file
+        from lsdc.ensemble.applying import apply_blend, check_application
+        from lsdc.ensemble.external import blend
 
         if bool(self.apply) != (self.submission is not None):
             raise ConfigError("--apply and --submission belong together; give both")
@@ -180,7 +180,7 @@ class Blend:
                 "--folds, --storage, --grades, --trials and --seed belong to --labels; give them too"
             )
         if self.submission is not None:
-            check_output_file(self.submission)  # before the search
+            check_application(self.apply, self.submission)  # before the search
         result: dict[str, Any] = {}
         if self.labels is not None:
             result = blend(

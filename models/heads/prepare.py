@@ -15,6 +15,7 @@ from lsdc.models.examples import Examples
 from lsdc.models.heads.lately_fitted import LatelyFitted
 from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.runtime.tensor_files import read_arrays, read_header, write_tensors
+from lsdc.runtime.worker_process import on_one_thread
 
 COMPONENTS, CONTEXT_COMPONENTS = 32, 6
 """Principal components that are kept of each view's embedding, and of the whole embedding for the context."""
@@ -77,13 +78,14 @@ class Preparation:
         return self
 
     def _project(self, embedding: Floats, family_of: NDArray[np.intp]) -> dict[str, Floats]:
-        """Find centers and projections."""
+        """Find centers and projections, on one thread: heads must not depend on the cores of the machine."""
         embedding = _finite(embedding)
         found = {"center": _centers(embedding, family_of)}
         _subtract(found["center"], embedding, family_of)
-        for name, part in zip(BLOCKS, _parts(embedding)):
-            found[name] = self._axes(part[np.isfinite(part).all(axis=1)], COMPONENTS)
-        found["context"] = self._axes(np.nan_to_num(embedding, copy=False), CONTEXT_COMPONENTS)
+        with on_one_thread():
+            for name, part in zip(BLOCKS, _parts(embedding)):
+                found[name] = self._axes(part[np.isfinite(part).all(axis=1)], COMPONENTS)
+            found["context"] = self._axes(np.nan_to_num(embedding, copy=False), CONTEXT_COMPONENTS)
         return found
 
     def _axes(self, known: Floats, count: int) -> Floats:
@@ -122,7 +124,8 @@ class Preparation:
         self._check_columns(examples)
         starts, family_of = range(0, max(1, len(examples)), _ROWS_AT_ONCE), families(examples.rows)
         chunks = [slice(start, start + _ROWS_AT_ONCE) for start in starts]
-        compressed = [self._compress(examples.embedding[rows], family_of[rows]) for rows in chunks]
+        with on_one_thread():
+            compressed = [self._compress(examples.embedding[rows], family_of[rows]) for rows in chunks]
         views, context = (np.concatenate(parts) for parts in zip(*compressed))
         level = examples.rows["level"].map({level.value: float(k) for k, level in enumerate(Level)})
         columns = [views, _finite(examples.numeric), level.to_numpy(np.float32)[:, None], context]

@@ -15,9 +15,10 @@ from lsdc.cohort.folds import read_folds
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble import nested
+from lsdc.ensemble.applying import apply_blend
 from lsdc.ensemble.blend_model import BlendModel
 from lsdc.ensemble.evaluation import evaluate
-from lsdc.ensemble.external import Blended, apply_blend, blend, tune
+from lsdc.ensemble.external import Blended, blend, tune
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stack_progress import StackProgress

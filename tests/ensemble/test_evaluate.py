@@ -15,6 +15,7 @@ from sklearn import metrics
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.evaluation import evaluate
+from lsdc.ensemble.evaluation_tables import show_evaluation
 from lsdc.metrics.evaluation import Evaluation, evaluate_predictions
 from lsdc.metrics.graded import GradedPredictions
 from lsdc.metrics.group_rows import MEASURES
@@ -309,6 +310,22 @@ def test_partial_tables_are_measured_on_their_rows_and_marked(tmp_path: Path) ->
     assert canal["rows"] + found.lacking["canal"] == good["rows"]
     assert np.isnan(canal["official"]) and canal["log_loss"] > 0
     assert set(found.lacking) == {"canal"}
+
+
+def test_studies_that_a_table_lacks_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A table with most ids misspelled must not look better than a whole one without a word."""
+    write(tmp_path, {"good": 0.7, "few": 0.7})
+    table = pd.read_csv(tmp_path / "few.csv", dtype={"row_id": str})
+    studies = table["row_id"].str.partition("_")[0]
+    misspelled = studies.isin(studies.unique()[3:])
+    table.loc[misspelled, "row_id"] = "00" + table["row_id"]
+    table.to_csv(tmp_path / "few.csv", index=False)
+    caplog.set_level("INFO", "lsdc")
+    found = evaluate(tmp_path / "train.csv", [tmp_path / "good.csv", tmp_path / "few.csv"], resamples=0)
+    n = studies.nunique() - 3
+    assert found.coverage == {"few": (n, n)} and not found.lacking
+    show_evaluation(found)
+    assert f"few: lacks {n} labeled studies, and holds {n} studies without a label; it is" in caplog.text
 
 
 def test_plots_that_cannot_be_a_folder_are_refused_before_all_work(

@@ -229,7 +229,7 @@ def test_baselines_that_cannot_be_written_are_said_before_the_work(made: Made, t
 def test_sample_of_other_studies_is_refused(made: Made, tmp_path: Path) -> None:
     store, model, _ = made
     pd.DataFrame({"row_id": row_ids(["9"])}).to_csv(tmp_path / "sample.csv", index=False)
-    with pytest.raises(TableError, match=r"sample\.csv: none of its 1 studies is to be predicted"):
+    with pytest.raises(TableError, match=r"sample\.csv: none of its 1 studies is in "):
         predict(model, store.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
 
 

@@ -11,8 +11,9 @@ from support.member import Linear, Timid
 from support.store import FakeStore, fake_store
 
 from lsdc.commands.ensemble import main
+from lsdc.ensemble.applying import apply_blend
 from lsdc.ensemble.evaluation import evaluate
-from lsdc.ensemble.external import apply_blend, blend
+from lsdc.ensemble.external import blend
 from lsdc.ensemble.fitting import fit
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.model import Model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.member import Linear, Timid
 from support.store import FakeStore, fake_store
@@ -20,6 +21,7 @@ from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import official_score
 from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, to_cube
 from lsdc.models.registry import MEMBERS
+from lsdc.runtime import ConfigError
 
 pytestmark = pytest.mark.usefixtures("brief_learners")
 
@@ -119,3 +121,45 @@ def test_same_id_with_other_features_is_a_new_study(
     done = predict(fitted[1], other.path, tmp_path / "s.csv")
     assert done.out_of_fold == 0 and done.studies == 10
     assert "10 studies have the id of a study the model was fitted on" in caplog.text
+
+
+def test_a_sample_of_training_studies_is_answered_out_of_fold(tmp_path: Path) -> None:
+    """Also where the store has test studies, which are what is predicted without a sample."""
+    store = fake_store(tmp_path / "store", 20, n_test=4, folds=3)
+    fit(store.path, tmp_path / "model", TINY, trials=2)
+    model, studies = Model.open(tmp_path / "model"), store.train.index.tolist()[:3]
+    asked = [*studies, str(store.test.index[0]), "elsewhere"]
+    pd.DataFrame({"row_id": row_ids(asked)}).to_csv(tmp_path / "sample.csv", index=False)
+    done = predict(model.path, store.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
+    assert (done.studies, done.out_of_fold, done.without_features) == (5, 3, 1)
+    table = read_predictions(tmp_path / "s.csv")
+    np.testing.assert_allclose(to_cube(table, studies), to_cube(model.nested_of(studies), studies), atol=1e-9)
+    assert done.status["not seen"] == 25
+
+
+def test_a_known_study_without_features_has_a_prior_that_had_not_counted_it(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    store, model = fitted
+    study = store.train.index[10]
+    other = fake_store(tmp_path / "other", 2, n_test=2, seed=9)
+    pd.DataFrame({"row_id": row_ids([str(other.test.index[0]), study])}).to_csv(
+        tmp_path / "sample.csv", index=False
+    )
+    assert study not in set(FeatureStore.open(other.path).rows["study_id"])
+    predict(model, other.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
+    grades, opened = grades_of(store.train), Model.open(model)
+    data = fitted_data(opened)
+    others = WeightedPrior().fit(data.predictions, grades[data.folds != data.folds[10]])
+    found = to_cube(read_predictions(tmp_path / "s.csv"), [study])
+    np.testing.assert_allclose(found[0], others.fractions_, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["s.parquet", "s.CSV.gz", "s.xlsx"])
+def test_submissions_are_named_as_what_they_are(fitted: Fitted, tmp_path: Path, name: str) -> None:
+    store, model = fitted
+    with pytest.raises(ConfigError, match=r"submissions are written as CSV; give a name that ends in \.csv"):
+        predict(model, store.path, tmp_path / name)
+    with pytest.raises(ConfigError, match="a table of the baselines gets this name"):
+        predict(model, store.path, tmp_path / "base" / "timid.csv", baselines=tmp_path / "base")
+    assert not list(tmp_path.rglob("*.csv"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from support.scoring import make_grades, make_probabilities
 
 from lsdc.cohort.vocabulary import GRADES, TARGETS
+from lsdc.commands.ensemble import main
 from lsdc.ensemble.evaluation import evaluate
 from lsdc.ensemble.external import blend
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
@@ -123,3 +125,25 @@ def test_a_family_of_few_labels_can_be_stacked(tmp_path: Path, grades: Grades) -
     grades[4:, 0] = -1
     labels, folder = write_labels(tmp_path / "train.csv", grades), tables(tmp_path / "oof", grades)
     assert blend(labels, folder, tmp_path / "blend", trials=1).studies == 20
+
+
+def test_a_shared_search_takes_what_a_blend_takes_and_says_where_it_stands(
+    tmp_path: Path, grades: Grades, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tables(tmp_path / "oof", grades)
+    codes = pd.DataFrame(grades.reshape(20, 25) + 1, columns=[target.slug for target in TARGETS])
+    codes.insert(0, "study_id", STUDIES)
+    codes.to_csv(tmp_path / "coded.csv", index=False)
+    words = [
+        "tune",
+        "--labels",
+        str(tmp_path / "coded.csv"),
+        "--storage",
+        f"sqlite:///{tmp_path / 'trials.db'}",
+    ]
+    words += ["--trials", "3", "--json", "--members", str(folder / "a.csv"), str(folder / "b.csv")]
+    assert main([*words, "--grades", "1=normal_mild,2=moderate,3=severe"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["trials"] == 3 and 0 < found["loss"] < 1
+    assert f"3 trials are finished; the best has {found['loss']:.4f}, and {found['chosen']} is" in printed.err

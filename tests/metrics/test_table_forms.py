@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import openpyxl
@@ -346,7 +347,9 @@ def test_a_workbook_may_have_any_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["float64", "Int64", "float32"])
-def test_missing_numbers_of_parquet_are_no_grades(tmp_path: Path, kind: str) -> None:
+def test_missing_numbers_of_parquet_are_no_grades(
+    tmp_path: Path, kind: Literal["float64", "Int64", "float32"]
+) -> None:
     codes = np.arange(75).reshape(3, 25) % 4
     table = pd.DataFrame(codes, columns=SLUGS, index=pd.Index(STUDIES, name="study_id"))
     holes = table.astype("Int64").where(table < 3).astype(kind)

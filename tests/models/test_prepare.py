@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from lsdc.models.examples import Examples
+from lsdc.models.heads import prepare
+from lsdc.models.heads.lately_fitted import LatelyFitted
 from lsdc.models.heads.prepare import CONTEXT_COMPONENTS, Preparation
 from lsdc.runtime import ArtifactError, LsdcError
 from lsdc.testing.planted_examples import make_examples, mirrored_examples
@@ -122,3 +125,22 @@ def test_saved_and_loaded_it_is_the_same(examples: Examples, fitted: Preparation
     (tmp_path / "p.safetensors").write_bytes(b"nothing")
     with pytest.raises(ArtifactError, match=r"p\.safetensors: damaged model file"):
         Preparation.load(tmp_path / "p.safetensors")
+
+
+def test_features_do_not_depend_on_the_number_of_threads(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An embedding as wide as the bundled encoder's, whose products several threads add up in another order."""
+    rng = np.random.default_rng(3)
+    scale = np.exp(rng.normal(size=1104)).astype(np.float32)
+    embedding = (rng.normal(size=(len(examples), 1104)) * scale).astype(np.float32)
+    wide = [replace(examples, embedding=embedding.copy()) for _ in range(2)]
+    made = []
+    for threads, part in zip((1, 2), wide):
+        monkeypatch.setattr(prepare, "_LATELY", LatelyFitted(1))  # nothing is remembered
+        with threadpool_limits(threads):
+            preparation = Preparation().fit(part)
+            made.append((preparation.tensors, preparation.transform(part)))
+    for name, tensor in made[0][0].items():
+        assert_array_equal(tensor, made[1][0][name])
+    assert_array_equal(made[0][1], made[1][1])
