@@ -156,7 +156,7 @@ def _joined(parts: Sequence[Series]) -> Series:
     """Put the slices of all parts into one series, in anatomical order."""
     normal = _normal(parts[0])
     slices = sorted(
-        (item for part in parts for item in part.slices),
+        (replace(item, series_id=part.series_id) for part in parts for item in part.slices),
         key=lambda item: float(normal @ np.asarray(item.plane.origin)),
     )
     first = parts[0]

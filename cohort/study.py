@@ -34,12 +34,15 @@ class Slice:
         The file's InstanceNumber: a label, not geometry.
     source : str
         The file that it was read from, with `#frame` for multi-frame files.
+    series_id : str, optional
+        The id of the series that it was stored in, where that was joined with others; see `Series.stored_in`.
     """
 
     pixels: NDArray[np.float32]
     plane: SlicePlane
     instance_number: int
     source: str
+    series_id: str = ""
 
     def __repr__(self) -> str:
         """Give number, size and spacing in one line, never pixels."""
@@ -104,6 +107,21 @@ class Series:
     def placed(self) -> bool:
         """Whether its place in the patient is known, so that points of other series can be found on it."""
         return not self.flags & {"no_position", "no_orientation", "unrelated"}
+
+    def stored_in(self, index: int) -> str:
+        """Name the series that a slice was stored in: of joined series, each slice has kept its own.
+
+        Parameters
+        ----------
+        index : int
+            Which of the slices.
+
+        Returns
+        -------
+        str
+            The id that its file tells, with which its instance number names one image.
+        """
+        return self.slices[index].series_id or self.series_id
 
     @cached_property
     def positions(self) -> NDArray[np.float64]:

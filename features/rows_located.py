@@ -62,11 +62,15 @@ def _slice(study: Study, view: View, row: Mapping[Hashable, Any]) -> tuple[int, 
     patient = np.array([row["left_mm"], row["posterior_mm"], row["head_mm"]], float)
     found = []
     for number, series in enumerate(study.series):
-        if series.view is not view or series.series_id != row["series_id"]:
+        if series.view is not view:
             continue
         for index, item in enumerate(series.slices):
-            if item.instance_number == row["instance_number"]:
+            exact = series.stored_in(index) == row["series_id"]
+            # Earlier versions named a joined series by its first part.
+            if item.instance_number == row["instance_number"] and (
+                exact or series.series_id == row["series_id"]
+            ):
                 point = item.plane.to_patient((row["x"], row["y"]))[0]
                 distance = float(np.linalg.norm(point - patient)) if np.isfinite(patient).all() else 0.0
-                found.append((distance, number, index))
-    return min(found)[1:] if found else None
+                found.append((distance, not exact, number, index))
+    return min(found)[2:] if found else None

@@ -81,13 +81,15 @@ def read_study_rows(path: Path) -> pd.DataFrame:
 def _location(study: Study, location: Location) -> dict[str, object]:
     """Describe a target and its location."""
     series = None if location.series is None else study.series[location.series]
-    chosen = None if series is None or location.slice is None else series.slices[location.slice]
+    chosen, stored_in = None, "" if series is None else series.series_id
+    if series is not None and location.slice is not None:
+        chosen, stored_in = series.slices[location.slice], series.stored_in(location.slice)
     left, posterior, head = location.patient
     return {
         "condition": location.target.condition.value,
         "level": location.target.level.value,
         "view": location.view.value,
-        "series_id": "" if series is None else series.series_id,
+        "series_id": stored_in,
         "instance_number": -1 if chosen is None else chosen.instance_number,
         "x": location.point[0],
         "y": location.point[1],

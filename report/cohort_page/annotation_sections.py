@@ -30,7 +30,7 @@ def annotation_places(cohort: CohortHeaders) -> pd.DataFrame:
     if cohort.coordinates is None:
         return pd.DataFrame(rows)
     place = {
-        (one.study.study_id, series.series_id, item.instance_number): (series, number)
+        (one.study.study_id, series.stored_in(number), item.instance_number): (series, number)
         for one in cohort.studies
         for series in one.study.series
         for number, item in enumerate(series.slices)

@@ -222,6 +222,21 @@ def test_a_stack_under_several_uids_is_one_stack(tmp_path: Path, every: int) -> 
     assert series.metadata["spacing_between_slices_mm"] == pytest.approx(4.5)
 
 
+def test_images_of_a_joined_series_keep_the_id_under_which_they_are_stored(tmp_path: Path) -> None:
+    """Two axial blocks, each counted from one: only with its own id does a number name one image."""
+    for block in range(2):
+        for k in range(4):
+            dataset = make_slice(
+                picture(10 * block + k), place=4.5 * (4 * block + k), plane="axial", number=k + 1,
+                series=f"1.2.3.{block}", **SPINE,
+            )  # fmt: skip
+            save(tmp_path / f"{block}_{k}.dcm", dataset)
+    (series,) = read(tmp_path).series
+    ids = [series.stored_in(k) for k in range(8)]
+    assert ids == ["1.2.3.0"] * 4 + ["1.2.3.1"] * 4
+    assert [item.instance_number for item in series.slices] == [1, 2, 3, 4, 1, 2, 3, 4]
+
+
 def test_two_acquisitions_between_each_other_stay_two(tmp_path: Path) -> None:
     write(tmp_path, "1", [0, 4.5, 9, 13.5])
     write(tmp_path, "2", [2, 6.5, 11, 15.5], 2)
