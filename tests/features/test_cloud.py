@@ -300,6 +300,24 @@ def test_two_machines_do_not_both_upload(tmp_path: Path, monkeypatch: pytest.Mon
     assert remote.read("rows") == b"one"
 
 
+def test_of_two_claims_of_one_machine_at_once_the_first_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = RemoteClaim(RemoteFolder("memory://claimed/at_once"), tmp_path / "claim.json")
+    create = RemoteFolder.create
+
+    def while_another_claims(remote: RemoteFolder, name: str, content: bytes) -> bool:
+        monkeypatch.setattr(RemoteFolder, "create", create)
+        claim.take("wait")
+        return create(remote, name, content)
+
+    monkeypatch.setattr(RemoteFolder, "create", while_another_claims)
+    claim.take("wait")
+    claim.check("wait")
+    claim.release()
+    assert not claim.is_there() and not claim.own.exists()
+
+
 @pytest.mark.parametrize("server", ["s3", "memory", "file"])
 def test_of_two_appends_the_second_is_refused_and_writes_nothing(
     server: str,
