@@ -292,7 +292,8 @@ def test_a_study_that_cannot_teach_is_a_problem(
 def test_half_an_example_of_a_killed_worker_is_passed_over(
     few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, taught = study_selectors.make_examples, []
+    made = study_selectors.make_examples
+    taught: list[str] = []
 
     def one_is_killed(tasks: Sequence[ExampleTask], workers: int | None) -> None:
         made(tasks, workers)
