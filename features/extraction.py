@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -176,10 +177,13 @@ def extract(
             "no labeled coordinates and no store to be like: the bundled localizer and geometry find the targets"
         )
     if place.is_finished():
+        with contextlib.suppress(ArtifactError, OSError), only_writer(out):  # an append may be at work
+            _remove_work(place)
         return _finished(plan, place)
     clock = StageClock()
     with only_writer(out):
         if place.is_finished():  # by a run that has ended meanwhile
+            _remove_work(place)
             return _finished(plan, place)
         if (out / MANIFEST).is_file():  # and is still to be uploaded
             store = FeatureStore.open(out)
@@ -218,10 +222,14 @@ def _finished(plan: ExtractionPlan, place: OutputFolder) -> Extraction:
     """Check and describe the store of an earlier run."""
     store = FeatureStore.open(place.place)
     _check_labels(store, plan)
-    # A kill may have left these.
-    shutil.rmtree(place.folder / "work" if place.remote is None else place.folder, ignore_errors=True)
     say(f"{place.place}: already finished")
     return _summary(store, plan, place, {})
+
+
+def _remove_work(place: OutputFolder) -> None:
+    """Remove what a kill has left of a run that had finished its store."""
+    shutil.rmtree(place.folder / "work", ignore_errors=True)
+    place.remove_arrived()
 
 
 def _run_stages(

@@ -151,7 +151,7 @@ class JoinedArray:
             if index.shape != (len(self),):
                 raise IndexError(f"a mask of the shape {index.shape} for {len(self)} rows")
             index = np.flatnonzero(index)
-        elif index.size == 0:
+        elif index.size == 0 or index.dtype.kind in "iu":  # counted from the end, a small type would overflow
             index = index.astype(np.int64)
         return self._take_at(index, rest)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lsdc.cohort.vocabulary import Condition
+from lsdc.features.store_check import check_rows, check_text
 
 ROW_TYPES: dict[str, tuple[pa.DataType, Any]] = {
     "row_id": (pa.string(), ""),
@@ -62,4 +63,58 @@ def complete_rows(rows: pd.DataFrame) -> pd.DataFrame:
     for name, (_, absent) in ROW_TYPES.items():
         if name not in filled:
             filled[name] = absent
+    return filled
+
+
+def column_types(rows: pd.DataFrame) -> dict[str, pa.DataType]:
+    """Give the columns of rows that rows.parquet takes, those of `ROW_TYPES` first, and the types that they get in it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With any columns; others than `meta_*` and `flag_*` are left out.
+
+    Returns
+    -------
+    dict of str to DataType
+        By name.
+    """
+    known = {name: kind for name, (kind, _) in ROW_TYPES.items()}
+    extra = [name for name in map(str, rows.columns) if name.startswith(("meta_", "flag_"))]
+    return known | {name: pa.bool_() if name.startswith("flag_") else pa.float32() for name in extra}
+
+
+def checked_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Complete rows that another program has made, give them the types of a store, and refuse what it cannot hold.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `complete_rows` takes it; an empty cell of whole numbers or of text becomes what means absent.
+
+    Returns
+    -------
+    DataFrame
+        A copy with all columns and a new index 0..n-1.
+
+    Raises
+    ------
+    ValueError
+        With what is wrong.
+    """
+    for name in ("study_id", "condition", "level"):
+        if name not in rows:
+            raise ValueError(f"the column {name!r} is missing")
+        check_text(rows, name)
+    filled = complete_rows(rows)
+    types = column_types(filled)
+    for name, kind in types.items():
+        column = filled[name].fillna(ROW_TYPES[name][1]) if name in ROW_TYPES else filled[name]
+        if pa.types.is_boolean(kind) and column.isna().any():
+            raise ValueError(f"the column {name!r} has empty cells")
+        try:
+            filled[name] = pa.array(column, type=kind, from_pandas=False).to_numpy(zero_copy_only=False)
+        except (pa.ArrowException, TypeError, OverflowError) as error:
+            raise ValueError(f"the column {name!r} cannot be read as {kind} ({error})") from error
+    check_rows(filled, [name for name in types if name not in ROW_TYPES])
     return filled

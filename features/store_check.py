@@ -86,7 +86,7 @@ def check_rows(rows: pd.DataFrame, numeric_names: Sequence[str]) -> None:
     if len(rows) % count:
         raise ValueError(f"{len(rows)} rows are not whole studies of {count} targets")
     for name in (*_TEXT, *(name for name in _TEXT_SINCE if name in rows)):
-        _check_text(rows, name)
+        check_text(rows, name)
     for name, (low, high) in _WHOLE.items():
         if rows[name].dtype.kind != "i" or not rows[name].between(low, high).all():
             raise ValueError(f"the column {name!r} is not whole numbers from {low} to {high}")
@@ -129,7 +129,7 @@ def check_studies(studies: pd.DataFrame, study_ids: pd.Series) -> None:
     ValueError
         With what is wrong.
     """
-    _check_text(studies, "study_id")
+    check_text(studies, "study_id")
     if studies["study_id"].tolist() != study_ids.iloc[:: len(TARGETS)].tolist():
         raise ValueError("its studies are not those of rows.parquet")
     if "fold" in studies and (studies["fold"].dtype.kind != "i" or not (studies["fold"] >= -1).all()):
@@ -227,8 +227,21 @@ def open_store_array(path: Path, manifest: Mapping[str, Any]) -> np.memmap:
     return open_array(path, np.uint8, array_shape(path.name, manifest))
 
 
-def _check_text(table: pd.DataFrame, name: str) -> None:
-    """Refuse a column that is not text without control characters."""
+def check_text(table: pd.DataFrame, name: str) -> None:
+    """Refuse a column that is not text without control characters.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any.
+    name : str
+        A column of it.
+
+    Raises
+    ------
+    ValueError
+        With what is wrong.
+    """
     values = table[name]
     if not pd.api.types.is_string_dtype(values) or values.isna().any():
         raise ValueError(f"the column {name!r} is not text")

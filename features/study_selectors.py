@@ -160,7 +160,8 @@ def _fit_selectors(
         if not any(folder.glob(f"*/{MANIFEST}")):
             make_examples(tasks, workers)
     with clock.stage("fit selector"):
-        found = ExampleFiles(sorted(examples.glob("*.npz")))
+        # Not whatever lies in the folder: a worker that was killed leaves half a file there.
+        found = ExampleFiles(sorted(task.out for task in tasks if task.out.is_file()))
         cross_fit_selector(found, plan.folds, SelectorConfig(seed=plan.settings.seed), folder, workers)
     return example_problems(tasks)
 

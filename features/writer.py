@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.features.array_files import ArrayFiles, ArraySizes
-from lsdc.features.row_columns import ROW_TYPES, complete_rows
+from lsdc.features.row_columns import ROW_TYPES, checked_rows, column_types
 from lsdc.features.store import VIEWS, FeatureStore
+from lsdc.features.store_check import NEIGHBORS
 from lsdc.features.store_part import StorePart
 from lsdc.runtime.artifact import atomic, file_hash, fingerprint, list_files, write_manifest
-from lsdc.runtime.errors import ArtifactError, Problem
+from lsdc.runtime.errors import ArtifactError, Problem, TableError
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.safe_text import safe_cell
+from lsdc.runtime.whole_files import check_output_folder
 
 FEATURE_KEYS = ("backbone", "encoder", "crop_px", "crop_mm", "numeric_names", "embedding_dim", "schema")
 """What decides whether a model fitted on one store may read another."""
@@ -63,13 +65,13 @@ class RowWriter:
             NaN where a view is absent; the same D in every call.
         """
         dim = int(embedding.shape[1])
-        extra = [name for name in rows.columns if name.startswith(("meta_", "flag_"))]
-        fields = [(name, kind) for name, (kind, _) in ROW_TYPES.items()]
-        fields += [(name, pa.bool_() if name.startswith("flag_") else pa.float32()) for name in extra]
-        columns = [pa.array(rows[name].to_numpy(), type=kind, from_pandas=False) for name, kind in fields]
+        types = column_types(rows)
+        columns = [
+            pa.array(rows[name].to_numpy(), type=kind, from_pandas=False) for name, kind in types.items()
+        ]
         flat = pa.array(np.ascontiguousarray(embedding, np.float32).reshape(-1))
         columns.append(pa.FixedSizeListArray.from_arrays(flat, dim))
-        table = pa.Table.from_arrays(columns, names=[name for name, _ in fields] + ["embedding"])
+        table = pa.Table.from_arrays(columns, names=[*types, "embedding"])
         if self._writer is None:
             # Numbers of an embedding hardly repeat: a dictionary would make them longer by a third.
             repeating = [name for name in table.column_names if name != "embedding"]
@@ -77,7 +79,7 @@ class RowWriter:
                 self._path, table.schema, compression="zstd", use_dictionary=repeating
             )
             self.embedding_dim = dim
-            self.numeric_names = [*extra, "confidence"]
+            self.numeric_names = [*(name for name in types if name not in ROW_TYPES), "confidence"]
         self._writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
         self.n_rows += len(rows)
 
@@ -201,10 +203,10 @@ def write_store(
     Parameters
     ----------
     path : path
-        A new or empty directory.
+        A new or empty directory; it stays so when anything is wrong.
     rows : DataFrame
-        25 rows per study in the order of TARGETS; at least `study_id`, `condition` and `level`; further
-        columns as in docs/formats/store.md, `meta_*` and `flag_*` at will.
+        25 rows per study in the order of TARGETS; at least `study_id`, `condition` and `level`, all of them text;
+        further columns as in docs/formats/store.md, `meta_*` and `flag_*` at will. An empty grade or fold is unknown.
     embedding : (n, D) float32
         One row per target; NaN where absent.
     crops : (n, 3, 3, P, P) uint8, optional
@@ -223,7 +225,10 @@ def write_store(
     Raises
     ------
     ArtifactError
-        When the directory is in use, or `rows`, `embedding` and `crops` differ in length.
+        When the directory is in use, `rows`, `embedding` and `crops` differ in length, or the arrays are of another
+        shape or type.
+    TableError
+        When `rows` lacks a column, or holds what no store may.
 
     Examples
     --------
@@ -235,22 +240,45 @@ def write_store(
     ...     store.rows["row_id"][0], store.embedding.shape
     ('one_spinal_canal_stenosis_l1_l2', (25, 4))
     """
-    path = Path(path)
+    path = check_output_folder(path)
     if path.exists() and any(path.iterdir()):
         raise ArtifactError(f"{path}: exists and is not empty; choose another directory")
     n = len(rows)
-    if n % len(TARGETS) or len(embedding) != n or (crops is not None and len(crops) != n):
+    if not n or n % len(TARGETS) or len(embedding) != n or (crops is not None and len(crops) != n):
         raise ArtifactError(
             f"{path}: {n} rows, {len(embedding)} embeddings and {n if crops is None else len(crops)} crops; "
             f"a store needs as many of each, {len(TARGETS)} per study"
         )
-    filled = complete_rows(rows)
+    embedding = np.asarray(embedding)
+    if embedding.ndim != 2 or not embedding.shape[1] or embedding.dtype.kind not in "fiub":
+        raise ArtifactError(f"{path}: embedding must be numbers (n, D), not {_described(embedding)}")
+    sizes = _SMALLEST if crops is None else _sizes_of(path, np.asarray(crops))
+    try:
+        filled = checked_rows(rows)
+    except ValueError as error:
+        raise TableError(f"{path}: rows: {error}") from error
     studies = filled.loc[:: len(TARGETS), ["study_id", "split"]].reset_index(drop=True)
-    sizes = _SMALLEST if crops is None else replace(_SMALLEST, crop_px=crops.shape[-1])
-    arrays = ArrayFiles(path, len(studies), sizes)
-    arrays.create()
-    if crops is not None:
-        arrays.write_crops(crops)
-    with writing_rows(path) as writer:
-        writer.add(filled, embedding)
-    return finish_store(path, writer, studies, configuration or {}, problems)
+    with atomic(path) as folder:
+        arrays = ArrayFiles(folder, len(studies), sizes)
+        arrays.create()
+        if crops is not None:
+            arrays.write_crops(crops)
+        with writing_rows(folder) as writer:
+            writer.add(filled, embedding)
+        finish_store(folder, writer, studies, configuration or {}, problems)
+        if path.exists():
+            path.rmdir()  # elsewhere than on POSIX a folder replaces none, not even an empty one
+    return FeatureStore.open(path)
+
+
+def _sizes_of(path: Path, crops: NDArray[Any]) -> ArraySizes:
+    """Refuse crops of another shape or type, which would be written as other numbers; give the sizes of the rest."""
+    shape = (len(VIEWS), NEIGHBORS, *crops.shape[-1:] * 2)
+    if crops.dtype != np.uint8 or crops.shape[1:] != shape or not crops.size:
+        raise ArtifactError(f"{path}: crops must be uint8 (n, 3, 3, P, P), not {_described(crops)}")
+    return replace(_SMALLEST, crop_px=crops.shape[-1])
+
+
+def _described(array: NDArray[Any]) -> str:
+    """Name type and shape of an array."""
+    return f"{array.dtype} {array.shape}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,30 +54,45 @@ def claim(
     """
     mark, shown = folder / CONFIG, place or folder
     wanted = json.loads(json.dumps(dict(config), default=str))
-    if mark.is_file():
-        found = read_json(mark)
-        if not isinstance(found, dict):
-            raise ArtifactError(f"{mark}: damaged, it holds no configuration; {redo()}")
-        if found != wanted:
-            different = sorted(
-                key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)
-            )
-            raise OtherClaimError(
-                f"{shown}: begun with another configuration ({', '.join(different)} differ); {redo()}"
-            )
+    if not mark.is_file():
+        if folder.exists() and not folder.is_dir():
+            raise ArtifactError(f"{shown}: is not a folder; {redo()}")
+        # A claim that was killed has left no more than its temporary file; one that was taken back, its lock.
+        others = [item.name for item in folder.iterdir()] if folder.exists() else []
+        others = [name for name in others if not LEFTOVER.fullmatch(name)]
+        if others == [LOCK]:
+            with only_writer(folder, owned=False):  # refuses where a run of another kind holds it
+                pass
+        elif others and CONFIG not in others:  # it may have come since
+            raise ArtifactError(f"{shown}: exists and is not empty; {redo()}")
+        folder.mkdir(parents=True, exist_ok=True)
+        if _is_first(mark, wanted):
+            return True
+    found = read_json(mark)
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{mark}: damaged, it holds no configuration; {redo()}")
+    if found != wanted:
+        different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        raise OtherClaimError(
+            f"{shown}: begun with another configuration ({', '.join(different)} differ); {redo()}"
+        )
+    return False
+
+
+def _is_first(mark: Path, wanted: Mapping[str, Any]) -> bool:
+    """Write the configuration, and tell whether no other run has done so in the same moment."""
+    fresh = mark.with_name(f".{mark.stem}.{uuid.uuid4().int}.part.json")
+    try:
+        write_json(fresh, wanted)
+        os.link(fresh, mark)  # unlike a new name, a second one never replaces a file
+    except (FileExistsError, FileNotFoundError):  # the first has cleared away what it took for a leftover
         return False
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{shown}: is not a folder; {redo()}")
-    # A claim that was killed has left no more than its temporary file; one that was taken back, its lock.
-    others = [item.name for item in folder.iterdir()] if folder.exists() else []
-    others = [name for name in others if not LEFTOVER.fullmatch(name)]
-    if others == [LOCK]:
-        with only_writer(folder, owned=False):  # refuses where a run of another kind holds it
-            pass
-    elif others:
-        raise ArtifactError(f"{shown}: exists and is not empty; {redo()}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(mark, wanted)
+    except OSError:
+        if not fresh.is_file():
+            raise
+        fresh.replace(mark)  # a file system without links
+    finally:
+        fresh.unlink(missing_ok=True)
     return True
 
 

@@ -60,7 +60,9 @@ def only_writer(folder: Path, *, owned: bool = True) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()  # before it is freed: who waited for it notices, and makes a new one
+            # Where the folder was removed and made anew, the file there is the lock of another run.
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                path.unlink()  # before it is freed: who waited for it notices, and makes a new one
         os.close(descriptor)
 
 

@@ -85,7 +85,7 @@ class History:
     score : list of float
         Score of each epoch, lower is better; empty where nothing was evaluated.
     best : int
-        The epoch whose weights were kept; -1 where nothing was evaluated.
+        The epoch whose weights were kept; -1 where nothing was evaluated, or no score was finite.
     """
 
     loss: list[float] = field(default_factory=list)

@@ -16,7 +16,7 @@ from lsdc.runtime.cache_room import FILES, VIEWS, note_fetched, use
 from lsdc.runtime.file_list import MANIFEST, file_hash, known_hash
 from lsdc.runtime.remote import RemoteFolder
 from lsdc.runtime.remote_errors import RemoteError
-from lsdc.runtime.whole_files import atomic, link_or_copy
+from lsdc.runtime.whole_files import link_or_copy
 
 CACHE = "LSDC_CACHE"
 """The variable of the environment that names the folder of what was fetched."""
@@ -60,7 +60,7 @@ def view_of(remote: RemoteFolder) -> Path:
     folder = cache_folder() / VIEWS / f"{remote.name}-{known}"
     use(folder)
     if not (folder / MANIFEST).is_file():
-        with atomic(folder / MANIFEST) as temporary:
+        with _placing(folder / MANIFEST) as temporary:
             temporary.write_bytes(manifest)
     return folder
 

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lsdc.runtime.errors import ArtifactError
-from lsdc.runtime.json_files import write_json
 from lsdc.runtime.remote import RemoteFolder
 from lsdc.runtime.remote_errors import ObjectError, RemoteError
+from lsdc.runtime.whole_files import atomic
 
 CLAIM = ".claim.json"
 """The object behind the URL; beside what is finished, readers do not look at it."""
@@ -68,8 +68,11 @@ class RemoteClaim:
         if not self.is_there():
             began = datetime.now(UTC).isoformat(timespec="seconds")
             by = f"process {os.getpid()} on {socket.gethostname()}"
-            write_json(self.own, {"run": uuid.uuid4().hex, "began": began, "by": by})
-            self.remote.create(CLAIM, self.own.read_bytes())
+            claim = json.dumps({"run": uuid.uuid4().hex, "began": began, "by": by}, indent=1).encode()
+            # Not before: of two runs of this machine at once, the second would replace the file of the first.
+            if self.remote.create(CLAIM, claim):
+                with atomic(self.own) as temporary:
+                    temporary.write_bytes(claim)
         self.check(remedy)
 
     def check(self, remedy: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from lsdc.runtime.claims import take_back
 from lsdc.runtime.console import track
 from lsdc.runtime.errors import ArtifactError
 from lsdc.runtime.file_list import MANIFEST
+from lsdc.runtime.folder_lock import LOCK, only_writer
 from lsdc.runtime.json_files import read_json, write_json
 from lsdc.runtime.paths import PathLike
 from lsdc.runtime.remote import RemoteFolder, url_of
@@ -102,8 +104,12 @@ class OutputFolder:
         if self.is_finished():
             if not self.remote.has(name):
                 raise ArtifactError(f"{self.place}: was made by another command; choose another URL")
-            self._claim.release()  # of a run that was killed between its last file and this
             self.folder.mkdir(parents=True, exist_ok=True)
+            with (
+                contextlib.suppress(ArtifactError),
+                only_writer(self.folder, owned=False),
+            ):  # no append of ours
+                self._claim.release()  # of a run that was killed between its last file and this
             self.remote.fetch_one(name, self.folder / name)
             return
         if not self._claim.is_there():
@@ -156,8 +162,9 @@ class OutputFolder:
             self._claim.release()
 
     def publish(self, replaced: bytes | None = None) -> None:
-        """Upload what was made, its manifest last, and remove the folder; nothing where no URL was given.
+        """Upload what was made, its manifest last, and remove it here; nothing where no URL was given.
 
+        What the manifest does not list, as the half-finished work of another run, stays here and is not uploaded.
         What has arrived when a run is interrupted is not uploaded again. That no other run writes to the URL is looked
         at before the first file and again before the manifest. As not every provider can put a file on a condition,
         two runs that end within the time of one request of each other are not told apart: the later manifest stays,
@@ -180,7 +187,8 @@ class OutputFolder:
         self._check_unchanged(self.remote, replaced)
         mark = self.folder / _UPLOADED
         arrived = read_json(mark) if mark.is_file() else {}
-        names = [name for name in self._names() if not _is_listed(name, replaced)]
+        manifest = (self.folder / MANIFEST).read_bytes()
+        names = [name for name in self._listed_here(manifest) if not _is_listed(name, replaced)]
         there = self.remote.sizes() if arrived else {}  # what had arrived may have been deleted since
         for name in track(names, "uploading"):
             found = (self.folder / name).stat()
@@ -192,7 +200,18 @@ class OutputFolder:
         self._check_unchanged(self.remote, replaced)
         self.remote.put(self.folder / MANIFEST, MANIFEST)
         self._claim.release()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._remove(manifest)
+
+    def remove_arrived(self) -> None:
+        """Remove what has arrived behind the URL and is still here; call it while `only_writer` holds the folder.
+
+        Raises
+        ------
+        RemoteError
+            When the manifest cannot be read.
+        """
+        if self.remote is not None:
+            self._remove(self.remote.read(MANIFEST))
 
     @property
     def _claim(self) -> RemoteClaim:
@@ -211,14 +230,30 @@ class OutputFolder:
             raise ArtifactError(f"{self.place}: another run has written to it meanwhile; run the same again")
         self._claim.check(_NEW if replaced is None else self._grown)
 
-    def _names(self) -> list[str]:
-        """Name the files to upload before the manifest."""
-        paths = (path.relative_to(self.folder) for path in sorted(self.folder.rglob("*")) if path.is_file())
-        return [
-            path.as_posix()
-            for path in paths
-            if path.as_posix() != MANIFEST and not any(part.startswith(".") for part in path.parts)
-        ]
+    def _listed_here(self, manifest: bytes) -> list[str]:
+        """Name the files of this folder that a manifest lists, and those that the listed manifests of shards do."""
+        names, lists = set[str](), [("", json.loads(manifest))]
+        for prefix, content in lists:
+            for name in (f"{prefix}{file}" for file in content.get("files") or {}):
+                if name in names or not (self.folder / name).is_file():
+                    continue
+                names.add(name)
+                if name.endswith(f"/{MANIFEST}"):
+                    lists.append((name.removesuffix(MANIFEST), read_json(self.folder / name)))
+        return sorted(names)
+
+    def _remove(self, manifest: bytes) -> None:
+        """Remove a manifest and what it lists from the folder, and the folder where nothing else is in it."""
+        here = self.folder / MANIFEST
+        for name in (*self._listed_here(manifest), _UPLOADED):
+            (self.folder / name).unlink(missing_ok=True)
+        if here.is_file() and here.read_bytes() == manifest:
+            here.unlink()
+        for root, _, _ in sorted(os.walk(self.folder), reverse=True):
+            with contextlib.suppress(OSError):  # it holds the work of another run
+                Path(root).rmdir()
+        if self.folder.is_dir() and [path.name for path in self.folder.iterdir()] == [LOCK]:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _is_listed(name: str, manifest: bytes | None) -> bool:

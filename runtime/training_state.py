@@ -146,7 +146,8 @@ class TrainingState:
         with torch.no_grad():
             score = float(evaluate(candidate))
         self.history.score.append(score)
-        if self.history.best < 0 or score < self.history.score[self.history.best]:
+        best = self.history.score[self.history.best] if self.history.best >= 0 else math.inf
+        if score < best:  # never of a score that is no number, with which no other compares
             self.history.best = epoch
             self.best = {name: value.detach().clone() for name, value in candidate.state_dict().items()}
 

@@ -57,7 +57,7 @@ class SelectorConfig:
     learning_rate : float
         Peak of the schedule.
     second_look : bool, optional
-        Whether a second look is fitted; by default where there are close-ups enough.
+        Whether a second look is fitted, as far as there are close-ups; by default where there are enough.
     halves_from : int
         Where each of two halves of the folds has so many annotated studies, two selectors are fitted, each on one
         half, instead of one per fold and one on all: networks see no more images of a large cohort than of a middling
@@ -118,7 +118,7 @@ def _fit_second_look(
     """Train a second look where there are close-ups enough."""
     closeups = _closeups(taught)
     wanted = len(closeups.images) >= _LEAST_CLOSEUPS if config.second_look is None else config.second_look
-    if not wanted:
+    if not wanted or not len(closeups.images):
         return None
     second_look = SecondLook()
     passes = max(1, min(4, config.looks // len(closeups.images)))

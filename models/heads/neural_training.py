@@ -129,4 +129,4 @@ def _train(
         network, batches, loss, recipe, steps_per_epoch=steps, evaluate=evaluate if len(stop_y) else None,
         description="neural head", device=torch.device("cpu"),
     )  # fmt: skip
-    return network, int(np.argmin(history.score)) + 1 if history.score else epochs
+    return network, history.best + 1 if history.best >= 0 else epochs

@@ -24,7 +24,7 @@ from support.store import fake_store
 from lsdc.cohort.dicom.files import path_text
 from lsdc.cohort.discovery.sources import DiscoveryError
 from lsdc.cohort.discovery.studies import discover, read_study
-from lsdc.features import appending
+from lsdc.features import appending, shard_extraction
 from lsdc.features.appending import append
 from lsdc.features.extraction import extract
 from lsdc.features.extractor import Extractor
@@ -284,7 +284,8 @@ def test_two_machines_do_not_both_upload(tmp_path: Path, monkeypatch: pytest.Mon
     for place in (one, other):
         place.folder.mkdir(parents=True)
         (place.folder / "rows").write_text(place.folder.parents[1].name)
-        (place.folder / "manifest.json").write_text("{}")
+        (place.folder / "note").write_text("of nobody")
+        (place.folder / "manifest.json").write_text('{"files": {"rows": {}}}')
     remote = RemoteFolder(url)
     claim = remote.read(".claim.json")
     MemoryFileSystem().pipe("/claimed/store/.claim.json", b"of another that began in the same instant")
@@ -294,10 +295,28 @@ def test_two_machines_do_not_both_upload(tmp_path: Path, monkeypatch: pytest.Mon
     MemoryFileSystem().pipe("/claimed/store/.claim.json", claim)
     one.publish()
     assert set(remote.sizes()) == {"rows", "manifest.json"}
-    assert not [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert [path.name for path in (tmp_path / "one").rglob("*") if path.is_file()] == ["note"]
     with pytest.raises(ArtifactError, match="another run has written to it meanwhile"):
         other.publish()
     assert remote.read("rows") == b"one"
+
+
+def test_of_two_claims_of_one_machine_at_once_the_first_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = RemoteClaim(RemoteFolder("memory://claimed/at_once"), tmp_path / "claim.json")
+    create = RemoteFolder.create
+
+    def while_another_claims(remote: RemoteFolder, name: str, content: bytes) -> bool:
+        monkeypatch.setattr(RemoteFolder, "create", create)
+        claim.take("wait")
+        return create(remote, name, content)
+
+    monkeypatch.setattr(RemoteFolder, "create", while_another_claims)
+    claim.take("wait")
+    claim.check("wait")
+    claim.release()
+    assert not claim.is_there() and not claim.own.exists()
 
 
 @pytest.mark.parametrize("server", ["s3", "memory", "file"])
@@ -318,6 +337,11 @@ def test_of_two_appends_the_second_is_refused_and_writes_nothing(
 
     def grow_while_another_tries(*given: Any) -> None:
         monkeypatch.setattr(appending, "_grow", real)
+        begun = given[2] / "shards" / "begun"
+        begun.mkdir(parents=True)
+        # The same machine repeats what is finished, and disturbs nothing.
+        assert extract(tmp_path / "old", url, SMALL, like="bundled").studies == 1
+        begun.rmdir()
         with monkeypatch.context() as patch, pytest.raises(ArtifactError) as error:
             patch.setenv(CACHE, str(tmp_path / "another machine"))
             append(new, url)
@@ -372,6 +396,34 @@ def test_a_claim_ends_with_its_run_and_says_how_old_it_is(
     own.write_bytes(remote.read(CLAIM))  # as it was: the machine takes its own claim up again
     assert append(new, url).appended == 1
     assert CLAIM not in remote.sizes() and not own.exists()
+
+
+def test_an_append_to_a_url_leaves_what_another_began(
+    few_studies: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(few_studies, monkeypatch)
+    url = f"memory://{tmp_path.name}/store"
+    old, first, second = (
+        part_of(few_studies, tmp_path / str(k), slice(k, k + 1), test=False) for k in range(3)
+    )
+    extract(old, url, SMALL, like="bundled")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            shard_extraction, "assemble_store", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        append(first, url)
+    begun = {path for path in (cache / "uploads").rglob("*") if path.is_file()}
+    assert begun
+    assert append(second, url).appended == 1
+    assert extract(old, url, SMALL, like="bundled").studies == 2
+    assert {path for path in (cache / "uploads").rglob("*") if path.is_file()} == begun
+    assert not [name for name in RemoteFolder(url).sizes() if name.startswith(tuple(shards_of(begun)))]
+    assert append(first, url).studies == 3
+    assert not list((cache / "uploads").iterdir())
+
+
+def shards_of(paths: set[Path]) -> set[str]:
+    return {f"shards/{path.parts[path.parts.index('shards') + 1]}" for path in paths}
 
 
 def test_stores_behind_urls_are_merged(tmp_path: Path) -> None:

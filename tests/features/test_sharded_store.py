@@ -60,6 +60,7 @@ KEYS = st.one_of(
     st.integers(-175, 174),
     st.slices(175),
     st.lists(st.integers(-175, 174), max_size=9).map(lambda rows: np.array(rows, np.int64)),
+    st.sampled_from([np.uint8, np.int8, np.uint16, np.uint64]).map(lambda kind: np.array([5, 127, 0], kind)),
     st.lists(st.booleans(), min_size=175, max_size=175).map(np.array),
     st.tuples(st.integers(-175, 174), st.integers(0, 2)),
     st.tuples(st.slices(175), st.integers(0, 2), st.slices(3)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from lsdc.cohort.vocabulary import TARGETS
+from lsdc.features import writer
 from lsdc.features.extractor import Extractor
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_check import check_rows
 from lsdc.features.store_settings import Settings
 from lsdc.features.writer import write_store
 from lsdc.runtime.artifact import read_json, write_json
-from lsdc.runtime.errors import ArtifactError, ConfigError, Problem
+from lsdc.runtime.errors import ArtifactError, ConfigError, LsdcError, Problem, TableError
 
 
 def rows_of(*studies: str, **columns: Any) -> pd.DataFrame:
@@ -123,6 +125,75 @@ def test_a_store_cannot_have_a_backbone_fetched(tmp_path: Path) -> None:
 def test_lengths_must_agree(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="25 rows, 3 embeddings and 25 crops"):
         write_store(tmp_path / "s", rows_of("a"), np.zeros((3, 2), np.float32))
+
+
+EMBEDDING, CROPS = np.zeros((25, 2), np.float32), np.zeros((25, 3, 3, 6, 6), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("rows", "embedding", "crops", "kind", "message"),
+    [
+        (rows_of(), EMBEDDING[:0], None, ArtifactError, "0 rows, 0 embeddings and 0 crops; a store needs"),
+        (rows_of("a"), EMBEDDING[:, 0], None, ArtifactError, r"embedding must be .* not float32 \(25,\)"),
+        (rows_of("a"), EMBEDDING[:, :0], None, ArtifactError, r"embedding must be .* not float32 \(25, 0\)"),
+        (rows_of("a"), EMBEDDING.astype(str), None, ArtifactError, "embedding must be numbers"),
+        (rows_of("a"), EMBEDDING, CROPS / 255, ArtifactError, r"crops must be uint8 .* not float64 \(25, 3"),
+        (rows_of("a"), EMBEDDING, CROPS[..., 1:], ArtifactError, r"not uint8 \(25, 3, 3, 6, 5\)"),
+        (rows_of("a"), EMBEDDING, CROPS[:, :, 0], ArtifactError, r"not uint8 \(25, 3, 6, 6\)"),
+        (
+            rows_of("a").drop(columns="level"),
+            EMBEDDING,
+            None,
+            TableError,
+            "rows: the column 'level' is missing",
+        ),
+        (rows_of("a").assign(study_id=7), EMBEDDING, None, TableError, "the column 'study_id' is not text"),
+        (
+            rows_of("a").assign(condition="pain"),
+            EMBEDDING,
+            None,
+            TableError,
+            "'pain' is not a valid Condition",
+        ),
+        (rows_of("a")[::-1], EMBEDDING, None, TableError, "'condition' is not in the competition's order"),
+        (rows_of("a", grade=0.5), EMBEDDING, None, TableError, "the column 'grade' cannot be read as int8"),
+        (rows_of("a", grade=3), EMBEDDING, None, TableError, "'grade' is not whole numbers from -1 to 2"),
+        (
+            rows_of("a", instance_number=2**40),
+            EMBEDDING,
+            None,
+            TableError,
+            "'instance_number' cannot be read as",
+        ),
+        (rows_of("a", meta_x="deep"), EMBEDDING, None, TableError, "'meta_x' cannot be read as float"),
+        (rows_of("a", flag_x=np.nan), EMBEDDING, None, TableError, "the column 'flag_x' has empty cells"),
+    ],
+)
+def test_what_is_no_store_is_told_before_anything_is_written(
+    tmp_path: Path, rows: pd.DataFrame, embedding: Any, crops: Any, kind: type[LsdcError], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        write_store(tmp_path, rows, embedding, crops)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(writer, "write_problems", full)
+        small_store(tmp_path / "s")
+    assert not list(tmp_path.iterdir())
+    assert small_store(tmp_path / "s")[0].path == tmp_path / "s"
+
+
+def test_empty_grades_and_folds_are_unknown(tmp_path: Path) -> None:
+    grades = [np.nan, 0.0, 1.0, 2.0, 0.0] * 5
+    store = write_store(tmp_path, rows_of("a", grade=grades, fold=np.nan, reason=None), EMBEDDING)
+    assert store.rows.grade.tolist() == [-1, 0, 1, 2, 0] * 5
+    assert set(store.rows.fold) == {-1} and set(store.rows.reason) == {""}
+    assert [path.name for path in tmp_path.parent.glob(".*.part*")] == []
 
 
 def test_a_directory_in_use_stays_as_it_is(tmp_path: Path) -> None:

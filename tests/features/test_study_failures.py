@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from lsdc.features.vanished_data import VanishedError
 from lsdc.runtime.errors import Problem
 from lsdc.runtime.output_faults import OutputError
 from lsdc.runtime.remote_errors import BREAKS_OFF
+from lsdc.slice_selector.example_files import ExampleFiles
 
 SMALL = Settings("mobilenetv3_small_050", "random", folds=2, crop_px=32, volume_slices=4, volume_px=32)
 
@@ -286,6 +287,27 @@ def test_a_study_that_cannot_teach_is_a_problem(
         (problem,) = made[-1].problems
         assert problem.path == tried[0] and "a name" not in problem.reason
         assert problem.reason.startswith("the slice selector does not learn from this study: ValueError in")
+
+
+def test_half_an_example_of_a_killed_worker_is_passed_over(
+    few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = study_selectors.make_examples
+    taught: list[str] = []
+
+    def one_is_killed(tasks: Sequence[ExampleTask], workers: int | None) -> None:
+        made(tasks, workers)
+        tasks[0].out.with_name(".1.4711.part.npz").write_bytes(b"half")
+
+    def stops(examples: ExampleFiles, *given: object) -> None:
+        taught.extend(example.study_id for example in examples)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_selectors, "make_examples", one_is_killed)
+    monkeypatch.setattr(study_selectors, "cross_fit_selector", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run(few_studies, tmp_path / "store")
+    assert taught and taught == sorted(taught)
 
 
 def test_marks_that_cannot_be_right_are_problems(small_cohort: Path, tmp_path: Path) -> None:

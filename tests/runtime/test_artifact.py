@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from lsdc.runtime import ArtifactError, LsdcError
+from lsdc.runtime import ArtifactError, LsdcError, claims
 from lsdc.runtime.artifact import (
     atomic,
     check_output_file,
@@ -90,6 +91,33 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
     (folder / "config.json").write_text("[1]")
     with pytest.raises(ArtifactError, match=r"config\.json: damaged, it holds no configuration; delete it"):
         claim(folder, {}, lambda: "delete it")
+
+
+def test_of_two_claims_at_once_one_is_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = claims.write_json
+
+    def while_another_claims(path: Path, value: object) -> None:
+        monkeypatch.setattr(claims, "write_json", write)
+        assert claim(path.parent, {"a": 1}, lambda: "delete it")
+        write(path, value)
+
+    monkeypatch.setattr(claims, "write_json", while_another_claims)
+    assert not claim(tmp_path / "same", {"a": 1}, lambda: "delete it")
+    monkeypatch.setattr(claims, "write_json", while_another_claims)
+    with pytest.raises(ArtifactError, match=r"begun with another configuration \(a differ\); delete it"):
+        claim(tmp_path / "other", {"a": 2}, lambda: "delete it")
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["config.json"]
+    assert read_json(tmp_path / "other" / "config.json") == {"a": 1}
+
+
+def test_a_file_system_without_links_takes_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert claim(tmp_path / "out", {"a": 1}, lambda: "delete it")
+    assert not claim(tmp_path / "out", {"a": 1}, lambda: "delete it")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["config.json"]
 
 
 @pytest.mark.parametrize("name", [".lockbox/thesis.txt", ".config.bak", ".lockfile"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -47,6 +48,18 @@ def test_the_lock_goes_with_an_error(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with only_writer(tmp_path), pytest.raises(ArtifactError, match="is writing to it"), only_writer(tmp_path):
         pass
+
+
+def test_the_lock_of_a_folder_that_was_made_anew_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with contextlib.ExitStack() as second:
+        with only_writer(folder):
+            folder.rename(tmp_path / "removed")
+            folder.mkdir()
+            second.enter_context(only_writer(folder))
+        with pytest.raises(ArtifactError, match="is writing to it"), only_writer(folder):
+            pass
 
 
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:

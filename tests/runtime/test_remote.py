@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from support.s3_server import BUCKET, s3_server
 
 from lsdc.runtime import remote_many
 from lsdc.runtime.remote import RemoteFolder, url_of
+from lsdc.runtime.remote_cache import CACHE, view_of
 from lsdc.runtime.remote_errors import ObjectError, RemoteError, UnreachableError, is_of_one_object
 from lsdc.runtime.remote_many import fetch_many, heads
 
@@ -234,3 +236,20 @@ def test_an_error_of_an_object_goes_to_other_processes() -> None:
 )
 def test_urls_are_told_from_paths(given: str | Path, url: str | None) -> None:
     assert url_of(given) == url
+
+
+def test_threads_open_one_artifact_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    MemoryFileSystem().pipe("/at_once/manifest.json", b"{}")
+    written, write = Barrier(2, timeout=20), Path.write_bytes
+
+    def write_together(path: Path, content: bytes) -> int:
+        size = write(path, content)
+        written.wait()
+        return size
+
+    monkeypatch.setattr(Path, "write_bytes", write_together)
+    with ThreadPoolExecutor(2) as pool:
+        views = list(pool.map(view_of, [RemoteFolder("memory://at_once")] * 2))
+    assert views[0] == views[1]
+    assert [path.name for path in views[0].iterdir()] == ["manifest.json"]

@@ -84,6 +84,20 @@ def test_patience_stops() -> None:
     assert history.best == 0
 
 
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    scores = iter([np.nan, 2.0, np.nan, 1.0, 3.0])
+    kept: list[torch.Tensor] = []
+
+    def judge(net: nn.Module) -> float:
+        kept.append(next(net.parameters()).detach().clone())
+        return next(scores)
+
+    net, history = fit(Recipe(epochs=5, learning_rate=0.02), evaluate=judge)
+    assert history.best == 3 and torch.equal(next(net.parameters()), kept[3])
+    net, history = fit(Recipe(epochs=2, learning_rate=0.02), evaluate=lambda net: np.nan)
+    assert history.best == -1 and torch.isfinite(next(net.parameters())).all()
+
+
 def test_bfloat16_on_the_cpu_learns() -> None:
     net, _ = fit(Recipe(epochs=40, learning_rate=0.02, precision="bfloat16"), evaluate=score)
     assert score(net) < 0.2 * float(Y.var())

@@ -130,6 +130,15 @@ def test_a_second_look_is_fitted_as_wanted(
     assert {config.second_look for _, config in fitted_on} == {bool(wanted)}
 
 
+def test_without_close_ups_there_is_no_second_look(examples: list[SelectorExample]) -> None:
+    bare = [
+        replace(example, closeup=example.closeup[:0], closeup_marked=example.closeup_marked[:0])
+        for example in examples
+    ]
+    start = Localizer("sagittal").network
+    assert fitting._fit_second_look(bare, [], start, SelectorConfig(second_look=True)) is None
+
+
 def test_halves_resume(
     examples: list[SelectorExample], fitted_on: list[tuple[set[str], SelectorConfig]], tmp_path: Path
 ) -> None:
