@@ -305,14 +305,15 @@ def test_of_two_claims_of_one_machine_at_once_the_first_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = RemoteClaim(RemoteFolder("memory://claimed/at_once"), tmp_path / "claim.json")
-    create = RemoteFolder.create
+    is_there = RemoteClaim.is_there
 
-    def while_another_claims(remote: RemoteFolder, name: str, content: bytes) -> bool:
-        monkeypatch.setattr(RemoteFolder, "create", create)
+    def just_before_another_claims(asked: RemoteClaim) -> bool:
+        monkeypatch.setattr(RemoteClaim, "is_there", is_there)
+        found = is_there(asked)
         claim.take("wait")
-        return create(remote, name, content)
+        return found
 
-    monkeypatch.setattr(RemoteFolder, "create", while_another_claims)
+    monkeypatch.setattr(RemoteClaim, "is_there", just_before_another_claims)
     claim.take("wait")
     claim.check("wait")
     claim.release()
