@@ -193,6 +193,42 @@ def test_recesses_are_sought_on_the_three_slices_nearest_to_the_canal(
     assert 3 in counted
 
 
+def beside(study: Study) -> Study:
+    """A study whose axial series is moved by 300 mm to the patient's left, as one of a hip lies."""
+    return replace(
+        study,
+        series=tuple(
+            replace(
+                series,
+                slices=tuple(
+                    replace(item, plane=replace(item.plane, origin=(x + 300.0, y, z)))
+                    for item in series.slices
+                    for x, y, z in [item.plane.origin]
+                ),
+            )
+            if series.view is View.AXIAL_T2
+            else series
+            for series in study.series
+        ),
+    )
+
+
+def test_axial_images_beside_the_spine_show_no_recess(whole: Study) -> None:
+    """Their planes reach the levels, their images do not."""
+    for location in SliceSelector.bundled().locate(beside(whole)):
+        if location.view is View.AXIAL_T2:
+            assert (location.series, location.status) == (None, Status.NOT_SEEN)
+            assert location.reason == "no axial T2 slice reaches it"
+
+
+def test_axial_images_beside_the_spine_do_not_replace_those_of_it(whole: Study) -> None:
+    hip = beside(whole).of_view(View.AXIAL_T2)
+    both = replace(whole, series=(*hip, *whole.series))
+    for true, location in zip(SliceSelector.bundled().locate(whole), SliceSelector.bundled().locate(both)):
+        assert (location.slice, location.point) == (true.slice, true.point)
+        assert location.series == (None if true.series is None else true.series + len(hip))
+
+
 def test_a_placed_axial_series_is_preferred_to_one_of_unknown_place(
     whole: Study, selector: SliceSelector
 ) -> None:
