@@ -53,7 +53,9 @@ def decode(dataset: Dataset, header: FileHeader) -> Stored:
         When there are no pixels, they are in color, a decoder is missing, or the data are damaged.
     """
     check_size(header)
-    if header.samples_per_pixel not in ("", "1"):
+    gray = header.photometric_interpretation.upper()
+    # The values of a palette are numbers of colors.
+    if header.samples_per_pixel not in ("", "1") or (gray and not gray.startswith("MONOCHROME")):
         raise UnreadableError(*_COLOR)
     syntax = _decodable_syntax(header)
     if syntax.is_encapsulated and syntax != RLELossless:

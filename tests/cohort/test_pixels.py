@@ -123,6 +123,22 @@ def test_bits_beyond_those_stored_are_no_values(tmp_path: Path) -> None:
     assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(marked.astype(np.uint16)))), values)
 
 
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_values_stored_in_the_upper_bits(tmp_path: Path, syntax: UID, signed: int) -> None:
+    low, high = (-2048, 2047) if signed else (0, 4095)
+    values = picture(3, dtype=np.int16 if signed else np.uint16, low=low, high=high)
+    dark = values // 16  # as of a slice beside the patient, which must not become sixteen times as bright
+    for k, own in enumerate((values, dark)):
+        dataset = make_slice((own * 16).astype(values.dtype), BitsStored=12, HighBit=15)
+        assert_array_equal(pixels_of(save(tmp_path / str(k), dataset, syntax)), own)
+
+
+def test_a_high_bit_that_the_values_contradict_is_wrong(tmp_path: Path) -> None:
+    values = picture(3)
+    assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values, HighBit=15))), values)
+
+
 def test_signed_values_in_fewer_bits_than_allocated(tmp_path: Path) -> None:
     values = picture(3, dtype=np.int16, low=-2048, high=2047)
     stored = (values.astype(np.uint16) & 0x0FFF).astype(np.uint16)
@@ -268,6 +284,11 @@ def test_color_is_refused(tmp_path: Path) -> None:
     dataset = make_slice(np.zeros((32, 108), np.uint8), SamplesPerPixel=3, PhotometricInterpretation="RGB")
     dataset.Columns, dataset.PlanarConfiguration = 36, 0
     assert refusal(save(tmp_path / "x", dataset)).reason == "a color image"
+
+
+def test_a_palette_is_refused_as_color(tmp_path: Path) -> None:
+    path = save(tmp_path / "x", make_slice(PhotometricInterpretation="PALETTE COLOR"))
+    assert refusal(path).reason == "a color image"
 
 
 def test_files_that_are_no_dicom(tmp_path: Path) -> None:
