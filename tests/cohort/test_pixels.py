@@ -163,6 +163,38 @@ def test_a_slope_that_makes_no_sense_is_one(tmp_path: Path, slope: str) -> None:
     assert_array_equal(pixels_of(path), values)
 
 
+@pytest.mark.parametrize("padding", [-2000, 32767])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("contrast", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_becomes_as_dark_as_the_darkest_value(
+    tmp_path: Path, padding: int, syntax: UID, contrast: str
+) -> None:
+    values = picture(3, dtype=np.int16, low=10, high=900)
+    values[:3] = padding
+    dataset = make_slice(values, BitsStored=16, HighBit=15, PhotometricInterpretation=contrast)
+    dataset.add_new("PixelPaddingValue", "SS", padding)
+    pixels = pixels_of(save(tmp_path / "x", dataset, syntax))
+    assert (pixels[:3] == pixels[3:].min()).all() and np.ptp(pixels) <= 890
+
+
+def test_padding_may_be_a_range(tmp_path: Path) -> None:
+    values = picture(3, low=10, high=900)
+    values[:2], values[2] = 4000, 4090
+    dataset = make_slice(values)
+    dataset.add_new("PixelPaddingValue", "US", 4095)
+    dataset.add_new("PixelPaddingRangeLimit", "US", 4000)
+    assert pixels_of(save(tmp_path / "x", dataset)).max() <= 900
+
+
+@pytest.mark.parametrize("value", [0, 400, 4095])
+def test_a_padding_value_that_is_part_of_the_image_changes_nothing(tmp_path: Path, value: int) -> None:
+    values = picture(3, high=4095)
+    values[:4] = value
+    dataset = make_slice(values)
+    dataset.add_new("PixelPaddingValue", "US", value)
+    assert_array_equal(pixels_of(save(tmp_path / "x", dataset)), values)
+
+
 def test_windows_are_left_alone(tmp_path: Path) -> None:
     values = picture(3)
     path = save(tmp_path / "x", make_slice(values, WindowCenter="100", WindowWidth="50"))
