@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,25 +56,26 @@ def join_series(series: Sequence[Series]) -> list[Series]:
 def _without_copies(series: Sequence[Series]) -> list[Series]:
     """Take the view from series all of whose images another series holds at the same places."""
     places = [{place_of(item) for item in one.slices} for one in series]
+    echoes = [_echo(one) for one in series]
+    pictures = cache(
+        lambda k: _pictures(series[k])
+    )  # each is compared with all others, but only where places match
 
     def is_copy(k: int) -> bool:
         return series[k].placed and any(
             places[k] <= other
             and (j < k or places[k] < other)
-            and _pictures(series[k]) <= _pictures(series[j])
+            # A copy that is no view must not replace one that is.
+            and (series[j].view, echoes[j]) == (series[k].view, echoes[k])
+            and pictures(k) <= pictures(j)
             for j, other in enumerate(places)
-            if j != k and series[j].placed and _alike(series[j], series[k])
+            if j != k and series[j].placed
         )
 
     return [
         replace(one, view=None, passed_over=COPY) if not one.passed_over and is_copy(k) else one
         for k, one in enumerate(series)
     ]
-
-
-def _alike(one: Series, other: Series) -> bool:
-    """Tell whether two series are of one view and one echo: a copy that is no view must not replace one that is."""
-    return one.view is other.view and _signature(one)[-2] == _signature(other)[-2]
 
 
 def place_of(item: Slice) -> tuple[object, ...]:
@@ -101,9 +103,8 @@ def _pictures(series: Series) -> set[bytes]:
 
 
 def _signature(series: Series) -> tuple[object, ...]:
-    """Collect what parts of one acquisition have in common; the last but one is the echo time."""
-    first, known = series.slices[0], series.metadata
-    echo, repetition = known.get("echo_time_ms", np.nan), known.get("repetition_time_ms", np.nan)
+    """Collect what parts of one acquisition have in common."""
+    first, repetition = series.slices[0], series.metadata.get("repetition_time_ms", np.nan)
     return (
         series.view,
         series.passed_over,
@@ -111,9 +112,15 @@ def _signature(series: Series) -> tuple[object, ...]:
         first.pixels.shape,
         tuple(np.round(first.plane.spacing, 3).tolist()),
         tuple(np.round(_normal(series), 1).tolist()),
-        None if np.isnan(echo) else round(echo / _ECHO_MS),
+        _echo(series),
         None if np.isnan(repetition) else round(repetition / _REPETITION_MS),
     )
+
+
+def _echo(series: Series) -> int | None:
+    """Round the echo time, so that those of one acquisition are equal; None where it is not known."""
+    echo = series.metadata.get("echo_time_ms", np.nan)
+    return None if np.isnan(echo) else round(echo / _ECHO_MS)
 
 
 def _normal(series: Series) -> NDArray[np.float64]:

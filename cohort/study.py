@@ -50,6 +50,22 @@ class Slice:
         row_mm, column_mm = self.plane.spacing
         return f"Slice({self.instance_number}, {rows} x {columns} px of {row_mm:.3g} x {column_mm:.3g} mm)"
 
+    def contains(self, column: float, row: float) -> bool:
+        """Tell whether a point lies in the image.
+
+        Parameters
+        ----------
+        column, row : float
+            px; (0, 0) is the center of the first pixel.
+
+        Returns
+        -------
+        bool
+            True up to the outer edges of the pixels at the border.
+        """
+        rows, columns = self.pixels.shape
+        return -0.5 <= column <= columns - 0.5 and -0.5 <= row <= rows - 0.5
+
 
 @dataclass(frozen=True, repr=False)
 class Series:

@@ -103,10 +103,8 @@ def _nearest(study: Study, view: View, patient: NDArray[np.float64]) -> Projecti
             nearest = series.nearest(patient)
             item = series.slices[nearest]
             column, row = (float(value) for value in item.plane.to_pixel(patient)[0])
-            rows, columns = item.pixels.shape
             distance = abs(float(item.plane.distance(patient)[0]))
-            inside = -0.5 <= column <= columns - 0.5 and -0.5 <= row <= rows - 0.5
-            if inside and distance <= REACH_MM:
+            if item.contains(column, row) and distance <= REACH_MM:
                 found.append(Projection(index, nearest, (column, row), distance))
     return min(found, key=lambda projection: projection.distance_mm, default=None)
 

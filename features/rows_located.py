@@ -57,7 +57,7 @@ def _location(study: Study, row: Mapping[Hashable, Any]) -> Location:
 
 def _slice(study: Study, view: View, row: Mapping[Hashable, Any]) -> tuple[int, int] | None:
     """Find series and slice of a row; of several with its number, that whose point lies where the row says."""
-    if row["instance_number"] < 0:
+    if not row["series_id"]:  # numbers of images may be negative
         return None
     patient = np.array([row["left_mm"], row["posterior_mm"], row["head_mm"]], float)
     found = []

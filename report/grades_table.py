@@ -69,7 +69,7 @@ def write_grades(path: Path, rows: Iterable[dict[str, object]]) -> int:
 def _row(graded: GradedStudy, item: GradedTarget, row: Mapping[Hashable, Any]) -> dict[str, object]:
     """Describe a target."""
     location, side = item.location, item.target.condition.side
-    number = int(row["instance_number"]) if row["instance_number"] >= 0 else None
+    number = int(row["instance_number"]) if row["series_id"] else None  # numbers of images may be negative
     probabilities = tuple(round(p, _PLACES) for p in item.probabilities)
     values = (
         graded.study_id, item.target.condition.value, "" if side is None else side.value,

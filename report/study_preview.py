@@ -96,7 +96,7 @@ def preview(store: FeatureStore | PathLike, study: str, out: PathLike) -> Previe
     sheet = compose_sheet(rows, store.previews[index], store.crops[targets], title)
     with atomic(out) as temporary:
         sheet.save(temporary, "PNG")
-    located = int((rows["instance_number"] >= 0).sum())
+    located = int(((rows["series_id"] != "") | (rows["instance_number"] >= 0)).sum())
     say(f"{out}: {located} of {len(TARGETS)} targets located in the view where they are graded")
     return Preview(out, study, located)
 

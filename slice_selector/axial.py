@@ -148,12 +148,23 @@ class AxialSearch:
         return [None if k is None else self._locate(k, canal) for k, canal in zip(best, levels)]
 
     def _near(self, canal: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
-        """Find the slices in reach of a point, and their distances from it, mm; None where none shows it."""
+        """Find the slices in reach of a point, and their distances from it, mm; None where none shows it.
+
+        A plane has no end, but an image has: one of a hip does not show the spine beside it.
+        """
         distance = np.concatenate([self.study.series[k].distances(canal) for k in self.series])
         near = np.nonzero(np.abs(distance) < AXIAL_REACH_MM)[0]
-        if not len(near) or np.abs(distance).min() > SHOWN_WITHIN_MM:
+        near = near[[self._contains(int(k), canal) for k in near]] if len(near) else near
+        if not len(near) or np.abs(distance[near]).min() > SHOWN_WITHIN_MM:
             return None
         return near, distance[near]
+
+    def _contains(self, k: int, patient: NDArray[np.float64]) -> bool:
+        """Tell whether a point (3,) in mm, projected on a slice, lies in its image."""
+        series, index = self.slices[k]
+        item = self.study.series[series].slices[index]
+        column, row = item.plane.to_pixel(patient)[0]
+        return item.contains(float(column), float(row))
 
     def _candidates(
         self, near: NDArray[np.intp], distance: NDArray[np.float64], ranking: SliceRanking

@@ -80,7 +80,7 @@ def to_locations(
     canal : CanalFindings
         The first step's result.
     foramina : mapping of Side to LevelLocations
-        The second step's; empty without a sagittal series.
+        The second step's, without sides that the series does not show; empty without a sagittal series.
     recesses : RecessFindings
         The third step's.
 
@@ -108,10 +108,11 @@ def to_locations(
 
 def _sagittal(target: Target, level: int, found: LevelLocations | None, study: Study) -> Location:
     """Located on a sagittal series, which may be of the other sagittal view."""
+    view = target.condition.view
     if found is None:
-        return _absent(target)
+        return _absent(target, _OUT_OF_STACK if study.of_view(view) else _VIEW_ABSENT)
     patient, confidence = _triple(found.patient[level]), float(found.confidence[level])
-    series, view = study.series[found.series], target.condition.view
+    series = study.series[found.series]
     if series.view is not view:
         return (
             _projected(target, found.patient[level], _PROJECTED * confidence)
@@ -146,8 +147,8 @@ def _projected(
     return Location(target, view, None, None, _NAN2, _triple(patient), confidence, "geometry", flags)
 
 
-def _absent(target: Target) -> Location:
-    return Location(target, target.condition.view, None, None, _NAN2, _NAN3, 0.0, "absent", _VIEW_ABSENT)
+def _absent(target: Target, flags: frozenset[str] = _VIEW_ABSENT) -> Location:
+    return Location(target, target.condition.view, None, None, _NAN2, _NAN3, 0.0, "absent", flags)
 
 
 def _triple(point: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdc.cohort.mean_positions import mean_offsets
-from lsdc.cohort.study import Series, Study
+from lsdc.cohort.study import Study
 from lsdc.cohort.vocabulary import Condition, Family, Level, Side, Target
 from lsdc.slice_selector.descriptors import Descriptor, describe
 from lsdc.slice_selector.heatmap_decoding import STRIDE, agreement, level_doubt, masses, ordered_levels
@@ -27,8 +27,12 @@ _CANDIDATES = 3
 _CANAL_FRACTION = 0.26
 """The canal is sought on slices so near to the middle of their series, as a fraction of it: five times the spread of
 readers' marks."""
-_FARTHEST_MIDLINE_MM = 12.0
-"""A series is centered on the patient at least so well; a canal found farther from its middle is not believed."""
+_BESIDE_MIDLINE_MM = 4.0
+"""A slice nearer to the midline than this shows no foramen of either side."""
+_BOTH_SIDES_MM = 35.0
+"""What is narrower may be one half of a torn series, whose slices all lie on one side."""
+_BETWEEN_SIDES_MM = 12.0
+"""A gap as between the foramina of both sides: of a series without its middle slices, as readers' marks leave it."""
 _MARKED_WEIGHT = 2.0
 """What the second look's probability that a slice is marked counts beside the ranker's relevance, both 0 to 1."""
 _SIDES_MM = 8.0
@@ -85,7 +89,7 @@ class SagittalSearch:
     """
 
     def __init__(self, study: Study, index: int, localizer: Localizer | None) -> None:
-        self.series: Series = study.series[index]
+        self.study, self.series = study, study.series[index]
         self.index, self.localizer = index, localizer
         self.square = find_window(study, index, localizer)
         offset, fraction = series_geometry(self.series)
@@ -115,7 +119,7 @@ class SagittalSearch:
         """How many neighboring vertebrae follow each other on the best of the slices that were looked at, 0 to 5."""
         return max(self._chained, default=0)
 
-    def midline(self, canal: LevelLocations | None) -> float:
+    def midline(self, canal: LevelLocations | None) -> float | None:
         """Find where the patient's midline is in this series.
 
         Parameters
@@ -126,24 +130,55 @@ class SagittalSearch:
 
         Returns
         -------
-        float
-            mm from the middle of the series towards the patient's left; 0 where nothing better is known.
+        float or None
+            mm from the middle of the series towards the patient's left, which may be outside of the series; None
+            where no other series tells.
         """
         if canal is None or canal.series == self.index or not self.series.placed:
-            return 0.0
-        plane, finite = self.series.slices[0].plane, np.isfinite(canal.patient).all(axis=1)
-        if not finite.any():
-            return 0.0
+            return None
+        frames = self.series.frame_of_reference, self.study.series[canal.series].frame_of_reference
+        finite = np.isfinite(canal.patient).all(axis=1)
+        if not finite.any() or (all(frames) and frames[0] != frames[1]):
+            return None
+        plane = self.series.slices[0].plane
         towards_left = 1.0 if plane.normal[0] > 0 else -1.0
         offsets = self.slices.offset[0] + towards_left * plane.distance(canal.patient[finite])
-        return float(np.clip(np.median(offsets), -_FARTHEST_MIDLINE_MM, _FARTHEST_MIDLINE_MM))
+        return float(np.median(offsets))
+
+    def shows(self, side: Side, midline: float | None) -> bool:
+        """Tell whether a slice lies where the foramina of a side are.
+
+        Parameters
+        ----------
+        side : Side
+            The patient's.
+        midline : float or None
+            From `midline`.
+
+        Returns
+        -------
+        bool
+            True where the midline is not known: `covers_both_sides` tells whether that is to be believed.
+        """
+        if midline is None:
+            return True
+        towards_side = 1 if side is Side.LEFT else -1
+        return bool((towards_side * (self.slices.offset - midline) >= _BESIDE_MIDLINE_MM).any())
+
+    @property
+    def covers_both_sides(self) -> bool:
+        """Whether its slices spread as far as those of both sides do, wherever the midline is."""
+        positions = np.sort(self.slices.offset)
+        return bool(
+            np.ptp(positions) >= _BOTH_SIDES_MM or np.diff(positions).max(initial=0) >= _BETWEEN_SIDES_MM
+        )
 
     def find(
         self,
         conditions: Sequence[Condition],
         ranking: SliceRanking,
         near: NDArray[np.float64] | None = None,
-        midline: float = 0.0,
+        midline: float | None = None,
         second_look: SecondLook | None = None,
     ) -> list[LevelLocations]:
         """Locate the five levels of conditions of a family.
@@ -156,8 +191,9 @@ class SagittalSearch:
             Of the family; chooses the slices.
         near : (5, 3) float or None
             Canal points, mm, in whose neighborhood foramina are sought; rows of NaN are left out.
-        midline : float
-            From `midline`. A foramen is sought only on slices of its own side of it, as long as there are any.
+        midline : float or None
+            From `midline`; by default the middle of the series. A foramen is sought only on slices of its own side
+            of it: ask only for sides that the series `shows`.
         second_look : SecondLook or None
             Moves foramina to where it sees them, and has a say in which slices show them.
 
@@ -231,10 +267,10 @@ class SagittalSearch:
         best = np.arange(N_LEVELS), total.argmax(axis=1)
         return order[best], glance.points.reshape(*order.shape, 2)[best]
 
-    def _on_side(self, side: Side | None, midline: float) -> NDArray[np.bool_]:
-        """Which slices (n,) lie on the patient's side; all where no side is asked for, or none does."""
-        offset = np.asarray(self.slices.offset)
-        on_side = offset > midline if side is Side.LEFT else offset < midline
+    def _on_side(self, side: Side | None, midline: float | None) -> NDArray[np.bool_]:
+        """Which slices (n,) lie on the patient's side; all where no side is asked for, or a single slice is all."""
+        offset, middle = np.asarray(self.slices.offset), midline or 0.0
+        on_side = offset > middle if side is Side.LEFT else offset < middle
         return on_side if side is not None and on_side.any() else np.ones(len(offset), bool)
 
     def _mean_positions(

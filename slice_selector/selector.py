@@ -124,9 +124,13 @@ class SliceSelector:
         t2_search, t1_search = (None if k is None else searches[k] for k in (t2, t1))
         canal = self._locate_canal(t2_search, t1_search)
         foramina, disagree = self._locate_foramina(t1_search, canal)
+        sides_known = (
+            t1_search is None or t1_search.midline(canal.guide) is not None or t1_search.covers_both_sides
+        )
         recesses = self._locate_recesses(AxialSearch(study, self.localizers.get("axial")), canal)
         chained = max((search.chained for search in searches.values()), default=0)
-        return with_status(study, to_locations(study, canal, foramina, recesses), chained, disagree)
+        locations = to_locations(study, canal, foramina, recesses)
+        return with_status(study, locations, chained, disagree, sides_known)
 
     def _locate_canal(self, t2: SagittalSearch | None, t1: SagittalSearch | None) -> CanalFindings:
         """Locate the canal on the T2 series, and on a series that is placed in the patient where T2 is not."""
@@ -144,20 +148,24 @@ class SliceSelector:
     def _locate_foramina(
         self, t1: SagittalSearch | None, canal: CanalFindings
     ) -> tuple[dict[Side, LevelLocations], bool]:
-        """Locate the foramina near the canal's points, unless T1 clearly shows them elsewhere; tell if it does."""
-        if t1 is None:
+        """Locate the foramina near the canal's points, unless T1 clearly shows them elsewhere; tell if it does.
+
+        Sides that the series does not show are left out.
+        """
+        midline = None if t1 is None else t1.midline(canal.guide)
+        shown = {} if t1 is None else {side: it for side, it in _FORAMEN.items() if t1.shows(side, midline)}
+        if t1 is None or not shown:
             return {}, False
         near = None
         # The canal as the T1 series itself shows it says nothing that its heatmaps of the foramina do not say better.
         if t1.series.placed and canal.guide is not None and canal.guide.series != t1.index:
             near = canal.guide
-        ranking, midline = self.rankings[Family.FORAMINAL], t1.midline(canal.guide)
+        ranking = self.rankings[Family.FORAMINAL]
         # The second look has learned from T1 alone; without a T1 series, T2 stands in for it.
         second_look = self.second_look if t1.series.view is View.SAGITTAL_T1 else None
 
         def search(points: NDArray[np.float64] | None) -> dict[Side, LevelLocations]:
-            located = t1.find(list(_FORAMEN.values()), ranking, points, midline, second_look)
-            return dict(zip(_FORAMEN, located))
+            return dict(zip(shown, t1.find(list(shown.values()), ranking, points, midline, second_look)))
 
         if near is None:
             return search(None), False
@@ -242,7 +250,7 @@ class SliceSelector:
 
 
 def _trust(found: dict[Side, LevelLocations]) -> float:
-    """Average the confidence in the foramina of both sides."""
+    """Average the confidence in the foramina of all sides that were sought."""
     return float(np.mean([side.confidence for side in found.values()]))
 
 

@@ -12,7 +12,7 @@ from lsdc.cohort.joined_series import COPY
 from lsdc.cohort.location import Location, Status
 from lsdc.cohort.series_choice import ELSEWHERE, LIKE, REASONS
 from lsdc.cohort.study import Series, Study
-from lsdc.cohort.vocabulary import Condition, View
+from lsdc.cohort.vocabulary import Condition, Family, View
 
 _SAGITTAL = (View.SAGITTAL_T1, View.SAGITTAL_T2)
 NO_SPINE = "no lumbar spine found"
@@ -34,13 +34,18 @@ _DISAGREE = (
     "the sagittal series put the levels at different places: "
     "a spacing or a position is wrong, or the patient moved"
 )
+_ONE_SIDE = "the sagittal series is so narrow that it may show one side only"
 _SPAN_MM = (75.0, 200.0)
 """Shortest and longest distance from L1/L2 to L5/S1. Closer bounds would not pay: docs/formats/reading.md has what
 they find and cost (benchmarks/false_spacing.py)."""
 
 
 def with_status(
-    study: Study, locations: Sequence[Location], chained: int, disagree: bool = False
+    study: Study,
+    locations: Sequence[Location],
+    chained: int,
+    disagree: bool = False,
+    sides_known: bool = True,
 ) -> list[Location]:
     """Tell of every location how much it can be trusted.
 
@@ -54,6 +59,8 @@ def with_status(
         How many neighbors among the vertebrae L1 to S1 the pictures show below each other, 0 to 5.
     disagree : bool, default False
         Whether the sagittal T1 series shows the levels clearly elsewhere than the T2 series says they are.
+    sides_known : bool, default True
+        Whether another series or its width tells which slices of the sagittal T1 series lie on which side.
 
     Returns
     -------
@@ -76,8 +83,10 @@ def with_status(
             status, reason = Status.NOT_SEEN, _NO_SAGITTAL
         else:
             series = study.series[location.series]
+            is_foramen = location.target.condition.family is Family.FORAMINAL
             reasons = [
                 *([_DISAGREE] if disagree else []),
+                *([_ONE_SIDE] if is_foramen and not sides_known else []),
                 *doubts[location.target.condition],
                 *_against(location, series, study),
             ]
@@ -152,7 +161,8 @@ def _elsewhere(series: Series, study: Study) -> bool:
 def _absent(study: Study, location: Location) -> str:
     """Say why a target has no slice."""
     if study.of_view(location.view):
-        return f"no {_name(location.view)} slice reaches it"
+        lacks = "reaches it" if location.view is View.AXIAL_T2 else "shows this side"
+        return f"no {_name(location.view)} slice {lacks}"
     passed = Counter(item.passed_over for item in study.series if item.passed_over not in _CHOICES)
     words = ", ".join(f"{count} {reason}" for reason, count in sorted(passed.items()))
     return f"no {_name(location.view)} series" + (f" (passed over: {words})" if words else "")

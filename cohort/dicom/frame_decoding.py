@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,29 @@ def decode_frames(dataset: Dataset, header: FileHeader, syntax: UID) -> NDArray:
     Exception
         Whatever a decoder raises for damaged data.
     """
+    shift = _shift(dataset, header, syntax)
+    if not shift:
+        return _decode(dataset, header, syntax)
+    raised, bits = _bare(dataset, syntax), int(header.bits_stored)
+    raised.BitsStored = bits + shift
+    values = _decode(raised, replace(header, bits_stored=bits + shift), syntax)
+    least, most = (-(1 << bits - 1), 1 << bits - 1) if values.dtype.kind == "i" else (0, 1 << bits)
+    # Where values use the bits below and need none above, HighBit is wrong.
+    if (values & (1 << shift) - 1).any() and least <= values.min() and values.max() < most:
+        return values
+    return values >> shift
+
+
+def _shift(dataset: Dataset, header: FileHeader, syntax: UID) -> int:
+    """Find how many bits lie below the stored ones; compressed streams other than run lengths say so themselves."""
+    high, allocated = number(dataset, "HighBit"), number(dataset, "BitsAllocated")
+    if syntax.is_encapsulated and syntax != RLELossless:
+        return 0
+    return int(high + 1 - header.bits_stored) if 1 <= header.bits_stored <= high < allocated <= 32 else 0
+
+
+def _decode(dataset: Dataset, header: FileHeader, syntax: UID) -> NDArray:
+    """Decode values whose lowest bit is stored in the lowest one."""
     if syntax in OWN_SYNTAXES:
         return _decode_jpeg(dataset, header)
     if (plain := _plain_values(dataset, header, syntax)) is not None:

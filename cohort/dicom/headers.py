@@ -57,6 +57,9 @@ class FileHeader:
         PhotometricInterpretation; `MONOCHROME1` means that large values are dark.
     bits_stored : float
         BitsStored: bits that carry the value of a pixel.
+    padding : (float, float)
+        PixelPaddingValue and PixelPaddingRangeLimit: first and last stored value of what is no part of the image; NaN
+        where there is none.
     transfer_syntax : str
         UID of the encoding; where the file has no meta header, the encoding in which its attributes could be read.
     has_meta_header : bool
@@ -73,6 +76,7 @@ class FileHeader:
     samples_per_pixel: str
     photometric_interpretation: str
     bits_stored: float
+    padding: tuple[float, float]
     transfer_syntax: str
     has_meta_header: bool
     pixel_bytes: int | None
@@ -178,6 +182,7 @@ def read_file_header(dataset: Dataset) -> FileHeader:
         samples_per_pixel=text(dataset, "SamplesPerPixel"),
         photometric_interpretation=text(dataset, "PhotometricInterpretation"),
         bits_stored=number(dataset, "BitsStored"),
+        padding=_padding(dataset),
         transfer_syntax=syntax or _encoding_of(dataset),
         has_meta_header=bool(syntax),
         pixel_bytes=None if not present else len(data) if isinstance(data, bytes) else 0,
@@ -256,6 +261,12 @@ def other_modality(modality: str) -> str:
     if modality in ("", *_MR):
         return ""
     return modality if re.fullmatch("[A-Z]{2,16}", modality) else "unknown"
+
+
+def _padding(dataset: Dataset) -> tuple[float, float]:
+    """Read the range of padded values; a value alone is the whole range."""
+    first, last = number(dataset, "PixelPaddingValue"), number(dataset, "PixelPaddingRangeLimit")
+    return (first, first) if math.isnan(last) else (min(first, last), max(first, last))
 
 
 def _encoding_of(dataset: Dataset) -> str:

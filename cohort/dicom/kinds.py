@@ -67,7 +67,11 @@ _CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.4": "color image",
 }
 _CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
-_NO_AGENT = ("", "no", "none", "n", "0", "without", "not given", "none given", "false", "off", "no contrast")
+_NO_AGENT = re.compile(
+    r"(?:no|non|none|n|na|n a|nc|nil|false|off|not given|not applicable|0+(?: 0+)?(?: ?(?:ml|cc|mmol))?"
+    r"|(?:without|w o|ohne|sans|sin|senza|sem|no|none|nativ\w*|native\w*|unenhanced|plain|pre)(?: .*)?)?"
+)
+"""What ContrastBolusAgent holds where no agent was given."""
 _DIFFUSION_SEQUENCE = re.compile(r"ep\w* ?b ?[0-9]+|dwi|diff")
 
 
@@ -166,7 +170,7 @@ def traits_of(header: Header) -> frozenset[str]:
         image's last word or letter may mean.
     """
     words, part = _words(header), dixon_part(header.description, header.image_type, header.protocol)
-    agent = plain_words(header.contrast_agent) not in _NO_AGENT
+    agent = _names_agent(header.contrast_agent)
     options = {item.strip().upper() for item in header.scan_options.split("\\")}
     regions = [region_of(text) for text in (header.description, header.protocol)]
     regions = [region for region in (*regions, region_of_body_part(header.body_part)) if region]
@@ -183,6 +187,11 @@ def traits_of(header: Header) -> frozenset[str]:
     }
     hint = "" if part else DIXON_HINTS.get(dixon_hint(header.description, header.image_type), "")
     return frozenset(name for name, present in found.items() if present) | ({hint} if hint else set())
+
+
+def _names_agent(text: str) -> bool:
+    """Tell whether the attribute for an agent names one; plain words with nothing in them, as `---`, name none."""
+    return _NO_AGENT.fullmatch(plain_words(text)) is None
 
 
 def shown_by(images: Sequence[tuple[Header, T]]) -> list[tuple[str, list[T]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ MAX_FRAMES = 2**14
 LARGEST_VALUE = 1e15
 """Rescaled values are kept within plus and minus this, so that no sum or square of them overflows."""
 _MOST_COMPRESSED = 4096
+_PADDING_APART = 0.1
+"""Padding is replaced where it lies so far outside of the other values, in units of their range: black that is called
+padding is left as it is."""
 _COLOR = "a color image", "nothing to do; only grayscale MR can be graded"
 
 
@@ -53,7 +57,9 @@ def decode(dataset: Dataset, header: FileHeader) -> Stored:
         When there are no pixels, they are in color, a decoder is missing, or the data are damaged.
     """
     check_size(header)
-    if header.samples_per_pixel not in ("", "1"):
+    gray = header.photometric_interpretation.upper()
+    # The values of a palette are numbers of colors.
+    if header.samples_per_pixel not in ("", "1") or (gray and not gray.startswith("MONOCHROME")):
         raise UnreadableError(*_COLOR)
     syntax = _decodable_syntax(header)
     if syntax.is_encapsulated and syntax != RLELossless:
@@ -91,7 +97,7 @@ def measured(
     -------
     (frames, rows, columns) float32
         Stored values times slope plus intercept, within `LARGEST_VALUE`; values that are no number or infinite become
-        the smallest of the others.
+        the smallest of the others, and so does padding that the header states and that lies outside of them.
     """
     with np.errstate(over="ignore"):
         frames = stored.astype(np.float32)
@@ -104,7 +110,31 @@ def measured(
         with np.errstate(over="ignore", invalid="ignore"):
             frames *= slopes[:, None, None]
             frames += intercepts[:, None, None]
-    return _finite(frames) if scaled or stored.dtype.kind not in "iu" or stored.itemsize > 4 else frames
+    if scaled or stored.dtype.kind not in "iu" or stored.itemsize > 4:
+        frames = _finite(frames)
+    padded = _padded(stored, header.padding)
+    if padded is not None:
+        frames[padded] = frames[~padded].min()
+    return frames
+
+
+def _padded(stored: Stored, padding: tuple[float, float]) -> NDArray[np.bool_] | None:
+    """Find the padding of a file; None where there is none, or where it may be a part of the image."""
+    if math.isnan(padding[0]):
+        return None
+    bits = 8 * stored.itemsize
+    if stored.dtype.kind in "iu":  # the header's value may have been parsed with the other sign
+        first = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
+        low, high = sorted((value - first) % 2**bits + first for value in padding)
+    else:
+        low, high = padding
+    padded = (stored >= low) & (stored <= high)
+    if not padded.any() or padded.all():
+        return None
+    others = stored[~padded].astype(float)
+    least, most = float(others.min()), float(others.max())
+    gap = max(least - float(stored[padded].max()), float(stored[padded].min()) - most)
+    return padded if gap > _PADDING_APART * (most - least) else None
 
 
 def check_size(header: FileHeader) -> None:

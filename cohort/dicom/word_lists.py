@@ -99,6 +99,9 @@ ASIDE = {
 }  # fmt: skip
 """What an image that words name so is; none of these is a view to grade."""
 
+NOT_ASIDE = "deep_resolve* *angioma *angiomas *angiomat* *angiome *angiomes *angiom *angiomi"
+"""Words that hold one of `ASIDE` and mean something else: a reconstruction of any image, and a finding."""
+
 ASIDE_ALONE = {
     "localizer": """
         plan$ plans$ loca locali loki 3_plan 3_plans fast_view quick_view auto_align* aa_spine

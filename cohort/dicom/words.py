@@ -64,6 +64,7 @@ _LUMBAR = any_of(word_lists.LUMBAR + word_lists.WHOLE_SPINE)
 _OTHER, _POSITIONS = any_of(word_lists.OTHER_REGIONS), any_of(word_lists.POSITIONS)
 _GRADIENT_ECHO = any_of(word_lists.GRADIENT_ECHO)
 _ASIDE = {kind: any_of(words) for kind, words in word_lists.ASIDE.items()}
+_NOT_ASIDE = any_of(word_lists.NOT_ASIDE)
 _ASIDE_ALONE = {kind: any_of(words) for kind, words in word_lists.ASIDE_ALONE.items()}
 _CONTRAST_AGENT, _NO_CONTRAST_AGENT = map(any_of, (word_lists.CONTRAST_AGENT, word_lists.NO_CONTRAST_AGENT))
 FAT_SATURATED, _INVERSION = map(any_of, (word_lists.FAT_SATURATED, word_lists.INVERSION))
@@ -226,7 +227,7 @@ def aside_of(*texts: str) -> str:
     >>> aside_of("Übersicht"), aside_of("ep2d_diff_b0_800"), aside_of("t2_tse_sag")
     ('localizer', 'diffusion', '')
     """
-    words = [plain_words(text) for text in texts]
+    words = [_NOT_ASIDE.sub(" ", plain_words(text)) for text in texts]
     alone = [item for item in words if not _CONTRAST.search(item)]
     named = (kind for kind, pattern in _ASIDE.items() if any(map(pattern.search, words)))
     named_alone = (kind for kind, pattern in _ASIDE_ALONE.items() if any(map(pattern.search, alone)))

@@ -15,13 +15,16 @@ from lsdc.cohort.dicom.series import series_of
 from lsdc.cohort.discovery.origin import UNFETCHED_REMEDY, UnfetchedError
 from lsdc.cohort.discovery.sources import SeriesSource, StudySource
 from lsdc.cohort.discovery.studies import data_place, discover
-from lsdc.cohort.joined_series import join_series
+from lsdc.cohort.dixon_siblings import tell_dixon_apart
+from lsdc.cohort.joined_series import COPY, join_series
 from lsdc.cohort.series_choice import choose_series
 from lsdc.cohort.study import Series, Study
 from lsdc.report.cohort_page.header_frames import read_frames
 from lsdc.runtime import Problem
 from lsdc.runtime.engine import fan_out
 from lsdc.runtime.paths import PathLike
+
+_REPEATED = "stored twice, or repeated; pixels were not read"
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,13 @@ def _headers_of(source: StudySource) -> StudyHeaders:
         frames, vendors[item.series_id], unread = _frames_of(item)
         problems += unread
         series += series_of(item.series_id, frames, item.description)
+    series = tell_dixon_apart(series)
     if not any(item.description for item in source.series):
-        series = join_series(series)
+        # Without pixels all images at one place are equal: repeated ones cannot be told from copies.
+        series = [
+            replace(one, passed_over=_REPEATED) if one.passed_over == COPY else one
+            for one in join_series(series)
+        ]
     study = Study(source.study_id, tuple(choose_series(series)), tuple(problems))
     return StudyHeaders(study, source.split, source.n_files, vendors)
 

@@ -70,6 +70,15 @@ def test_traits() -> None:
     assert traits_of(header(ImageType=["DERIVED", "PRIMARY", "DIXON", "WATER"])) == {"water"}
 
 
+@pytest.mark.parametrize(
+    ("said", "given"),
+    [("Without contrast", False), ("NC", False), ("nativ", False), ("0 ml", False), ("0.0", False), ("---", False),
+     ("Gadovist 7 ml", True), ("10 ml", True), ("Nonionic", True), ("Dotarem without delay", True)],
+)  # fmt: skip
+def test_what_the_attribute_of_agents_says(said: str, given: bool) -> None:
+    assert ("contrast_agent" in traits_of(header(ContrastBolusAgent=said))) == given
+
+
 def test_images_of_one_uid_are_told_apart_by_number_and_description() -> None:
     images = [(header(SeriesNumber=2 + k // 3, SeriesDescription=f"s{k // 3}"), k) for k in range(6)]
     assert shown_by(images) == [("", [0, 1, 2]), ("", [3, 4, 5])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from support.dicom import make_enhanced, make_slice, picture, save, write_series
+from support.made_study import sagittal
 
-from lsdc.cohort import Study, View, discover, read_study
+from lsdc.cohort import Study, View, discover, joined_series, read_study
 from lsdc.cohort.study import Series
 
 T1, T2, AXIAL = View.SAGITTAL_T1, View.SAGITTAL_T2, View.AXIAL_T2
@@ -252,6 +254,29 @@ def test_an_exact_copy_counts_once(tmp_path: Path) -> None:
     write(tmp_path, "2")
     study = read(tmp_path)
     assert of(study, "1").view is T2 and of(study, "2").passed_over == "an exact copy of another series"
+
+
+def test_pictures_of_many_series_at_the_same_places_are_compared_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hashing both series of each pair took a minute for a study of fifty."""
+    asked: list[str] = []
+    pictures = joined_series._pictures
+
+    def counted(series: Series) -> set[bytes]:
+        asked.append(series.series_id)
+        return pictures(series)
+
+    monkeypatch.setattr(joined_series, "_pictures", counted)
+    one = sagittal(xs=range(3))
+    bright = replace(one, slices=tuple(replace(item, pixels=item.pixels + 1) for item in one.slices))
+    elsewhere = sagittal(xs=range(50, 53))
+    given = [
+        replace(item, series_id=str(k)) for k, item in enumerate([one, bright, one, bright, one, elsewhere])
+    ]
+    copies = [item.passed_over == joined_series.COPY for item in joined_series.join_series(given)]
+    assert copies == [False, False, True, True, True, False]
+    assert sorted(asked) == ["0", "1", "2", "3", "4"]
 
 
 def test_images_taken_again_and_again_are_no_view(tmp_path: Path) -> None:

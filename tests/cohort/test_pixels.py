@@ -123,6 +123,22 @@ def test_bits_beyond_those_stored_are_no_values(tmp_path: Path) -> None:
     assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(marked.astype(np.uint16)))), values)
 
 
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_values_stored_in_the_upper_bits(tmp_path: Path, syntax: UID, signed: int) -> None:
+    low, high = (-2048, 2047) if signed else (0, 4095)
+    values = picture(3, dtype=np.int16 if signed else np.uint16, low=low, high=high)
+    dark = values // 16  # as of a slice beside the patient, which must not become sixteen times as bright
+    for k, own in enumerate((values, dark)):
+        dataset = make_slice((own * 16).astype(values.dtype), BitsStored=12, HighBit=15)
+        assert_array_equal(pixels_of(save(tmp_path / str(k), dataset, syntax)), own)
+
+
+def test_a_high_bit_that_the_values_contradict_is_wrong(tmp_path: Path) -> None:
+    values = picture(3)
+    assert_array_equal(pixels_of(save(tmp_path / "x", make_slice(values, HighBit=15))), values)
+
+
 def test_signed_values_in_fewer_bits_than_allocated(tmp_path: Path) -> None:
     values = picture(3, dtype=np.int16, low=-2048, high=2047)
     stored = (values.astype(np.uint16) & 0x0FFF).astype(np.uint16)
@@ -145,6 +161,38 @@ def test_a_slope_that_makes_no_sense_is_one(tmp_path: Path, slope: str) -> None:
         dataset.add_new("RescaleIntercept", "LO", "inf")
         path = save(tmp_path / "x", dataset)
     assert_array_equal(pixels_of(path), values)
+
+
+@pytest.mark.parametrize("padding", [-2000, 32767])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("contrast", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_becomes_as_dark_as_the_darkest_value(
+    tmp_path: Path, padding: int, syntax: UID, contrast: str
+) -> None:
+    values = picture(3, dtype=np.int16, low=10, high=900)
+    values[:3] = padding
+    dataset = make_slice(values, BitsStored=16, HighBit=15, PhotometricInterpretation=contrast)
+    dataset.add_new("PixelPaddingValue", "SS", padding)
+    pixels = pixels_of(save(tmp_path / "x", dataset, syntax))
+    assert (pixels[:3] == pixels[3:].min()).all() and np.ptp(pixels) <= 890
+
+
+def test_padding_may_be_a_range(tmp_path: Path) -> None:
+    values = picture(3, low=10, high=900)
+    values[:2], values[2] = 4000, 4090
+    dataset = make_slice(values)
+    dataset.add_new("PixelPaddingValue", "US", 4095)
+    dataset.add_new("PixelPaddingRangeLimit", "US", 4000)
+    assert pixels_of(save(tmp_path / "x", dataset)).max() <= 900
+
+
+@pytest.mark.parametrize("value", [0, 400, 4095])
+def test_a_padding_value_that_is_part_of_the_image_changes_nothing(tmp_path: Path, value: int) -> None:
+    values = picture(3, high=4095)
+    values[:4] = value
+    dataset = make_slice(values)
+    dataset.add_new("PixelPaddingValue", "US", value)
+    assert_array_equal(pixels_of(save(tmp_path / "x", dataset)), values)
 
 
 def test_windows_are_left_alone(tmp_path: Path) -> None:
@@ -268,6 +316,11 @@ def test_color_is_refused(tmp_path: Path) -> None:
     dataset = make_slice(np.zeros((32, 108), np.uint8), SamplesPerPixel=3, PhotometricInterpretation="RGB")
     dataset.Columns, dataset.PlanarConfiguration = 36, 0
     assert refusal(save(tmp_path / "x", dataset)).reason == "a color image"
+
+
+def test_a_palette_is_refused_as_color(tmp_path: Path) -> None:
+    path = save(tmp_path / "x", make_slice(PhotometricInterpretation="PALETTE COLOR"))
+    assert refusal(path).reason == "a color image"
 
 
 def test_files_that_are_no_dicom(tmp_path: Path) -> None:

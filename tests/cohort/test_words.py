@@ -39,7 +39,8 @@ def test_codes_of_body_parts() -> None:
 @pytest.mark.parametrize(
     "text",
     ["T2 3D SPINE SAG", "SAG T2 ASSET", "T2 sag head first", "FEET FIRST T2", "T2 NECK COIL", "T2 sag chest sat",
-     "SAG T2 DYN", "T2 AX 5 PL", "L3 B1", "T2 sub L5", "sag t2 rotated", "T2 bladder"],
+     "SAG T2 DYN", "t2_tse_sag_DeepResolve", "T2 SAG deep resolve boost", "T2 SAG hemangioma", "T2 Hämangiom L3",
+     "T2 AX 5 PL", "L3 B1", "T2 sub L5", "sag t2 rotated", "T2 bladder"],
 )  # fmt: skip
 def test_ordinary_words_are_not_taken_for_kinds_or_parts(text: str) -> None:
     assert region_of(text) == "" and aside_of(text) == ""

@@ -10,6 +10,7 @@ import pandas as pd
 import pydicom
 import pytest
 from support.browser import Browser
+from support.dicom import picture, write_series
 
 from lsdc.cohort.discovery.sources import DiscoveryError
 from lsdc.cohort.discovery.studies import discover, read_study
@@ -60,6 +61,29 @@ def test_headers_tell_what_reading_finds_without_tables(small_cohort: Path, tmp_
     shutil.copytree(first, tmp_path / "export" / "one")
     (source,) = discover(tmp_path / "export").studies
     assert described(read_study_headers(source).study) == described(read_study(source))
+
+
+def test_headers_tell_dixon_images_apart(tmp_path: Path) -> None:
+    for letter, series in (("F", "1.2.3.8"), ("W", "1.2.3.9")):
+        write_series(
+            tmp_path / letter, [-4, 0, 4], series=series, pixels=picture(ord(letter)),
+            SeriesDescription=f"T2 TSE SAG_{letter}", PixelSpacing=[8.0, 8.0],
+        )  # fmt: skip
+    (source,) = discover(tmp_path).studies
+    passed = {item.series_id: item.passed_over for item in read_study(source).series}
+    assert passed == {"1.2.3.8": "fat image", "1.2.3.9": ""}
+    assert {item.series_id: item.passed_over for item in read_study_headers(source).study.series} == passed
+
+
+def test_images_that_were_not_read_are_not_said_to_be_copies(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_series(
+            tmp_path / str(number), [-4, 0, 4], series=f"1.2.3.{number}", pixels=picture(number),
+            PixelSpacing=[8.0, 8.0],
+        )  # fmt: skip
+    (source,) = discover(tmp_path).studies
+    passed = {item.passed_over for item in read_study_headers(source).study.series}
+    assert passed == {"", "stored twice, or repeated; pixels were not read"}
 
 
 def test_facts_count_series_and_slices(headers: CohortHeaders) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lsdc.cohort.location import Location
-from lsdc.cohort.study import Series, Study
+from lsdc.cohort.location import Location, Status
+from lsdc.cohort.study import Series, Slice, Study
 from lsdc.cohort.vocabulary import TARGETS, Condition, Family, Level, Side, Target, View
 from lsdc.features.projections import find_projections
 from lsdc.slice_selector.axial import SHOWN_WITHIN_MM, AxialSearch
@@ -193,6 +193,42 @@ def test_recesses_are_sought_on_the_three_slices_nearest_to_the_canal(
     assert 3 in counted
 
 
+def beside(study: Study) -> Study:
+    """A study whose axial series is moved by 300 mm to the patient's left, as one of a hip lies."""
+    return replace(
+        study,
+        series=tuple(
+            replace(
+                series,
+                slices=tuple(
+                    replace(item, plane=replace(item.plane, origin=(x + 300.0, y, z)))
+                    for item in series.slices
+                    for x, y, z in [item.plane.origin]
+                ),
+            )
+            if series.view is View.AXIAL_T2
+            else series
+            for series in study.series
+        ),
+    )
+
+
+def test_axial_images_beside_the_spine_show_no_recess(whole: Study) -> None:
+    """Their planes reach the levels, their images do not."""
+    for location in SliceSelector.bundled().locate(beside(whole)):
+        if location.view is View.AXIAL_T2:
+            assert (location.series, location.status) == (None, Status.NOT_SEEN)
+            assert location.reason == "no axial T2 slice reaches it"
+
+
+def test_axial_images_beside_the_spine_do_not_replace_those_of_it(whole: Study) -> None:
+    hip = beside(whole).of_view(View.AXIAL_T2)
+    both = replace(whole, series=(*hip, *whole.series))
+    for true, location in zip(SliceSelector.bundled().locate(whole), SliceSelector.bundled().locate(both)):
+        assert (location.slice, location.point) == (true.slice, true.point)
+        assert location.series == (None if true.series is None else true.series + len(hip))
+
+
 def test_a_placed_axial_series_is_preferred_to_one_of_unknown_place(
     whole: Study, selector: SliceSelector
 ) -> None:
@@ -256,6 +292,58 @@ def test_a_foramen_is_on_its_own_side(slices: int) -> None:
             assert location.series == 0
             left_of_middle = location.patient[0] > middle
             assert left_of_middle == (location.target.condition.side is Side.LEFT)
+
+
+def foramina(study: Study, side: Side) -> list[Location]:
+    """Locate the five foramina of a side."""
+    return [
+        item
+        for item in SliceSelector.bundled().locate(study)
+        if item.target.condition.family is Family.FORAMINAL and item.target.condition.side is side
+    ]
+
+
+def with_t1(study: Study, slices: Sequence[Slice], *others: View) -> Study:
+    """Keep some slices of T1, and the series of other views."""
+    t1 = replace(study.of_view(View.SAGITTAL_T1)[0], slices=tuple(slices))
+    return Study(study.study_id, (t1, *(item for item in study.series if item.view in others)))
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+@pytest.mark.parametrize("side", Side)
+def test_a_side_that_a_torn_series_does_not_hold_is_not_seen(whole: Study, side: Side, slices: int) -> None:
+    """The foramina of the other side would be graded twice."""
+    every = whole.of_view(View.SAGITTAL_T1)[0].slices
+    half = every[-slices:] if side is Side.LEFT else every[:slices]
+    torn = with_t1(whole, half, View.SAGITTAL_T2)
+    assert {item.series for item in foramina(torn, side)} == {0}
+    for item in foramina(torn, next(other for other in Side if other is not side)):
+        assert (item.series, item.status) == (None, Status.NOT_SEEN)
+        assert item.reason == "no sagittal T1 slice shows this side"
+        assert item.flags == {"out_of_stack"}
+
+
+def test_a_midline_in_another_frame_of_reference_says_nothing_of_sides(whole: Study) -> None:
+    torn = with_t1(whole, whole.of_view(View.SAGITTAL_T1)[0].slices[-4:], View.SAGITTAL_T2)
+    apart = tuple(replace(item, frame_of_reference=f"1.2.{k}") for k, item in enumerate(torn.series))
+    assert {item.series for item in foramina(replace(torn, series=apart), Side.RIGHT)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("kept", "sure"),
+    [(slice(None), True), ([5], False), (slice(3, 9), False), ([5, 6, 14, 15], True)],
+    ids=["whole", "one slice", "half", "annotated slices only"],
+)
+def test_without_another_series_a_narrow_one_may_show_one_side(
+    whole: Study, kept: slice | list[int], sure: bool
+) -> None:
+    every = whole.of_view(View.SAGITTAL_T1)[0].slices
+    slices = every[kept] if isinstance(kept, slice) else [every[k] for k in kept]
+    alone = with_t1(whole, slices)
+    for side in Side:
+        for item in foramina(alone, side):
+            assert item.series == 0
+            assert ("may show one side only" in item.reason) is not sure
 
 
 class _Doubtful:
