@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -142,8 +142,10 @@ def _against(location: Location, series: Series, study: Study) -> list[str]:
         reasons.append("the header names another part of the body")
     if location.view is View.AXIAL_T2 and not _led_to(series, study):
         reasons.append("no sagittal series tells the level")
-    elif location.view is View.AXIAL_T2 and _elsewhere(series, study):
+    elif location.view is View.AXIAL_T2 and _elsewhere(series, study, _SAGITTAL):
         reasons.append("another frame of reference than that of the sagittal series")
+    if location.view is View.SAGITTAL_T1 and _elsewhere(series, study, (View.SAGITTAL_T2,)):
+        reasons.append("another frame of reference than that of the sagittal T2 series")
     return reasons
 
 
@@ -152,10 +154,11 @@ def _led_to(series: Series, study: Study) -> bool:
     return series.placed and any(item.view in _SAGITTAL and item.placed for item in study.series)
 
 
-def _elsewhere(series: Series, study: Study) -> bool:
-    """Tell whether an axial series has another frame of reference than all sagittal ones."""
-    frames = {item.frame_of_reference for item in study.series if item.view in _SAGITTAL}
-    return "" not in frames and bool(series.frame_of_reference) and series.frame_of_reference not in frames
+def _elsewhere(series: Series, study: Study, views: Collection[View]) -> bool:
+    """Tell whether a series has another frame of reference than all of some views: coordinates do not compare."""
+    frames = {item.frame_of_reference for item in study.series if item.view in views}
+    known = bool(frames) and "" not in frames and bool(series.frame_of_reference)
+    return known and series.frame_of_reference not in frames
 
 
 def _absent(study: Study, location: Location) -> str:

@@ -26,7 +26,7 @@ from lsdc.features.extract_worker import ExampleTask, StudyTask, extract_study, 
 from lsdc.features.extraction import extract
 from lsdc.features.store import FeatureStore
 from lsdc.features.store_settings import Settings
-from lsdc.features.study_failures import example_problems
+from lsdc.features.study_failures import example_problems, make_examples
 from lsdc.features.study_selectors import StudySelectors, make_selectors
 from lsdc.features.vanished_data import VanishedError
 from lsdc.runtime.errors import Problem
@@ -292,7 +292,7 @@ def test_a_study_that_cannot_teach_is_a_problem(
 def test_half_an_example_of_a_killed_worker_is_passed_over(
     few_studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = study_selectors.make_examples
+    made = make_examples
     taught: list[str] = []
 
     def one_is_killed(tasks: Sequence[ExampleTask], workers: int | None) -> None:

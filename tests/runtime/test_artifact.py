@@ -94,7 +94,7 @@ def test_a_claim_is_kept_by_the_same_configuration_only(tmp_path: Path) -> None:
 
 
 def test_of_two_claims_at_once_one_is_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = claims.write_json
+    write = write_json
 
     def while_another_claims(path: Path, value: object) -> None:
         monkeypatch.setattr(claims, "write_json", write)

@@ -101,6 +101,21 @@ def test_recesses_that_no_sagittal_series_leads_to_are_unsure() -> None:
     assert all(item.endswith("no sagittal series tells the level") for item in reasons)
 
 
+def test_foramina_of_a_series_in_another_frame_of_reference_are_unsure() -> None:
+    """Their places on the other series, and so two of three crops, are somewhere else."""
+    t1, t2, ax = study().series
+    frames = [replace(one, frame_of_reference=frame) for one, frame in zip((t1, t2, ax), "abb")]
+    reason = "another frame of reference than that of the sagittal T2 series"
+    assert of(LEFT, located(study_of(*frames))) == ({Status.UNSURE}, {reason})
+    assert (
+        of(CANAL, located(study_of(*frames)))
+        == of(RECESS, located(study_of(*frames)))
+        == ({Status.SEEN}, {""})
+    )
+    for known in ((t1, frames[1], ax), (frames[0], t2, ax), (frames[0], frames[2])):
+        assert of(LEFT, located(study_of(*known)))[0] == {Status.SEEN}
+
+
 def test_where_the_sagittal_series_disagree_nothing_is_sure() -> None:
     far = [replace(item, patient=(0.0, 0.0, -30.0 * k)) for k, item in enumerate(locate_all(study()))]
     locations = with_status(study(), far, 5, disagree=True)
