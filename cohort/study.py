@@ -20,6 +20,10 @@ _WINDOW_SLICES, _WINDOW_STEP = 24, 4
 _LEAST_RELATIVE_WIDTH = 1e-6
 
 
+_REMADE = 3
+"""So many series with a frame of reference each are no chance: a patient who lies still has one."""
+
+
 @dataclass(frozen=True, repr=False)
 class Slice:
     """One image with its plane.
@@ -226,6 +230,25 @@ class Study:
         """Give id, views with their numbers of slices, and the number of problems in one line."""
         series = ", ".join(f"{item.view or 'no view'} x {len(item.slices)}" for item in self.series)
         return f"Study({self.study_id!r}, {series or 'no series'}; problems: {len(self.problems)})"
+
+    def may_share_coordinates(self, one: Series, other: Series) -> bool:
+        """Tell whether places of two series compare, as far as their frames of reference tell.
+
+        Parameters
+        ----------
+        one, other : Series
+            Of this study.
+
+        Returns
+        -------
+        bool
+            False where both have known frames of reference that differ. Where each of three series or more has its
+            own, these UIDs were made anew, as in the competition's files, and tell nothing.
+        """
+        frames = [item.frame_of_reference for item in self.series if item.frame_of_reference]
+        remade = len(frames) >= _REMADE and len(set(frames)) == len(frames)
+        known = one.frame_of_reference and other.frame_of_reference
+        return remade or not known or one.frame_of_reference == other.frame_of_reference
 
     @classmethod
     def from_images(

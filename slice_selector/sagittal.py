@@ -136,9 +136,9 @@ class SagittalSearch:
         """
         if canal is None or canal.series == self.index or not self.series.placed:
             return None
-        frames = self.series.frame_of_reference, self.study.series[canal.series].frame_of_reference
         finite = np.isfinite(canal.patient).all(axis=1)
-        if not finite.any() or (all(frames) and frames[0] != frames[1]):
+        other = self.study.series[canal.series]
+        if not finite.any() or not self.study.may_share_coordinates(self.series, other):
             return None
         plane = self.series.slices[0].plane
         towards_left = 1.0 if plane.normal[0] > 0 else -1.0

@@ -156,9 +156,8 @@ def _led_to(series: Series, study: Study) -> bool:
 
 def _elsewhere(series: Series, study: Study, views: Collection[View]) -> bool:
     """Tell whether a series has another frame of reference than all of some views: coordinates do not compare."""
-    frames = {item.frame_of_reference for item in study.series if item.view in views}
-    known = bool(frames) and "" not in frames and bool(series.frame_of_reference)
-    return known and series.frame_of_reference not in frames
+    others = [item for item in study.series if item.view in views]
+    return bool(others) and not any(study.may_share_coordinates(series, item) for item in others)
 
 
 def _absent(study: Study, location: Location) -> str:

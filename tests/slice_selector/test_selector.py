@@ -325,7 +325,9 @@ def test_a_side_that_a_torn_series_does_not_hold_is_not_seen(whole: Study, side:
 
 def test_a_midline_in_another_frame_of_reference_says_nothing_of_sides(whole: Study) -> None:
     torn = with_t1(whole, whole.of_view(View.SAGITTAL_T1)[0].slices[-4:], View.SAGITTAL_T2)
-    apart = tuple(replace(item, frame_of_reference=f"1.2.{k}") for k, item in enumerate(torn.series))
+    apart = tuple(
+        replace(item, frame_of_reference=f"1.2.{item.view is View.SAGITTAL_T1:d}") for item in torn.series
+    )
     assert {item.series for item in foramina(replace(torn, series=apart), Side.RIGHT)} == {0}
 
 
