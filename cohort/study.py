@@ -245,8 +245,9 @@ class Study:
             False where both have known frames of reference that differ. Where each of three series or more has its
             own, these UIDs were made anew, as in the competition's files, and tell nothing.
         """
-        frames = [item.frame_of_reference for item in self.series if item.frame_of_reference]
-        remade = len(frames) >= _REMADE and len(set(frames)) == len(frames)
+        # The stacks of one series are several here.
+        pairs = {(item.series_id, item.frame_of_reference) for item in self.series if item.frame_of_reference}
+        remade = len(pairs) >= _REMADE and len({frame for _, frame in pairs}) == len(pairs)
         known = one.frame_of_reference and other.frame_of_reference
         return remade or not known or one.frame_of_reference == other.frame_of_reference
 

@@ -112,8 +112,9 @@ def test_foramina_of_a_series_in_another_frame_of_reference_are_unsure() -> None
         == of(RECESS, located(study_of(*frames)))
         == ({Status.SEEN}, {""})
     )
-    remade = [replace(one, frame_of_reference=frame) for one, frame in zip((t1, t2, ax), "abc")]
-    for known in ((t1, frames[1], ax), (frames[0], t2, ax), (frames[0], frames[2]), remade):
+    remade = [replace(one, frame_of_reference=id, series_id=id) for one, id in zip((t1, t2, ax), "abc")]
+    stacks = [*remade, remade[2]]  # two of one series
+    for known in ((t1, frames[1], ax), (frames[0], t2, ax), (frames[0], frames[2]), remade, stacks):
         assert of(LEFT, located(study_of(*known)))[0] == {Status.SEEN}
 
 
