@@ -57,9 +57,8 @@ def _without_copies(series: Sequence[Series]) -> list[Series]:
     """Take the view from series all of whose images another series holds at the same places."""
     places = [{place_of(item) for item in one.slices} for one in series]
     echoes = [_echo(one) for one in series]
-    pictures = cache(
-        lambda k: _pictures(series[k])
-    )  # each is compared with all others, but only where places match
+    # Each may be compared with all others.
+    pictures = cache(lambda k: _pictures(series[k]))
 
     def is_copy(k: int) -> bool:
         return series[k].placed and any(
