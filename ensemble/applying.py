@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lsdc.ensemble.blend_model import BlendModel
+from lsdc.ensemble.held_out import unlearned
 from lsdc.ensemble.member_files import named_path
 from lsdc.ensemble.member_tables import read_members
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stackers.fixed import BestSingle, PlainMean
 from lsdc.ensemble.stackers.prior import WeightedPrior
-from lsdc.metrics.official import Probabilities
-from lsdc.metrics.prediction_tables import check_submission, to_cube, write_submission
+from lsdc.metrics.prediction_tables import check_submission, write_submission
 from lsdc.runtime import TableError
 from lsdc.runtime.console import say, warn
 from lsdc.runtime.first_names import first_of
@@ -96,11 +94,13 @@ def apply_blend(
     absent = [name for name in opened.members if name not in predictions.members]
     if absent:
         say(f"there is no table of {', '.join(absent)}; the members present decide")
-    cube, held_out = _unlearned(opened, predictions, opened.stacker.predict(predictions))
+    known_studies, cube = _fitted_on(opened, predictions), opened.stacker.predict(predictions)
+    if known_studies:
+        cube = unlearned(opened, predictions.studies, known_studies, cube)
     rows = write_submission(written, cube, predictions.studies)
     nobody = int((~predictions.present.any(axis=0)).sum())
     say(f"{out}: {rows} rows" + (f", {nobody} of them the weighted prior" if nobody else ""))
-    return Applied(written, rows, nobody, held_out)
+    return Applied(written, rows, nobody, len(known_studies))
 
 
 def check_application(members: PathLike | Sequence[PathLike], out: PathLike) -> Path:
@@ -134,16 +134,13 @@ def check_application(members: PathLike | Sequence[PathLike], out: PathLike) -> 
     )
 
 
-def _unlearned(model: BlendModel, predictions: Predictions, cube: Probabilities) -> tuple[Probabilities, int]:
-    """Replace what the stack says of studies from whose grades it has learned; count them."""
-    known = model.fitted_on
-    found = predictions.of(model.members).fingerprints()
-    same = [study for study in predictions.studies if known.get(study) == found[study]]
-    others = [study for study in predictions.studies if study in known and study not in set(same)]
-    result = np.array(cube)
+def _fitted_on(model: BlendModel, predictions: Predictions) -> list[str]:
+    """Find the studies that a blend was fitted on, by id and predictions; warn of those that only have such an id."""
+    known, found = model.fitted_on, predictions.of(model.members).fingerprints()
+    here = [study for study in predictions.studies if study in known]
+    same = [study for study in here if known[study] == found[study]]
+    others = [study for study in here if known[study] != found[study]]
     if same:
-        place = {study: k for k, study in enumerate(predictions.studies)}
-        result[[place[study] for study in same]] = to_cube(model.nested, same)
         say(
             f"{len(same)} studies are those the blend was fitted on; they get what a stack without their fold said"
         )
@@ -152,4 +149,4 @@ def _unlearned(model: BlendModel, predictions: Predictions, cube: Probabilities)
             f"{len(others)} studies have the id of one that the blend was fitted on, but other predictions "
             f"({first_of(others, _MOST_NAMED)}); if they are the same patients, scores on them are too good"
         )
-    return result, len(same)
+    return same

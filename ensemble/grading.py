@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lsdc.cohort.vocabulary import TARGETS, parse_row_id
-from lsdc.ensemble.held_out import predict_held_out
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.ensemble.held_out import predict_held_out, unlearned
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.studies_asked import fitted_on
@@ -18,7 +18,7 @@ from lsdc.ensemble.unseen import graded_unseen, known_grades
 from lsdc.features.sight import Refusal, Sight
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import Probabilities
-from lsdc.metrics.prediction_tables import COLUMNS, to_cube
+from lsdc.metrics.prediction_tables import COLUMNS
 from lsdc.models.crossfit import predict_folds
 from lsdc.models.examples import Examples
 from lsdc.runtime.console import say
@@ -99,21 +99,11 @@ def grade_store(
     labels, labeled = known_grades(model.nested)
     unseen = {study for study in extra if model.pseudonyms.of(study) in model.studies}
     prior = predict_held_out(model, model.baselines["weighted_prior"], predictions, known | unseen)
-    cube = _unlearned(model, predictions.studies, known, model.stacker.predict(predictions))
+    cube = unlearned(model, predictions.studies, known, model.stacker.predict(predictions))
     names = [model.pseudonyms.of(study) for study in predictions.studies]
     cube = graded_unseen(cube, sight.seen(), prior, labels, names, labeled)
     cube[refused] = prior[refused]
     return Graded(predictions, cube, sight, refused, frozenset(known))
-
-
-def _unlearned(model: Model, studies: Sequence[str], known: set[str], cube: Probabilities) -> Probabilities:
-    """Replace what the stack says of studies from whose grades it has learned: by what it said without their fold."""
-    nested = model.nested_of(sorted(known))
-    held_out = list(dict.fromkeys(parse_row_id(row_id)[0] for row_id in nested["row_id"]))
-    place = {study: k for k, study in enumerate(studies)}
-    result = np.array(cube)
-    result[[place[study] for study in held_out]] = to_cube(nested, held_out)
-    return result
 
 
 def member_tables(

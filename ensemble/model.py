@@ -27,17 +27,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 
+from lsdc.cohort.vocabulary import parse_row_id
 from lsdc.ensemble.bundled.card import CARD, ModelCard
 from lsdc.ensemble.bundled.place import BUNDLED, NAME, model_directory
 from lsdc.ensemble.fit_card import FIT_CARD, FIT_CARD_FIELDS, FitCard
 from lsdc.ensemble.model_check import CARD_FIELDS, MODEL_FIELDS, STUDIES
+from lsdc.ensemble.predictions import Predictions
 from lsdc.ensemble.stack_artifact import NESTED, StackArtifact
 from lsdc.ensemble.stacked import REPORT
 from lsdc.ensemble.stackers.contract import Stacker
 from lsdc.ensemble.stackers.registry import load_stacker
+from lsdc.ensemble.stacking_data import StackingData
 from lsdc.ensemble.thresholds import THRESHOLD_FIELDS, THRESHOLDS, Thresholds
+from lsdc.ensemble.unseen import known_grades
 from lsdc.features.extractor import EXTRACTOR, selector_digest
 from lsdc.models.member import Member
 from lsdc.models.registry import member_from_origin
@@ -152,6 +157,16 @@ class Model(StackArtifact):
     def out_of_fold(self) -> pd.DataFrame:
         """row_id, probabilities, fold and member of the studies it was fitted on."""
         return self.table("oof.parquet", ("fold", "member"))
+
+    @cached_property
+    def fitted_data(self) -> StackingData:
+        """What its stack was fitted on: out-of-fold predictions, grades and folds; studies by their pseudonyms."""
+        grades, studies = known_grades(self.nested)
+        rows = self.out_of_fold
+        tables = {name: rows[rows["member"] == name] for name in self.members}
+        fold_of = dict(zip((parse_row_id(row_id)[0] for row_id in rows["row_id"]), rows["fold"].tolist()))
+        folds = np.array([fold_of[study] for study in studies], int)
+        return StackingData(Predictions.from_tables(tables, studies), grades, folds)
 
     def out_of_fold_of(self, studies: Sequence[str]) -> pd.DataFrame:
         """Give the members' out-of-fold predictions of studies whose ids are known.

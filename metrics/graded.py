@@ -112,12 +112,8 @@ def match_labels(name: str, predictions: pd.DataFrame, labels: pd.DataFrame) -> 
     studies = labels.index.to_numpy()[there].tolist()
     if not studies:
         raise TableError(f"{name}: holds none of the labeled studies")
-    known = set(labels.index)
-    unknown = {parse_row_id(row_id)[0] for row_id in predictions["row_id"]} - known
-    found = _matched(name, grades_of(labels.loc[studies]), cube[there], studies)
-    return replace(
-        found, absent=len(_labeled(labels)) - len(_labeled(labels.loc[studies])), unknown=len(unknown)
-    )
+    predicted = {parse_row_id(row_id)[0] for row_id in predictions["row_id"]}
+    return _matched(name, labels, studies, cube[there], predicted)
 
 
 def match_reader(name: str, read: pd.DataFrame, labels: pd.DataFrame) -> GradedPredictions:
@@ -147,21 +143,24 @@ def match_reader(name: str, read: pd.DataFrame, labels: pd.DataFrame) -> GradedP
         raise TableError(f"{name}: holds none of the labeled studies")
     called = grades_of(read.loc[studies])
     cube = np.where((called >= 0)[..., None], np.eye(len(GRADES))[called], np.nan)
-    found = _matched(name, grades_of(labels.loc[studies]), cube, studies)
-    absent = len(_labeled(labels)) - len(_labeled(labels.loc[studies]))
-    return replace(found, absent=absent, unknown=len(set(read.index) - set(labels.index)), reader=True)
+    return replace(_matched(name, labels, studies, cube, set(read.index)), reader=True)
 
 
-def _labeled(labels: pd.DataFrame) -> pd.DataFrame:
-    """Keep the studies that have a label."""
-    return labels[(labels >= 0).any(axis=1)]
-
-
-def _matched(name: str, grades: Grades, cube: Probabilities, studies: Sequence[str]) -> GradedPredictions:
-    """Leave out labeled rows that are not predicted, and count them."""
-    absent = (grades >= 0) & ~np.isfinite(cube).all(axis=-1)
-    if absent.sum() == (grades >= 0).sum():
+def _matched(
+    name: str, labels: pd.DataFrame, studies: Sequence[str], cube: Probabilities, predicted: set[str]
+) -> GradedPredictions:
+    """Leave out what is not labeled and predicted, and count it; `predicted` are all studies of the table."""
+    grades = grades_of(labels.loc[list(studies)])
+    lacking = (grades >= 0) & ~np.isfinite(cube).all(axis=-1)
+    if lacking.sum() == (grades >= 0).sum():
         raise TableError(f"{name}: holds none of the labeled rows")
+    others = labels.drop(index=list(studies))
     return GradedPredictions(
-        name, np.where(absent, np.int8(-1), grades), cube, tuple(studies), int(absent.sum())
+        name,
+        np.where(lacking, np.int8(-1), grades),
+        cube,
+        tuple(studies),
+        lacking=int(lacking.sum()),
+        absent=int((others >= 0).any(axis=1).sum()),
+        unknown=len(predicted - set(labels.index)),
     )

@@ -14,7 +14,6 @@ from lsdc.ensemble.bundled.card import ModelCard, RealFigures
 from lsdc.ensemble.bundled.judging import Judges
 from lsdc.ensemble.bundled.settings import GraderSettings
 from lsdc.ensemble.fitting import fit
-from lsdc.ensemble.held_out import fitted_data
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested import record
 from lsdc.ensemble.nested_report import NestedReport
@@ -114,7 +113,7 @@ def make_grader(
     store = _simulated_store(folder, settings, device, workers)
     fit(store.path, folder / "model", [SeverityAxis], trials=_TRIALS, seed=settings.seed)
     model = Model.open(folder / "model")
-    data = fitted_data(model)
+    data = model.fitted_data
     transfers = dict.fromkeys(Family, Transfer(settings.trust))
     real: dict[Family, RealFigures] = {}
     measured_on = ""

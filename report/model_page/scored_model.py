@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Self
 
 from lsdc.cohort.vocabulary import parse_row_id
-from lsdc.ensemble.held_out import fitted_data
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.nested_scoring import cross_fit_stacker
 from lsdc.ensemble.opening import open_stack
@@ -71,7 +70,7 @@ class ScoredModel:
             When it is damaged or unfinished.
         """
         opened = open_stack(model)
-        data = fitted_data(opened) if isinstance(opened, Model) else None
+        data = opened.fitted_data if isinstance(opened, Model) else None
         grades, studies = known_grades(opened.nested)
         return cls(opened, tuple(studies), grades, to_cube(opened.nested, studies), data)
 

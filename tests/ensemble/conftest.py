@@ -1,4 +1,4 @@
-"""Stacks that are fitted in a fraction of the time."""
+"""Stacks and members that are fitted in a fraction of the time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import lightgbm
 import pytest
 from sklearn import neural_network
+from support.member import Linear, Timid
 
 from lsdc.ensemble.tuning.mixing import LEARNERS
+from lsdc.models.registry import MEMBERS
 
 _STEPS = 4
 
@@ -23,6 +25,15 @@ def brief_learners() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for learner in LEARNERS.values():
             patch.setattr(learner, "fit_rows", _briefly(learner.fit_rows))
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny_members() -> Iterator[None]:
+    """Let `linear` and `timid` be members that a model can have by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MEMBERS, "linear", Linear)
+        patch.setitem(MEMBERS, "timid", Timid)
         yield
 
 

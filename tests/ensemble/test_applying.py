@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support.scoring import make_grades, make_probabilities
+from support.scoring import make_grades, write_labels, write_members
 
-from lsdc.cohort.vocabulary import GRADES, TARGETS
+from lsdc.cohort.vocabulary import GRADES
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.applying import apply_blend
 from lsdc.ensemble.blend_model import FITTED_ON, BlendModel
 from lsdc.ensemble.external import Blended, blend
-from lsdc.metrics.prediction_tables import read_predictions, row_ids, table_of, to_cube
+from lsdc.metrics.prediction_tables import read_predictions, to_cube
 from lsdc.metrics.scoring import score
 from lsdc.runtime import ConfigError, TableError
 from lsdc.runtime.artifact import MANIFEST, read_json, write_json
@@ -28,18 +28,10 @@ Made = tuple[Path, Blended]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A folder with train.csv and members' tables, and a blend of them; not to be changed."""
-    folder, rng = tmp_path_factory.mktemp("applied"), np.random.default_rng(0)
-    grades = make_grades(rng, len(STUDIES))
-    labels = pd.DataFrame(grades.reshape(len(grades), 25), columns=[target.slug for target in TARGETS])
-    labels = labels.map(lambda grade: GRADES[grade])
-    labels.insert(0, "study_id", STUDIES)
-    labels.to_csv(folder / "train.csv", index=False)
-    (folder / "oof").mkdir()
-    for name in "ab":
-        cube = make_probabilities(rng, len(STUDIES), grades, 0.4)
-        table_of(row_ids(STUDIES), cube.reshape(-1, 3)).to_csv(
-            folder / "oof" / f"{name}.csv", index=False, float_format="%.6f"
-        )
+    folder = tmp_path_factory.mktemp("applied")
+    grades = make_grades(np.random.default_rng(0), len(STUDIES))
+    write_labels(folder / "train.csv", grades, STUDIES)
+    write_members(folder / "oof", grades, STUDIES)
     return folder, blend(folder / "train.csv", folder / "oof", folder / "blend", trials=4)
 
 

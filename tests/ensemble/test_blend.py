@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from support.scoring import write_labels
 
 from lsdc.cohort.folds import read_folds
-from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble import nested
 from lsdc.ensemble.applying import apply_blend
@@ -39,20 +39,12 @@ N = 60
 STUDIES = [str(1000 + k) for k in range(N)]
 
 
-def write_labels(path: Path, grades: NDArray[np.int8]) -> None:
-    names = ["Normal/Mild", "Moderate", "Severe", ""]
-    rows = [[names[grade] for grade in row] for row in grades.reshape(len(grades), 25)]
-    table = pd.DataFrame(rows, columns=[target.slug for target in TARGETS])
-    table.insert(0, "study_id", STUDIES[: len(grades)])
-    table.to_csv(path, index=False)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blend")
     rng = np.random.default_rng(0)
     grades = make_grades(rng, N, 0.05)
-    write_labels(folder / "train.csv", grades)
+    write_labels(folder / "train.csv", grades, STUDIES)
     pd.DataFrame({"study_id": STUDIES, "fold": np.arange(N) % 2}).to_csv(folder / "folds.csv", index=False)
     (folder / "oof").mkdir()
     for name, skill in (("whole", 0.45), ("canal", 0.5), ("half", 0.4)):
@@ -263,7 +255,7 @@ def test_members_that_say_the_same_leave_the_mean(data: Path, tmp_path: Path) ->
     for name in ("a", "b"):
         uniform.to_csv(tmp_path / f"oof/{name}.csv", index=False)
     rng = np.random.default_rng(5)
-    write_labels(tmp_path / "train.csv", rng.integers(0, 3, (N, 5, 5)).astype(np.int8))
+    write_labels(tmp_path / "train.csv", rng.integers(0, 3, (N, 5, 5)).astype(np.int8), STUDIES)
     assert main(["blend", *arguments(data, tmp_path / "m", trials=8, members=tmp_path / "oof",
                                      labels=tmp_path / "train.csv")]) == 0  # fmt: skip
     report = json.loads((tmp_path / "m/report.json").read_text())

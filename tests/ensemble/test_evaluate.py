@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
+from support.scoring import write_labels
 
 from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
@@ -30,9 +31,7 @@ def write(folder: Path, skills: Mapping[str, float], n: int = 30, first: int = 0
     """Write train.csv, and a table of each name and skill."""
     rng = np.random.default_rng(5)
     grades, studies = make_grades(rng, n, 0.1), [f"{prefix}{first + k}" for k in range(n)]
-    words = np.array(["Normal/Mild", "Moderate", "Severe", ""])
-    labels = pd.DataFrame(words[grades.reshape(n, 25)], studies, [target.slug for target in TARGETS])
-    labels.to_csv(folder / f"train{first or ''}.csv", index_label="study_id")
+    write_labels(folder / f"train{first or ''}.csv", grades, studies)
     for name, skill in skills.items():
         values = make_probabilities(rng, n, grades, skill).reshape(-1, 3)
         table = pd.DataFrame(values, columns=["normal_mild", "moderate", "severe"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from foraminal_grades import grades_summary
 from real_foramina import nested_of
-from support.member import Linear, Timid
+from support.member import Timid
 from support.store import FakeStore, fake_store
 
 from lsdc.cohort.vocabulary import GRADES
@@ -30,27 +30,18 @@ from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ArtifactError, ConfigError, LsdcError, TableError
 from lsdc.runtime.artifact import read_json, write_json
 
-pytestmark = pytest.mark.usefixtures("brief_learners")
+pytestmark = pytest.mark.usefixtures("brief_learners", "tiny_members")
 
 TINY = ["linear", "timid"]
 Made = tuple[FakeStore, Path, Fitted]
 
 
-@pytest.fixture(autouse=True)
-def tiny_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEMBERS, "linear", Linear)
-    monkeypatch.setitem(MEMBERS, "timid", Timid)
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(tiny_members: None, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A store with test studies and a model fitted on it; not to be changed."""
     folder = tmp_path_factory.mktemp("made")
     store = fake_store(folder / "store", 40, n_test=60)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MEMBERS, "linear", Linear)
-        patch.setitem(MEMBERS, "timid", Timid)
-        result = fit(store.path, folder / "model", TINY, trials=12)
+    result = fit(store.path, folder / "model", TINY, trials=12)
     return store, folder / "model", result
 
 
@@ -238,14 +229,11 @@ class KilledError(Exception):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeStore, Path]:
+def undisturbed(tiny_members: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeStore, Path]:
     """A small store and what an undisturbed fit on it leaves."""
     folder = tmp_path_factory.mktemp("whole")
     store = fake_store(folder / "store", 20, folds=3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MEMBERS, "linear", Linear)
-        patch.setitem(MEMBERS, "timid", Timid)
-        fit(store.path, folder / "model", TINY, trials=6)
+    fit(store.path, folder / "model", TINY, trials=6)
     return store, folder / "model"
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support.member import Linear, Timid
 from support.store import FakeStore, fake_store
 
 from lsdc.commands.ensemble import main
@@ -19,29 +18,19 @@ from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction import predict
 from lsdc.metrics.prediction_tables import read_predictions
-from lsdc.models.registry import MEMBERS
 from lsdc.runtime import TableError
 
-pytestmark = pytest.mark.usefixtures("brief_learners")
+pytestmark = pytest.mark.usefixtures("brief_learners", "tiny_members")
 
 NAMES = ["linear", "timid"]
 
 
-@pytest.fixture(autouse=True)
-def tiny_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEMBERS, "linear", Linear)
-    monkeypatch.setitem(MEMBERS, "timid", Timid)
-
-
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeStore, Path, Path]:
+def made(tiny_members: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeStore, Path, Path]:
     """A store, labels of its training studies, and a model fitted on it."""
     folder = tmp_path_factory.mktemp("made")
     store = fake_store(folder / "store", 30, n_test=5, folds=2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MEMBERS, "linear", Linear)
-        patch.setitem(MEMBERS, "timid", Timid)
-        fit(store.path, folder / "model", NAMES, trials=3)
+    fit(store.path, folder / "model", NAMES, trials=3)
     labels = store.write_labels(folder / "train.csv", store.train)
     return store, labels, folder / "model"
 

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support.member import Linear, Timid
 from support.store import FakeStore, fake_store
 
 from lsdc.ensemble.fitting import fit
-from lsdc.ensemble.held_out import fitted_data
 from lsdc.ensemble.model import Model
 from lsdc.ensemble.prediction import predict
 from lsdc.ensemble.predictions import Predictions
@@ -20,37 +18,27 @@ from lsdc.ensemble.stackers.prior import WeightedPrior
 from lsdc.features.store import FeatureStore
 from lsdc.metrics.official import official_score
 from lsdc.metrics.prediction_tables import grades_of, read_predictions, row_ids, to_cube
-from lsdc.models.registry import MEMBERS
 from lsdc.runtime import ConfigError
 
-pytestmark = pytest.mark.usefixtures("brief_learners")
+pytestmark = pytest.mark.usefixtures("brief_learners", "tiny_members")
 
 TINY = ["linear", "timid"]
 Fitted = tuple[FakeStore, Path]
 
 
-@pytest.fixture(autouse=True)
-def tiny_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEMBERS, "linear", Linear)
-    monkeypatch.setitem(MEMBERS, "timid", Timid)
-
-
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+def fitted(tiny_members: None, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     """A store of training studies alone, and a model fitted on it; not to be changed."""
     folder = tmp_path_factory.mktemp("held_out")
     store = fake_store(folder / "store", 20, folds=3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MEMBERS, "linear", Linear)
-        patch.setitem(MEMBERS, "timid", Timid)
-        fit(store.path, folder / "model", TINY, trials=6)
+    fit(store.path, folder / "model", TINY, trials=6)
     return store, folder / "model"
 
 
 def test_the_data_of_a_stack_are_found_again(fitted: Fitted) -> None:
     store, model = fitted
     opened, studies = Model.open(model), store.train.index.tolist()
-    data = fitted_data(opened)
+    data = opened.fitted_data
     assert list(data.predictions.studies) == [opened.pseudonyms.of(study) for study in studies]
     np.testing.assert_array_equal(data.grades, grades_of(store.train))
     rows = FeatureStore.open(store.path).rows
@@ -149,7 +137,7 @@ def test_a_known_study_without_features_has_a_prior_that_had_not_counted_it(
     assert study not in set(FeatureStore.open(other.path).rows["study_id"])
     predict(model, other.path, tmp_path / "s.csv", sample=tmp_path / "sample.csv")
     grades, opened = grades_of(store.train), Model.open(model)
-    data = fitted_data(opened)
+    data = opened.fitted_data
     others = WeightedPrior().fit(data.predictions, grades[data.folds != data.folds[10]])
     found = to_cube(read_predictions(tmp_path / "s.csv"), [study])
     np.testing.assert_allclose(found[0], others.fractions_, atol=1e-9)

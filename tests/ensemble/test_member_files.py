@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support.scoring import make_grades, make_probabilities
+from support.scoring import make_grades, write_labels, write_members
 
-from lsdc.cohort.vocabulary import GRADES, TARGETS
+from lsdc.cohort.vocabulary import TARGETS
 from lsdc.commands.ensemble import main
 from lsdc.ensemble.evaluation import evaluate
 from lsdc.ensemble.external import blend
 from lsdc.ensemble.member_tables import read_members, read_stacking_data
 from lsdc.metrics.official import Grades
-from lsdc.metrics.prediction_tables import row_ids, table_of
 from lsdc.runtime import TableError
 
 pytestmark = pytest.mark.usefixtures("brief_learners")
@@ -24,32 +23,14 @@ pytestmark = pytest.mark.usefixtures("brief_learners")
 STUDIES = [str(1000 + k) for k in range(20)]
 
 
-def write_labels(path: Path, grades: Grades) -> Path:
-    table = pd.DataFrame(grades.reshape(len(grades), 25), columns=[target.slug for target in TARGETS])
-    words = table.map(lambda grade: GRADES[grade] if grade >= 0 else "")
-    words.insert(0, "study_id", STUDIES)
-    words.to_csv(path, index=False)
-    return path
-
-
 @pytest.fixture
 def grades() -> Grades:
     return make_grades(np.random.default_rng(0), len(STUDIES))
 
 
-def tables(folder: Path, grades: Grades, names: str = "ab") -> Path:
-    """Write a table for each member."""
-    folder.mkdir()
-    rng = np.random.default_rng(1)
-    for name in names:
-        cube = make_probabilities(rng, len(STUDIES), grades, 0.4)
-        table_of(row_ids(STUDIES), cube.reshape(-1, 3)).to_csv(folder / f"{name}.csv", index=False)
-    return folder
-
-
 def with_folds(folder: Path, grades: Grades) -> list[Path]:
     """Write two tables whose columns `fold` contradict each other."""
-    paths = sorted(tables(folder, grades).glob("*.csv"))
+    paths = sorted(write_members(folder, grades, STUDIES).glob("*.csv"))
     for k, path in enumerate(paths):
         table = pd.read_csv(path)
         table["fold"] = (table["row_id"].str[:4].astype(int) + k) % (2 + k)
@@ -58,7 +39,8 @@ def with_folds(folder: Path, grades: Grades) -> list[Path]:
 
 
 def test_folds_that_are_given_stand_above_those_of_members(tmp_path: Path, grades: Grades) -> None:
-    labels, paths = write_labels(tmp_path / "train.csv", grades), with_folds(tmp_path / "oof", grades)
+    labels = write_labels(tmp_path / "train.csv", grades, STUDIES)
+    paths = with_folds(tmp_path / "oof", grades)
     with pytest.raises(TableError, match=r"b\.csv: study '1\d+' is in another fold .*; give folds"):
         read_stacking_data(labels, paths)
     folds = pd.DataFrame({"study_id": STUDIES, "fold": np.arange(20) % 4})
@@ -69,7 +51,8 @@ def test_folds_that_are_given_stand_above_those_of_members(tmp_path: Path, grade
 
 
 def test_folds_do_not_matter_where_nothing_is_stacked(tmp_path: Path, grades: Grades) -> None:
-    labels, paths = write_labels(tmp_path / "train.csv", grades), with_folds(tmp_path / "oof", grades)
+    labels = write_labels(tmp_path / "train.csv", grades, STUDIES)
+    paths = with_folds(tmp_path / "oof", grades)
     both = pd.concat([pd.read_csv(path).assign(member=path.stem) for path in paths])
     both.assign(fold="first").to_csv(tmp_path / "both.csv", index=False)
     found = evaluate(labels, [tmp_path / "both.csv"], resamples=0)
@@ -79,7 +62,7 @@ def test_folds_do_not_matter_where_nothing_is_stacked(tmp_path: Path, grades: Gr
 def test_files_that_are_no_members_are_named(
     tmp_path: Path, grades: Grades, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tables(tmp_path / "oof", grades)
+    folder = write_members(tmp_path / "oof", grades, STUDIES)
     for name in ("c.csv.gz", "d.txt", "ensemble.about.json", ".hidden"):
         (folder / name).write_text("x")
     assert read_members(folder).members == ("a", "b")
@@ -88,7 +71,7 @@ def test_files_that_are_no_members_are_named(
 
 @pytest.mark.parametrize("blank", [None, " "])
 def test_rows_of_no_member_are_refused(tmp_path: Path, grades: Grades, blank: str | None) -> None:
-    folder = tables(tmp_path / "oof", grades)
+    folder = write_members(tmp_path / "oof", grades, STUDIES)
     table = pd.concat([pd.read_csv(folder / f"{name}.csv").assign(member=name) for name in "ab"])
     table["member"] = table["member"].astype(object).where(table["member"] == "a", blank)
     table.to_parquet(tmp_path / "long.parquet")
@@ -102,7 +85,8 @@ def test_a_few_labeled_studies_among_many_can_be_stacked(
 ) -> None:
     """Whatever folds chance deals: a fold without a label is none."""
     grades[labeled:] = -1
-    labels, folder = write_labels(tmp_path / "train.csv", grades), tables(tmp_path / "oof", grades)
+    labels = write_labels(tmp_path / "train.csv", grades, STUDIES)
+    folder = write_members(tmp_path / "oof", grades, STUDIES)
     for seed in range(6):
         data = read_stacking_data(labels, folder, seed=seed)
         assert len(set(data.folds[:labeled].tolist())) >= 2
@@ -111,7 +95,8 @@ def test_a_few_labeled_studies_among_many_can_be_stacked(
 
 def test_labeled_studies_of_one_fold_are_refused(tmp_path: Path, grades: Grades) -> None:
     grades[5:] = -1
-    labels, folder = write_labels(tmp_path / "train.csv", grades), tables(tmp_path / "oof", grades)
+    labels = write_labels(tmp_path / "train.csv", grades, STUDIES)
+    folder = write_members(tmp_path / "oof", grades, STUDIES)
     pd.DataFrame({"study_id": STUDIES, "fold": np.arange(20) // 5}).to_csv(
         tmp_path / "folds.csv", index=False
     )
@@ -123,14 +108,15 @@ def test_a_family_of_few_labels_can_be_stacked(tmp_path: Path, grades: Grades) -
     """A canal that is graded at one level of four studies leaves one row for some learners."""
     grades[:, 0, [0, 1, 2, 4]] = -1
     grades[4:, 0] = -1
-    labels, folder = write_labels(tmp_path / "train.csv", grades), tables(tmp_path / "oof", grades)
+    labels = write_labels(tmp_path / "train.csv", grades, STUDIES)
+    folder = write_members(tmp_path / "oof", grades, STUDIES)
     assert blend(labels, folder, tmp_path / "blend", trials=1).studies == 20
 
 
 def test_a_shared_search_takes_what_a_blend_takes_and_says_where_it_stands(
     tmp_path: Path, grades: Grades, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tables(tmp_path / "oof", grades)
+    folder = write_members(tmp_path / "oof", grades, STUDIES)
     codes = pd.DataFrame(grades.reshape(20, 25) + 1, columns=[target.slug for target in TARGETS])
     codes.insert(0, "study_id", STUDIES)
     codes.to_csv(tmp_path / "coded.csv", index=False)

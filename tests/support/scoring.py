@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from lsdc.cohort.vocabulary import TARGETS
+from lsdc.metrics.official import Grades
+from lsdc.metrics.prediction_tables import row_ids, table_of
 from lsdc.testing.planted_predictions import make_grades as make_grades
 from lsdc.testing.planted_predictions import make_probabilities as make_probabilities
 
@@ -22,6 +26,24 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"{path} is not there; it is not part of the repository")
     return path
+
+
+def write_labels(path: Path, grades: NDArray[Any], studies: Sequence[str]) -> Path:
+    """Write grades, 25 of each study and -1 where unlabeled, as train.csv has them."""
+    words = np.array(["Normal/Mild", "Moderate", "Severe", ""])[grades.reshape(len(grades), len(TARGETS))]
+    table = pd.DataFrame(words, list(studies), [target.slug for target in TARGETS])
+    table.to_csv(path, index_label="study_id")
+    return path
+
+
+def write_members(folder: Path, grades: Grades, studies: Sequence[str], names: str = "ab") -> Path:
+    """Write a table of predictions for each member, named by one letter, into a new folder."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for name in names:
+        cube = make_probabilities(rng, len(studies), grades, 0.4)
+        table_of(row_ids(studies), cube.reshape(-1, 3)).to_csv(folder / f"{name}.csv", index=False)
+    return folder
 
 
 def plain_score(

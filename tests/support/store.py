@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from support.scoring import write_labels
 
 from lsdc.cohort.folds import make_folds
 from lsdc.cohort.vocabulary import TARGETS
@@ -28,10 +29,7 @@ class FakeStore:
 
     def write_labels(self, path: Path, labels: pd.DataFrame) -> Path:
         """Write labels as train.csv has them."""
-        words = np.array(["Normal/Mild", "Moderate", "Severe", ""])
-        table = pd.DataFrame(words[labels.to_numpy()], index=labels.index, columns=labels.columns)
-        table.to_csv(path, index_label="study_id")
-        return path
+        return write_labels(path, labels.to_numpy(), labels.index.tolist())
 
 
 def fake_store(
